@@ -1,0 +1,1 @@
+"""Everything that the pages of Fashion-MNIST Lab show. Never imports streamlit."""

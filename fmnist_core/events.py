@@ -1,0 +1,82 @@
+"""What training tells, as it happens. No torch: the pages read these from disk.
+
+A step is one weight update. Steps count from 1 over the whole run; step 0 is the network before training.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a network got right on one set of images."""
+
+    loss: float
+    """Mean cross-entropy in nats per image; a uniform guess scores ln 10 = 2.303."""
+    correct: tuple[int, ...]
+    """Images classified correctly, per class (10)."""
+    total: tuple[int, ...]
+    """Images, per class (10)."""
+
+    @property
+    def accuracy(self) -> float:
+        """Share of correct images, in [0, 1]."""
+        return sum(self.correct) / sum(self.total)
+
+
+@dataclass(frozen=True)
+class Started:
+    """The network is built and training begins, or goes on, after `step` steps."""
+
+    step: int
+    steps: int
+    """Steps of the whole run."""
+    steps_per_epoch: int
+    device: str
+    threads: int
+    """CPU threads that the arithmetic may use."""
+    parameters: int
+    """Weights and biases of the network."""
+
+
+@dataclass(frozen=True)
+class Losses:
+    """The losses of the steps `step + 1` to `step + len(losses)`; two or more of these events come each second."""
+
+    step: int
+    losses: tuple[float, ...]
+    """Mean cross-entropy of each batch, in training mode (with dropout): exact float32 values."""
+    seconds: float
+    """Training time up to the last of these steps, without pauses and measurements."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The network in evaluation mode, before training (epoch 0) or after an epoch."""
+
+    step: int
+    epoch: int
+    seconds: float
+    """Training time so far."""
+    test: Score
+    """On the 10,000 test images."""
+    train: Score
+    """On the first 10,000 training images: as many as the test has, measured in the same way."""
+    logits: npt.NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
+    """(10,000, 10) float32 on the test images, in the data set's order; kept in a file beside the events."""
+
+
+@dataclass(frozen=True)
+class Diverged:
+    """The loss of `step` is not a finite number, so there is nothing to go on with."""
+
+    step: int
+    loss: float
+    learning_rate: float
+
+
+Event = Started | Losses | Measured | Diverged

@@ -1,0 +1,24 @@
+"""The colours that mean the same thing everywhere, chosen to be told apart by colour-blind readers, on light and dark."""
+
+CLASS_COLOURS = (
+    "#4477aa",  # T-shirt/top
+    "#66ccee",  # Trouser
+    "#228833",  # Pullover
+    "#ccbb44",  # Dress
+    "#ee6677",  # Coat
+    "#aa3377",  # Sandal
+    "#ee7733",  # Shirt
+    "#8c8c8c",  # Sneaker
+    "#44bb99",  # Bag
+    "#9970ab",  # Ankle boot
+)
+"""One per class, after Paul Tol's "bright" and "vibrant" schemes (https://sronpersonalpages.nl/~pault/)."""
+
+BEFORE = "#8c8c8c"
+AFTER = "#3b82c4"
+TRAIN = "#ee7733"
+TEST = "#3b82c4"
+RIGHT = "#228833"
+WRONG = "#cc3311"
+REFERENCE = "#8c8c8c"
+"""Lines to compare with: chance, people."""
