@@ -67,7 +67,8 @@ class Evaluation:
     @cached_property
     def predictions(self) -> npt.NDArray[np.uint8]:
         """(N,) uint8: the class of the highest logit (the lower one where two are equal)."""
-        return self.logits.argmax(axis=1).astype(np.uint8)
+        winners: npt.NDArray[np.uint8] = self.logits.argmax(axis=1).astype(np.uint8)
+        return winners
 
     @cached_property
     def matrix(self) -> npt.NDArray[np.int64]:
@@ -122,9 +123,9 @@ def tutorial_report(score: Score) -> str:
     """
     lines = [f"Test Loss: {score.loss:.6f}", ""]
     for name, correct, total in zip(CLASSES, score.correct, score.total, strict=True):
-        lines.append("Test Accuracy of %5s: %2d%% (%2d/%2d)" % (name, 100 * correct / total, correct, total))
+        lines.append(f"Test Accuracy of {name:>5}: {100 * correct // total:2d}% ({correct:2d}/{total:2d})")
     correct, total = sum(score.correct), sum(score.total)
-    lines += ["", "Test Accuracy (Overall): %2d%% (%2d/%2d)" % (100 * correct / total, correct, total)]
+    lines += ["", f"Test Accuracy (Overall): {100 * correct // total:2d}% ({correct:2d}/{total:2d})"]
     return "\n".join(lines)
 
 
@@ -142,7 +143,7 @@ def evaluate(
     net.eval()
     try:
         with torch.inference_mode():
-            logits = torch.cat([net(as_input(part)) for part in images.split(batch_size)])
+            logits = torch.cat([net(as_input(part)) for part in torch.split(images, batch_size)])
     finally:
         for module, mode in modes:
             module.training = mode

@@ -93,7 +93,7 @@ class TrainingConfig:
     def from_dict(cls, values: object) -> TrainingConfig:
         """Back from JSON. Raises ValueError for a key that is not a setting and for a value out of range."""
         if not isinstance(values, dict):
-            raise ValueError(f"settings must be a JSON object, got {type(values).__name__}")
+            raise ValueError(f"settings must be a JSON object, got {type(values).__name__}")  # noqa: TRY004 - a setting that does not fit, as below
         known = {field.name for field in fields(cls)}
         if unknown := sorted(str(key) for key in values if key not in known):
             raise ValueError(f"unknown setting {unknown[0]!r}: there are {', '.join(sorted(known))}")
