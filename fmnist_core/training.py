@@ -1,0 +1,236 @@
+"""One training run, as a generator that tells what happens.
+
+    state = TrainingState.new(TrainingConfig(epochs=2))
+    for event in train(state, TrainingData.load(state.device)):
+        print(event)                              # a worker records it; leaving the loop stops the training
+
+Between two events `state` is consistent: it can be saved, and the run goes on from there to the same result, bit for
+bit on the same device and number of threads.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+
+from fmnist_core import dataset
+from fmnist_core.evaluation import as_input, evaluate
+from fmnist_core.events import Diverged, Event, Losses, Measured, Started
+from fmnist_core.network import Net, build
+from fmnist_core.recipes import TrainingConfig
+
+NEWS_EVERY = 0.2
+"""Seconds between two `Losses` events: how soon a watcher hears of a step, and how soon a stop is noticed."""
+
+GATHERED = 2048
+"""Images that are put into their order and scaled in one go; a batch is a slice of them."""
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Images on the device that computes, so that no picture is decoded or copied once per epoch."""
+
+    images: torch.Tensor
+    """(N, 28, 28) uint8: 60,000 training images."""
+    labels: torch.Tensor
+    """(N,) int64."""
+    test_images: torch.Tensor
+    """(M, 28, 28) uint8: 10,000 test images."""
+    test_labels: torch.Tensor
+    """(M,) int64."""
+
+    @classmethod
+    def load(cls, device: torch.device) -> TrainingData:
+        """Raises DatasetError when the data set is not there or not right."""
+        splits = dataset.load("train"), dataset.load("test")
+        tensors = [t for s in splits for t in (torch.tensor(s.images), torch.tensor(s.labels).long())]
+        return cls(*(tensor.to(device) for tensor in tensors))
+
+
+@dataclass
+class TrainingState:
+    """Where a run stands: everything that its next step depends on."""
+
+    config: TrainingConfig
+    device: torch.device
+    net: Net
+    optimizer: torch.optim.Optimizer
+    step: int = 0
+    """Weight updates so far."""
+    seconds: float = 0.0
+    """Training time so far, without pauses and measurements."""
+
+    @classmethod
+    def new(cls, config: TrainingConfig) -> TrainingState:
+        """Fresh weights. Seeds torch's generators, which dropout goes on using: one run per process at a time.
+
+        Raises ValueError when the device is not there.
+        """
+        device = find_device(config.device)
+        torch.manual_seed(config.seed)
+        torch.backends.cudnn.deterministic = True  # same seed, same losses, on a GPU too
+        net = build(config).to(device).to(memory_format=torch.channels_last)
+        fused = device.type in ("cpu", "cuda")  # one call for all parameters
+        optimizer: torch.optim.Optimizer
+        match config.optimizer:
+            case "sgd":
+                optimizer = torch.optim.SGD(
+                    net.parameters(), config.learning_rate, config.momentum, fused=fused
+                )
+            case "adam":
+                optimizer = torch.optim.Adam(net.parameters(), config.learning_rate, fused=fused)
+        return cls(config, device, net, optimizer)
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Weights, optimizer state and generator states, by name, on the CPU: what a checkpoint holds."""
+        tensors = {f"net.{name}": value for name, value in self.net.state_dict().items()}
+        for name, parameter in self.net.named_parameters():
+            for key, value in self.optimizer.state[parameter].items():
+                tensors[f"optimizer.{name}.{key}"] = value
+        tensors["generator.cpu"] = torch.get_rng_state()
+        if self.device.type == "cuda":
+            tensors["generator.cuda"] = torch.cuda.get_rng_state(self.device)
+        elif self.device.type == "mps":
+            tensors["generator.mps"] = torch.mps.get_rng_state()
+        return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+
+    @classmethod
+    def restore(
+        cls, config: TrainingConfig, tensors: Mapping[str, torch.Tensor], step: int, seconds: float
+    ) -> TrainingState:
+        """The state that `tensors` was taken from. Raises KeyError or RuntimeError where they do not fit `config`."""
+        state = cls.new(config)
+        weights = {name: tensors[f"net.{name}"] for name in state.net.state_dict()}
+        state.net.load_state_dict(weights)
+        for name, parameter in state.net.named_parameters():
+            prefix = f"optimizer.{name}."
+            for key in (key for key in tensors if key.startswith(prefix)):
+                value = tensors[key]
+                if (
+                    value.shape == parameter.shape
+                ):  # in the parameter's memory layout, which fused updates rely on
+                    value = torch.empty_like(parameter, requires_grad=False).copy_(value)
+                else:
+                    value = value.to(parameter.device)
+                state.optimizer.state[parameter][key.removeprefix(prefix)] = value
+        torch.set_rng_state(tensors["generator.cpu"])
+        if "generator.cuda" in tensors and state.device.type == "cuda":
+            torch.cuda.set_rng_state(tensors["generator.cuda"], state.device)
+        elif "generator.mps" in tensors and state.device.type == "mps":
+            torch.mps.set_rng_state(tensors["generator.mps"])
+        state.step, state.seconds = step, seconds
+        return state
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether every weight is a finite number."""
+        return all(bool(parameter.isfinite().all()) for parameter in self.net.parameters())
+
+
+def train(state: TrainingState, data: TrainingData) -> Iterator[Event]:
+    """Train from where `state` stands to the end of the last epoch; tells of it at least every few tenths of a second.
+
+    Measures before the first step and after each epoch. Ends early, with `Diverged`, when a loss is not finite.
+    """
+    config, steps_per_epoch = state.config, -(-len(data.labels) // state.config.batch_size)
+    steps = config.epochs * steps_per_epoch
+    parameters = sum(parameter.numel() for parameter in state.net.parameters())
+    yield Started(state.step, steps, steps_per_epoch, state.device.type, torch.get_num_threads(), parameters)
+
+    while True:
+        epoch, step_in_epoch = divmod(state.step, steps_per_epoch)
+        if step_in_epoch == 0:
+            yield measure(state, data, epoch)
+        if state.step == steps:
+            return
+        losses = _Losses(state)
+        state.net.train()
+        for images, labels in batches(data, config, epoch, step_in_epoch):  # 1. take a batch
+            state.optimizer.zero_grad()  # 2. forget the last gradients
+            logits = state.net(images)  # 3. predict: (batch, 10)
+            loss = F.cross_entropy(logits, labels)  # 4. measure how wrong that is
+            loss.backward()  # type: ignore[no-untyped-call]  # 5. find each weight's share in it
+            state.optimizer.step()  # 6. change every weight a little
+            losses.add(loss)
+            if losses.are_due:
+                yield (news := losses.collect())
+                if isinstance(news, Diverged):
+                    return
+                losses.restart_clock()  # what the listener did in between is not training
+        if losses.waiting:
+            yield (news := losses.collect())
+            if isinstance(news, Diverged):
+                return
+
+
+def batches(
+    data: TrainingData, config: TrainingConfig, epoch: int, skip: int = 0
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """The batches of one epoch (0-based) after the first `skip`: images (batch, 1, 28, 28) float32, labels (batch,)."""
+    order = torch.from_numpy(dataset.epoch_order(len(data.labels), config.seed, epoch)).to(data.images.device)
+    size = config.batch_size
+    for some in order[skip * size :].split(max(1, GATHERED // size) * size):
+        yield from zip(as_input(data.images[some]).split(size), data.labels[some].split(size), strict=True)
+
+
+def measure(state: TrainingState, data: TrainingData, epoch: int) -> Measured:
+    """Evaluate on the test images, and on as many training images."""
+    test = evaluate(state.net, data.test_images, data.test_labels.cpu().numpy())
+    some = slice(len(data.test_labels))
+    train = evaluate(state.net, data.images[some], data.labels[some].cpu().numpy())
+    return Measured(state.step, epoch, state.seconds, test.score, train.score, test.logits)
+
+
+def find_device(name: str) -> torch.device:
+    """The device of that name; "auto" is the first of `available_devices`. Raises ValueError when it is not there."""
+    devices = available_devices()
+    if name == "auto":
+        return torch.device(devices[0])
+    if name not in devices:
+        raise ValueError(f"device {name!r} is not on this machine: there is {', '.join(devices)}")
+    return torch.device(name)
+
+
+def available_devices() -> tuple[str, ...]:
+    """What this machine can compute on, the fastest first; the last is always "cpu"."""
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    return tuple(name for name, is_there in there.items() if is_there)
+
+
+@dataclass
+class _Losses:
+    """The losses since the last event. They stay on the device: `.item()` would wait for every single batch."""
+
+    state: TrainingState
+    waiting: list[torch.Tensor] = field(default_factory=list)
+    began: float = field(default_factory=time.perf_counter)
+
+    def add(self, loss: torch.Tensor) -> None:
+        self.waiting.append(loss.detach())
+        self.state.step += 1
+
+    @property
+    def are_due(self) -> bool:
+        return time.perf_counter() - self.began >= NEWS_EVERY
+
+    def restart_clock(self) -> None:
+        self.began = time.perf_counter()
+
+    def collect(self) -> Losses | Diverged:
+        """Fetch what is waiting, and count the time that it took."""
+        values = torch.stack(self.waiting).cpu()  # waits for the device
+        self.state.seconds += time.perf_counter() - self.began
+        first = self.state.step - len(values)
+        self.waiting.clear()
+        finite = values.isfinite()
+        if not bool(finite.all()):
+            bad = int((~finite).nonzero()[0])
+            learning_rate = self.state.config.learning_rate
+            return Diverged(first + bad + 1, float(values[bad]), learning_rate)
+        # the shortest decimals that give the same float32 again
+        losses = tuple(float(str(value)) for value in values.numpy())
+        return Losses(first, losses, self.state.seconds)
