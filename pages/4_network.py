@@ -1,0 +1,3 @@
+from pages.parts import frame
+
+frame.page("Network", "Two convolutions and two linear layers.", code=("fmnist_core.network.Net", frame.plain))

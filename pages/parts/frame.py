@@ -1,0 +1,271 @@
+"""What every page shares: menu, title, "Show the code", the address, names as plain text, the data set or a sentence."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import inspect
+import math
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import streamlit as st
+
+from fmnist_core import dataset
+
+ROOT = Path(__file__).parents[2]
+T = TypeVar("T")
+Word = TypeVar("Word", bound=str)
+
+
+@dataclass(frozen=True)
+class Page:
+    """One line of the menu, and one step of the tutorial."""
+
+    script: str
+    """Path from the repository root, as `st.page_link` takes it."""
+    title: str
+    icon: str
+    step: str
+    """What a learner does there, in a few words."""
+
+
+HOME = Page("app.py", "Home", ":material/home:", "Where you are")
+STEPS = (
+    Page("pages/2_browse.py", "Browse", ":material/grid_view:", "Look at the pictures"),
+    Page("pages/3_image.py", "Image", ":material/image:", "Read the numbers in one picture"),
+    Page("pages/4_network.py", "Network", ":material/layers:", "Take the network apart"),
+    Page("pages/5_train.py", "Train", ":material/trending_down:", "Train it and watch it learn"),
+    Page("pages/6_test.py", "Test", ":material/fact_check:", "See what it gets right and wrong"),
+    Page("pages/7_compare.py", "Compare", ":material/compare_arrows:", "Change a setting and compare"),
+)
+PAGES = (HOME, *STEPS)
+ABOUT_RUNS = {"Train", "Test", "Compare"}
+
+# A T-shirt in 12 x 12 pixels. A ":material/…:" favicon would be fetched from fonts.gstatic.com.
+SHIRT = "M2 1h2v1h1v1h2v-1h1v-1h2v1h1v1h1v3h-2v-1h-1v7h-6v-7h-1v1h-2v-3h1v-1h1z"
+MARK = f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 12 12" shape-rendering="crispEdges"><path fill="#6b74e6" d="{SHIRT}"/></svg>"""
+WORDMARK = f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 148 24" width="148" height="24"><path fill="#6b74e6"
+ transform="translate(0 1) scale(1.8)" shape-rendering="crispEdges" d="{SHIRT}"/><text x="30" y="17" fill="#6b74e6"
+ font-family="system-ui,sans-serif" font-size="14" font-weight="600">Fashion-MNIST Lab</text></svg>"""
+
+# The only style sheet of the app outside the components: what .streamlit/config.toml has no setting for.
+STYLE = """<style>
+[data-testid="stMainBlockContainer"] { max-width: 76rem; }
+[data-testid="stSidebar"] [data-testid="stPageLink-NavLink"] { padding-block: 0.35rem; }
+@media (max-width: 640px) {
+  [data-testid="stMainBlockContainer"] { padding-inline: 1rem; }
+  [data-testid="stMainBlockContainer"] h1 { font-size: 1.8rem; }
+}
+</style>"""
+
+
+# --- The frame -----------------------------------------------------------------------------------------------------
+
+
+def page(title: str, lead: str, *, code: Sequence[object] = ()) -> None:
+    """The first call of every page: browser title, menu, heading, one sentence that says what to do here and why.
+
+    `code`: what the page runs, for the button "Show the code" beside the heading; see `show_code`.
+    """
+    st.set_page_config(
+        page_title=title if title == "Fashion-MNIST Lab" else f"{title} · Fashion-MNIST Lab",
+        page_icon=MARK,
+        layout="wide",
+        menu_items={"About": "Fashion-MNIST Lab: from the first picture to a tested network, on your own machine."},
+    )
+    st.html(STYLE)
+    st.logo(WORDMARK, size="large", icon_image=MARK)
+    with st.sidebar:
+        _menu()
+    with st.container(horizontal=True, vertical_alignment="bottom", key="heading"):
+        st.title(title, anchor=False)
+        if code:
+            _code_button(tuple(code))
+    st.markdown(lead)
+
+
+def _menu() -> None:
+    run = st.query_params.get("run", "")
+    run = run if re.fullmatch(r"[0-9a-f]{12}", run) else ""
+    st.page_link(HOME.script, label=HOME.title, icon=HOME.icon, width="stretch")
+    for number, step in enumerate(STEPS, 1):
+        if (ROOT / step.script).exists():
+            st.page_link(
+                step.script,
+                label=f"{number} · {step.title}",
+                icon=step.icon,
+                width="stretch",
+                query_params={"run": run} if run and step.title in ABOUT_RUNS else None,
+            )
+
+
+# --- The address ---------------------------------------------------------------------------------------------------
+#
+# Each function reads one query parameter. What does not fit is answered by the default, said in a notice, and taken out
+# of the address, so that a widget with `bind="query-params"` that is made afterwards starts from the default too.
+
+
+def query_int(name: str, default: int, low: int, high: int) -> int:
+    """The whole number `?name=`, from `low` to `high`; else `default` and a notice."""
+    raw = st.query_params.get(name)
+    if raw is None:
+        return default
+    if re.fullmatch(r"-?[0-9]{1,18}", raw) and low <= int(raw) <= high:
+        return int(raw)
+    return _refuse(name, raw, f"a whole number from {low:,} to {high:,}", default)
+
+
+def query_float(name: str, default: float, low: float, high: float) -> float:
+    """The number `?name=`, from `low` to `high`; else `default` and a notice."""
+    raw = st.query_params.get(name)
+    if raw is None:
+        return default
+    if re.fullmatch(r"-?[0-9]{0,18}\.?[0-9]{0,18}(e-?[0-9]{1,2})?", raw, re.IGNORECASE):
+        try:
+            number = float(raw)
+        except ValueError:
+            number = math.nan
+        if low <= number <= high:
+            return number
+    return _refuse(name, raw, f"a number from {low:g} to {high:g}", default)
+
+
+def query_choice(name: str, options: Sequence[Word], default: Word) -> Word:
+    """The word `?name=`, one of `options`; else `default` and a notice."""
+    raw = st.query_params.get(name)
+    for option in options:
+        if raw is None or raw == option:
+            return default if raw is None else option
+    return _refuse(name, raw or "", f"one of {', '.join(options)}", default)
+
+
+def query_text(name: str, default: str = "", *, longest: int = 80) -> str:
+    """The text `?name=`, at most `longest` printable characters; else `default` and a notice. Show it with `plain`."""
+    raw = st.query_params.get(name)
+    if raw is None:
+        return default
+    if len(raw) <= longest and raw.isprintable():
+        return raw
+    return _refuse(name, raw, f"at most {longest} printable characters", default)
+
+
+def _refuse(name: str, raw: str, wanted: str, default: T) -> T:
+    try:
+        del st.query_params[name]
+    except (KeyError, st.errors.StreamlitAPIException):
+        pass  # a widget owns the parameter already: it keeps the value that the page shows
+    shown = raw if len(raw) <= 40 else f"{raw[:40]}…"
+    used = f"**{plain(str(default))}**" if str(default) else "the default"
+    st.warning(
+        f"The address says {name} = “{plain(shown)}”, but it must be {plain(wanted)}. This page shows {used}.",
+        icon=":material/link_off:",
+    )
+    return default
+
+
+# --- Text from people ----------------------------------------------------------------------------------------------
+
+
+def plain(text: str) -> str:
+    """`text` as Markdown that shows exactly these characters: no HTML, links, pictures, icons, colours or formulas.
+
+    Line breaks and control characters become spaces. After ":", "@", ".", "-" and "<" an invisible U+2060 keeps
+    Streamlit from finding icons, addresses and arrows in what Markdown has already unescaped.
+
+    >>> print(plain("<b> **bold**").replace(chr(0x2060), ""))
+    \\<b\\> \\*\\*bold\\*\\*
+    """
+    tidy = "".join(c if unicodedata.category(c)[0] != "C" else " " for c in text)
+    return re.sub(r"[!-/:-@\[-`{-~]", lambda m: f"\\{m[0]}" + ("\u2060" if m[0] in ":@.-<>=~" else ""), tidy)
+
+
+# --- The code behind a page ----------------------------------------------------------------------------------------
+
+
+def show_code(*objects: object) -> None:
+    """An expander "Show the code" with the source that this app really runs.
+
+    `objects`: functions, classes or modules; or, for what must not be imported here because it needs torch, the dotted
+    name, such as "fmnist_core.training.train".
+    """
+    with st.expander("Show the code", icon=":material/code:"):
+        _sources(objects)
+
+
+def _sources(objects: Sequence[object]) -> None:
+    for thing in objects:
+        where, source = source_of(thing)
+        st.caption(plain(where))
+        st.code(source, language="python", wrap_lines=True)
+
+
+@st.fragment
+def _code_button(code: tuple[object, ...]) -> None:
+    """A fragment: looking at the code does not run the page again."""
+    if st.button("Show the code", icon=":material/code:", type="tertiary", key="show_code"):
+        _code_dialog(code)
+
+
+@st.dialog("The code that this page runs", width="large", icon=":material/code:")
+def _code_dialog(code: tuple[object, ...]) -> None:
+    _sources(code)
+
+
+def source_of(thing: object) -> tuple[str, str]:
+    """(where it stands, its source). A dotted name is read from its file without importing it."""
+    if isinstance(thing, str):
+        module, _, name = thing.rpartition(".")
+        spec = importlib.util.find_spec(module)
+        if spec is None or spec.origin is None:
+            raise ValueError(f"there is no module {module}")
+        path = Path(spec.origin)
+        text = path.read_text()
+        for node in ast.parse(text).body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name:
+                first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+                lines = text.splitlines()[first - 1 : node.end_lineno]
+                return f"{path.relative_to(ROOT)}, line {first}", "\n".join(lines)
+        raise ValueError(f"there is no {name} in {module}")
+    target = inspect.unwrap(thing) if callable(thing) else thing
+    lines, first = inspect.getsourcelines(target)  # type: ignore[arg-type]
+    path = Path(inspect.getsourcefile(target) or "").resolve()  # type: ignore[arg-type]
+    where = str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else path.name
+    return f"{where}, line {max(first, 1)}", "".join(lines).rstrip()
+
+
+# --- The data set, or a sentence -----------------------------------------------------------------------------------
+
+
+def data_or_stop(split: dataset.SplitName) -> dataset.Split:
+    """The verified split; when there is none, the sentence that says why, the way out, and the end of the page."""
+    try:
+        return dataset.load(split)
+    except dataset.DatasetError as error:
+        data_fault(error)
+        st.stop()
+
+
+def data_fault(error: dataset.DatasetError) -> None:
+    """What is wrong with the data set, and what to do: download what is missing, or look again."""
+    st.error(plain(str(error)), icon=":material/folder_off:")
+    with st.container(horizontal=True):
+        missing = isinstance(error, dataset.DatasetMissing)
+        download = missing and st.button(
+            "Download the archives (31 MB)", icon=":material/download:", type="primary", key="download_data"
+        )
+        st.button("Look again", icon=":material/refresh:", key="look_again")
+    if download:
+        bar = st.progress(0.0, "Downloading with torchvision, at most two minutes")
+        try:
+            for share in dataset.download():
+                bar.progress(share, f"Downloading with torchvision, at most two minutes: {share:.0%}")
+        except dataset.DatasetError as failure:
+            bar.empty()
+            st.error(plain(str(failure)), icon=":material/cloud_off:")
+        else:
+            st.rerun()
