@@ -56,10 +56,11 @@ class Losses:
 
 @dataclass(frozen=True)
 class Measured:
-    """The network in evaluation mode, before training (epoch 0) or after an epoch."""
+    """The network in evaluation mode, before training (epoch 0), after an epoch, or where it was stopped."""
 
     step: int
-    epoch: int
+    epoch: float
+    """Epochs done: a whole number, unless the run was stopped within an epoch."""
     seconds: float
     """Training time so far."""
     test: Score

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -144,7 +145,7 @@ def train(state: TrainingState, data: TrainingData) -> Iterator[Event]:
     while True:
         epoch, step_in_epoch = divmod(state.step, steps_per_epoch)
         if step_in_epoch == 0:
-            yield measure(state, data, epoch)
+            yield measure(state, data)
         if state.step == steps:
             return
         losses = _Losses(state)
@@ -156,15 +157,12 @@ def train(state: TrainingState, data: TrainingData) -> Iterator[Event]:
             loss.backward()  # type: ignore[no-untyped-call]  # 5. find each weight's share in it
             state.optimizer.step()  # 6. change every weight a little
             losses.add(loss)
-            if losses.are_due:
-                yield (news := losses.collect())
-                if isinstance(news, Diverged):
-                    return
+            if losses.are_due or state.step % steps_per_epoch == 0:
+                for news in losses.collect():
+                    yield news
+                    if isinstance(news, Diverged):
+                        return
                 losses.restart_clock()  # what the listener did in between is not training
-        if losses.waiting:
-            yield (news := losses.collect())
-            if isinstance(news, Diverged):
-                return
 
 
 def batches(
@@ -173,16 +171,26 @@ def batches(
     """The batches of one epoch (0-based) after the first `skip`: images (batch, 1, 28, 28) float32, labels (batch,)."""
     order = torch.from_numpy(dataset.epoch_order(len(data.labels), config.seed, epoch)).to(data.images.device)
     size = config.batch_size
-    for some in order[skip * size :].split(max(1, GATHERED // size) * size):
-        yield from zip(as_input(data.images[some]).split(size), data.labels[some].split(size), strict=True)
+    for some in torch.split(order[skip * size :], max(1, GATHERED // size) * size):
+        yield from zip(
+            torch.split(as_input(data.images[some]), size), torch.split(data.labels[some], size), strict=True
+        )
 
 
-def measure(state: TrainingState, data: TrainingData, epoch: int) -> Measured:
+def measure(state: TrainingState, data: TrainingData) -> Measured:
     """Evaluate on the test images, and on as many training images."""
+    epoch, rest = divmod(state.step, steps := -(-len(data.labels) // state.config.batch_size))
     test = evaluate(state.net, data.test_images, data.test_labels.cpu().numpy())
     some = slice(len(data.test_labels))
     train = evaluate(state.net, data.images[some], data.labels[some].cpu().numpy())
-    return Measured(state.step, epoch, state.seconds, test.score, train.score, test.logits)
+    return Measured(
+        state.step,
+        epoch + rest / steps if rest else epoch,
+        state.seconds,
+        test.score,
+        train.score,
+        test.logits,
+    )
 
 
 def find_device(name: str) -> torch.device:
@@ -220,17 +228,18 @@ class _Losses:
     def restart_clock(self) -> None:
         self.began = time.perf_counter()
 
-    def collect(self) -> Losses | Diverged:
+    def collect(self) -> list[Losses | Diverged]:
         """Fetch what is waiting, and count the time that it took."""
-        values = torch.stack(self.waiting).cpu()  # waits for the device
+        values = torch.stack(self.waiting).cpu().numpy()  # waits for the device
+        self.waiting.clear()
         self.state.seconds += time.perf_counter() - self.began
         first = self.state.step - len(values)
-        self.waiting.clear()
-        finite = values.isfinite()
-        if not bool(finite.all()):
-            bad = int((~finite).nonzero()[0])
-            learning_rate = self.state.config.learning_rate
-            return Diverged(first + bad + 1, float(values[bad]), learning_rate)
-        # the shortest decimals that give the same float32 again
-        losses = tuple(float(str(value)) for value in values.numpy())
-        return Losses(first, losses, self.state.seconds)
+        finite = int(np.isfinite(values).cumprod().sum())  # up to the first that is not
+        news: list[Losses | Diverged] = []
+        if finite:  # the shortest decimals that give the same float32 again
+            losses = tuple(float(str(value)) for value in values[:finite])
+            news.append(Losses(first, losses, self.state.seconds))
+        if finite < len(values):
+            step, learning_rate = first + finite + 1, self.state.config.learning_rate
+            news.append(Diverged(step, float(values[finite]), learning_rate))
+        return news

@@ -1,0 +1,1 @@
+"""Training in its own process: record, folder, index, dispatcher, worker, client."""

@@ -1,0 +1,257 @@
+"""What pages call. Quick, without torch; nothing is kept in memory between two calls."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from fmnist_core.dataset import data_folder
+from fmnist_core.recipes import TrainingConfig
+from fmnist_core.runs.dispatcher import BELL
+from fmnist_core.runs.executor import REPOSITORY
+from fmnist_core.runs.folder import RunFolder, is_run_id
+from fmnist_core.runs.index import FILE, VERSION, IndexReader
+from fmnist_core.runs.record import Run, State
+
+LEAST_FREE = 200 * 1024 * 1024
+"""Bytes that must be free for a run to start."""
+NAME_LENGTH = 80
+
+
+class RunNotFound(LookupError):
+    """There is no such run. The message is meant for the page."""
+
+
+class RunRefused(Exception):
+    """The run was not started. The message says why, and is meant for the page."""
+
+
+def runs_folder() -> Path:
+    """`$FMNIST_RUNS`, else `runs/` of this repository."""
+    return Path(os.environ.get("FMNIST_RUNS") or REPOSITORY / "runs").expanduser().absolute()
+
+
+# --- Reading -------------------------------------------------------------------------------------------------------
+
+
+def list_runs() -> list[Run]:
+    """All runs, newest first."""
+    ensure_dispatcher()
+    runs = runs_folder()
+    try:
+        with IndexReader(runs) as index:
+            found = {run.id: run for run in index.runs()}
+    except sqlite3.Error:
+        found = {}
+    try:
+        ids = [entry.name for entry in os.scandir(runs) if is_run_id(entry.name)]
+    except OSError:
+        ids = []
+    for run_id in ids:
+        if run_id not in found and (run := _from_folder(RunFolder(runs / run_id))):
+            found[run_id] = run  # too new for the index, or there is no index
+    there = set(ids)
+    current = [_with_requests(run) for run in found.values() if run.id in there]
+    return sorted(current, key=lambda run: run.sequence, reverse=True)
+
+
+def get(run_id: str) -> Run:
+    """The run of that id. Raises RunNotFound."""
+    ensure_dispatcher()
+    runs = runs_folder()
+    if not is_run_id(run_id) or not RunFolder(runs / run_id).has_file():
+        raise RunNotFound("No such run. It may have been deleted, or the address is incomplete.")
+    run: Run | None
+    try:
+        with IndexReader(runs) as index:
+            run = index.run(run_id)
+    except sqlite3.Error:
+        run = None
+    run = run or _from_folder(RunFolder(runs / run_id))
+    if run is None:
+        raise RunNotFound("No such run: its folder holds no settings that can be read.")
+    return _with_requests(run)
+
+
+def folder(run_id: str) -> RunFolder:
+    """The run's files. Raises RunNotFound."""
+    path = RunFolder(runs_folder() / run_id) if is_run_id(run_id) else None
+    if path is None or not path.has_file():
+        raise RunNotFound("No such run. It may have been deleted, or the address is incomplete.")
+    return path
+
+
+def devices() -> tuple[str, ...]:
+    """What runs can compute on, the fastest first, such as ("cuda", "cpu")."""
+    ensure_dispatcher()
+    try:
+        with IndexReader(runs_folder()) as index:
+            return tuple(json.loads(index.fact("devices") or "[]")) or ("cpu",)
+    except sqlite3.Error:
+        return ("cpu",)
+
+
+def _from_folder(run_folder: RunFolder) -> Run | None:
+    try:
+        return run_folder.run().apply_all(run_folder.events())
+    except (OSError, ValueError):
+        return None
+
+
+def _with_requests(run: Run) -> Run:
+    if run.state.is_final:
+        return run
+    run_folder = RunFolder(runs_folder() / run.id)
+    return replace(run, stopping=run_folder.is_asked("stop"), pausing=run_folder.is_asked("pause"))
+
+
+# --- Doing ---------------------------------------------------------------------------------------------------------
+
+
+def start(config: TrainingConfig, name: str = "") -> str:
+    """Put a run into the queue and return its id. Raises RunRefused."""
+    runs = runs_folder()
+    try:
+        runs.mkdir(parents=True, exist_ok=True)
+        if (free := shutil.disk_usage(runs).free) < LEAST_FREE:
+            raise RunRefused(
+                f"Only {free / 1e6:,.0f} MB are free on the disk of {runs}: a run needs {LEAST_FREE / 1e6:,.0f} MB. "
+                f"Make room and start again."
+            )
+        if _index_is_newer(runs):
+            raise RunRefused(
+                f"{runs / FILE} was written by a newer version of Fashion-MNIST Lab: use that one."
+            )
+        run_id = secrets.token_hex(6)
+        RunFolder.create(runs, run_id, _next_sequence(runs), name.strip()[:NAME_LENGTH], config)
+    except OSError as error:
+        raise RunRefused(
+            f"A run cannot be started: {runs} cannot be written to ({error.strerror})."
+        ) from error
+    ensure_dispatcher()
+    return run_id
+
+
+def stop(run_id: str) -> None:
+    """End the run at its next step; a run that waits does not start. Raises RunNotFound."""
+    _ask(run_id, "stop")
+
+
+def pause(run_id: str) -> None:
+    """Write a checkpoint and give the slot back. Raises RunNotFound."""
+    _ask(run_id, "pause")
+
+
+def resume(run_id: str) -> None:
+    """Go on from the checkpoint. Raises RunNotFound."""
+    folder(run_id).settle("pause")
+    _ask(run_id, "resume")
+
+
+def _ask(run_id: str, request: str) -> None:
+    try:
+        folder(run_id).ask(request)  # type: ignore[arg-type]
+    except OSError as error:
+        raise RunRefused(f"The run's folder cannot be written to ({error.strerror}).") from error
+    ensure_dispatcher()
+
+
+def _next_sequence(runs: Path) -> int:
+    """The next number, also when two processes ask at once."""
+    with open(runs / ".sequence", "a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        text = file.read().strip()
+        if text.isdecimal():
+            last = int(text)
+        else:  # lost: go on after the highest there is
+            folders = (RunFolder(Path(entry.path)) for entry in os.scandir(runs) if is_run_id(entry.name))
+            last = max((run.sequence for run in map(_from_folder, folders) if run), default=0)
+        file.seek(0)
+        file.truncate()
+        file.write(str(last + 1))
+    return last + 1
+
+
+def _index_is_newer(runs: Path) -> bool:
+    if not (runs / FILE).exists():
+        return False
+    try:
+        connection = sqlite3.connect(f"{(runs / FILE).as_uri()}?mode=ro", uri=True)
+        try:
+            return bool(connection.execute("PRAGMA user_version").fetchone()[0] > VERSION)
+        finally:
+            connection.close()
+    except sqlite3.Error:
+        return False
+
+
+# --- The dispatcher ------------------------------------------------------------------------------------------------
+
+_started: dict[Path, tuple[subprocess.Popen[bytes], float]] = {}
+
+
+def ensure_dispatcher() -> None:
+    """Wake the dispatcher, or start it when there is none. Does nothing where the runs folder cannot be written to."""
+    runs = runs_folder()
+    if _ring(runs):
+        return
+    process, at = _started.get(runs, (None, -10.0))
+    if process is not None:
+        process.poll()  # reap it when it has ended
+        if time.monotonic() - at < 3:
+            return  # it is on its way
+    try:
+        runs.mkdir(parents=True, exist_ok=True)
+        with open(runs / "dispatcher.log", "ab") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "fmnist_core.runs.dispatcher", str(runs)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd=REPOSITORY,
+                env=os.environ | {"FMNIST_DATA": str(data_folder())},
+                start_new_session=True,  # it outlives the web server
+            )
+    except OSError:
+        return  # read-only: looking still works
+    _started[runs] = (process, time.monotonic())
+
+
+def _ring(runs: Path) -> bool:
+    try:
+        bell = os.open(runs / BELL, os.O_WRONLY | os.O_NONBLOCK)  # fails where nobody listens
+    except OSError:
+        return False
+    try:
+        os.write(bell, b"!")
+    except BlockingIOError:
+        pass  # it has rung often enough
+    finally:
+        os.close(bell)
+    return True
+
+
+__all__ = [
+    "Run",
+    "RunNotFound",
+    "RunRefused",
+    "State",
+    "devices",
+    "folder",
+    "get",
+    "list_runs",
+    "pause",
+    "resume",
+    "start",
+    "stop",
+]

@@ -1,0 +1,292 @@
+"""Which run starts when, and what became of it.
+
+    python -m fmnist_core.runs.dispatcher RUNS_FOLDER
+
+One process per runs folder, held by a lock: a second one exits with status 75. It starts queued runs in order, keeps a
+warm spare worker, notices workers that died, and is the only writer of the index. It can be killed at any time: the next
+one adopts what it finds. Without runs to look after and without visitors it ends by itself.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import select
+import signal
+import sqlite3
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+
+from fmnist_core.runs.executor import Executor, LocalExecutor
+from fmnist_core.runs.folder import EventWriter, RunFolder, is_run_id
+from fmnist_core.runs.index import Index, IndexTooNew
+from fmnist_core.runs.record import (
+    ATTEMPTS,
+    Died,
+    Failed,
+    Paused,
+    Resumed,
+    Run,
+    RunEvent,
+    State,
+    Stopped,
+    from_json,
+)
+
+LOCK = ".dispatcher.lock"
+BELL = ".bell"
+"""A named pipe: whoever writes a byte into it wakes the dispatcher."""
+
+STALLED_AFTER = 30.0
+"""Seconds without an event after which a living worker counts as stalled."""
+IDLE_AFTER = 600.0
+"""Seconds without runs and visitors after which the dispatcher ends."""
+GRACE = 10.0
+"""Seconds that a worker has to take its run's lock."""
+
+EX_TEMPFAIL, EX_CONFIG = 75, 78
+
+log = logging.getLogger("dispatcher")
+
+
+class Watched:
+    """A run that the dispatcher follows."""
+
+    def __init__(self, folder: RunFolder, run: Run, offset: int = 0) -> None:
+        self.folder, self.run, self.offset = folder, run, offset
+        self.heard_at = time.monotonic()
+        self.given_out_at: float | None = None
+        """When a worker was asked to take it; None once it has, or when none was asked."""
+
+    def follow(self) -> bool:
+        """Apply new events; True when there were any."""
+        lines, after = self.folder.read_events(self.offset)
+        for line in lines:
+            try:
+                self.run = self.run.apply(from_json(line))
+            except ValueError:
+                log.warning("run %s: line skipped: %.80r", self.folder.id, line)
+        if after == self.offset:
+            return False
+        self.offset, self.heard_at = after, time.monotonic()
+        self.run = replace(self.run, stalled=False)
+        if self.run.state is not State.QUEUED:
+            self.given_out_at = None
+        return True
+
+    def write(self, event: RunEvent) -> bool:
+        """Record an event in the place of the worker that is not there; False when there is one after all."""
+        if not (lock := self.folder.lock()):
+            return False
+        with lock:
+            while self.follow():
+                pass  # the worker's last words may have come in the meantime
+            if self.run.state.is_final:
+                return False
+            writer = EventWriter(self.folder)
+            writer.write(event, durable=True)
+            writer.close()
+        self.follow()
+        return True
+
+
+def open_index(runs: Path) -> tuple[Index, dict[str, tuple[Run, int]]]:
+    """The index and what it holds; an empty new one where its content cannot be read. Raises IndexTooNew."""
+    index = Index(runs)
+    try:
+        return index, index.load()
+    except (ValueError, KeyError, TypeError, sqlite3.DatabaseError):
+        log.exception("index made anew")
+        index.close()
+        index.path.unlink()
+        return Index(runs), {}
+
+
+class Dispatcher:
+    """Needs the lock of the runs folder."""
+
+    def __init__(self, runs: Path, executor: Executor, slots: int = 1) -> None:
+        self.runs, self.executor, self.slots = runs, executor, slots
+        self.index, indexed = open_index(runs)
+        self.known = {run_id: Watched(RunFolder(runs / run_id), *entry) for run_id, entry in indexed.items()}
+        self.unsaved: set[str] = set()
+        self.strangers: set[str] = set()
+        self.ending = False
+        self.visited_at = time.monotonic()
+        self.told_devices: tuple[str, ...] = ()
+
+    def turn(self) -> None:
+        """Look at everything once."""
+        self.unsaved |= self._find()
+        for watched in self.known.values():
+            if not watched.run.state.is_final and self._look_at(watched):
+                self.unsaved.add(watched.folder.id)
+        self._start_next()
+        self.executor.look_after(spare=True)
+        self._save()
+
+    def _save(self) -> None:
+        """Bring the index up to date; make it anew when somebody removed or damaged it."""
+        gone = [run_id for run_id, watched in self.known.items() if not watched.folder.has_file()]
+        for run_id in gone:
+            del self.known[run_id]
+        try:
+            if not self.index.path.exists():
+                raise sqlite3.DatabaseError("the index is gone")
+            saved = [self.known[run_id] for run_id in self.unsaved if run_id in self.known]
+            if saved or gone:
+                self.index.save([(watched.run, watched.offset) for watched in saved], gone)
+            if (devices := self.executor.devices()) != self.told_devices:
+                self.index.save_fact("devices", json.dumps(devices))
+                self.told_devices = devices
+            self.unsaved.clear()
+        except sqlite3.OperationalError:  # locked or no room: the next turn tries again
+            log.exception("index not saved")
+        except sqlite3.DatabaseError:
+            log.exception("index made anew")
+            self.index.close()
+            self.index, _ = open_index(self.runs)
+            self.unsaved, self.told_devices = set(self.known), ()
+
+    def _find(self) -> set[str]:
+        """Notice folders that are new; name those that are no run's, once."""
+        new = set()
+        for entry in os.scandir(self.runs):
+            if entry.name in self.known or entry.name in self.strangers or entry.name.startswith("."):
+                continue
+            folder = RunFolder(Path(entry.path))
+            if not entry.is_dir():
+                continue
+            try:
+                if not is_run_id(entry.name):
+                    raise ValueError("its name is not 12 hexadecimal characters")
+                self.known[entry.name] = Watched(folder, folder.run())
+                new.add(entry.name)
+            except (OSError, ValueError) as error:
+                self.strangers.add(entry.name)
+                log.warning("%s is not a run: %s", entry.path, error)
+        return new
+
+    def _look_at(self, watched: Watched) -> bool:
+        """What became of this run; True when there is something to save."""
+        before = watched.run
+        while watched.follow():
+            pass
+        folder, run = watched.folder, watched.run
+        match run.state:
+            case State.QUEUED if folder.is_asked("stop") and watched.given_out_at is None:
+                watched.write(Stopped(run.step))
+            case State.QUEUED if folder.is_asked("pause") and watched.given_out_at is None:
+                watched.write(Paused(run.step, ""))
+                folder.settle("pause")
+            case State.PAUSED if folder.is_asked("stop"):
+                watched.write(Stopped(run.step))
+            case State.PAUSED if folder.is_asked("resume"):
+                watched.write(Resumed())
+                folder.settle("resume")
+            case State.STARTING | State.RUNNING:
+                self._look_for_worker(watched)
+            case State.QUEUED if (
+                watched.given_out_at is not None and time.monotonic() - watched.given_out_at > GRACE
+            ):
+                self._look_for_worker(watched)
+        return watched.run is not before
+
+    def _look_for_worker(self, watched: Watched) -> None:
+        if (lock := watched.folder.lock()) is None:  # it lives
+            watched.given_out_at = None
+            silent = time.monotonic() - watched.heard_at > STALLED_AFTER
+            if silent and not watched.run.stalled:
+                watched.run = replace(watched.run, stalled=True)
+            return
+        lock.close()
+        deaths = watched.run.deaths + 1
+        log.warning("run %s: worker gone (%d of %d)", watched.folder.id, deaths, ATTEMPTS)
+        if deaths < ATTEMPTS:
+            reason = (
+                f"Its worker was killed; attempt {deaths + 1} of {ATTEMPTS} goes on from the last checkpoint."
+            )
+            watched.write(Died(reason))
+        else:
+            watched.write(Died(""))
+            reason = f"Its worker was killed {ATTEMPTS} times (out of memory?): see worker.log in the run's folder."
+            watched.write(Failed(reason))
+        watched.given_out_at = None
+
+    def _start_next(self) -> None:
+        """Fill free slots with the runs that have waited longest."""
+        runs = self.known.values()
+        busy = [
+            w for w in runs if w.run.state in (State.STARTING, State.RUNNING) or w.given_out_at is not None
+        ]
+        waiting = [
+            w for w in runs if w.run.state is State.QUEUED and w not in busy and not w.folder.is_asked("stop")
+        ]
+        for watched in sorted(waiting, key=lambda w: w.run.sequence)[: max(0, self.slots - len(busy))]:
+            watched.given_out_at = time.monotonic()
+            self.executor.start(watched.folder.path)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a run is queued, starting or running."""
+        return any(watched.run.is_active for watched in self.known.values())
+
+    def serve(self, bell: int) -> None:
+        """Turn after turn until told to end, or until nobody needs it any more."""
+        while not self.ending:
+            try:
+                self.turn()
+            except OSError:  # no room, no permission: say so in the log and look again
+                log.exception("this turn failed")
+                time.sleep(1)
+            ready, _, _ = select.select([bell], [], [], 0.1 if self.is_busy else 1.0)
+            if ready:
+                os.read(bell, 4096)
+                self.visited_at = time.monotonic()
+            if self.is_busy:
+                self.visited_at = time.monotonic()
+            if time.monotonic() - self.visited_at > IDLE_AFTER:
+                log.info("nothing to do: ending")
+                break
+        self.executor.close()
+        self.index.close()
+
+    def end(self, _signal: int, _frame: FrameType | None) -> None:
+        """SIGTERM: end after this turn; workers go on."""
+        self.ending = True
+
+
+def main(arguments: list[str]) -> int:
+    """Returns the exit status."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
+    runs = Path(arguments[0]).absolute()
+    runs.mkdir(parents=True, exist_ok=True)
+    lock = open(runs / LOCK, "ab")  # noqa: SIM115 - held until the process ends
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(f"Another dispatcher looks after {runs}.", file=sys.stderr)
+        return EX_TEMPFAIL
+    if not (runs / BELL).is_fifo():
+        os.mkfifo(runs / BELL)
+    bell = os.open(runs / BELL, os.O_RDWR | os.O_NONBLOCK)
+    slots = max(1, int(os.environ.get("FMNIST_SLOTS", "1")))
+    threads = max(1, (os.cpu_count() or 1) // slots) if slots > 1 else None
+    try:
+        dispatcher = Dispatcher(runs, LocalExecutor(threads), slots)
+    except IndexTooNew as error:
+        print(error, file=sys.stderr)
+        return EX_CONFIG
+    signal.signal(signal.SIGTERM, dispatcher.end)
+    signal.signal(signal.SIGINT, dispatcher.end)
+    dispatcher.serve(bell)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

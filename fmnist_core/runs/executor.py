@@ -1,0 +1,109 @@
+"""How a worker is started and looked after."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import IO, Protocol
+
+REPOSITORY = Path(__file__).parent.parent.parent
+
+SPARE_AFTER = 3.0
+"""Seconds after a start before the next spare is made, so that it does not slow the first steps down."""
+
+
+class Executor(Protocol):
+    """Starts workers somewhere. Whether one lives is told by its run's lock, not by the executor."""
+
+    def start(self, folder: Path) -> None:
+        """Have the run in `folder` trained. Returns at once."""
+
+    def look_after(self, *, spare: bool) -> None:
+        """Collect what has ended; with `spare`, see to it that the next start is a quick one."""
+
+    def devices(self) -> tuple[str, ...]:
+        """What workers can compute on, such as ("cuda", "cpu"); empty until it is known."""
+
+    def close(self) -> None:
+        """Let go. Workers that have a run keep it."""
+
+
+class LocalExecutor:
+    """Workers as processes of this machine, and one warm spare among them.
+
+    A spare has imported torch and taken a first optimizer step, which is what a cold start spends its seconds on.
+    """
+
+    def __init__(self, threads: int | None = None) -> None:
+        self._environment = dict(os.environ) | ({"OMP_NUM_THREADS": str(threads)} if threads else {})
+        self._workers: list[subprocess.Popen[bytes]] = []
+        self._spare: subprocess.Popen[bytes] | None = None
+        self._devices: tuple[str, ...] = ()
+        self._heard = b""
+        self._last_start = -SPARE_AFTER
+
+    def start(self, folder: Path) -> None:
+        """Give the run to the spare, or to a new worker when there is none."""
+        self._last_start = time.monotonic()
+        spare, self._spare = self._spare, None
+        if spare and spare.poll() is None:
+            assert spare.stdin
+            try:
+                spare.stdin.write(f"{folder}\n".encode())
+                spare.stdin.close()
+            except BrokenPipeError:
+                pass  # it died just now
+            else:
+                self._workers.append(spare)
+                return
+        self._workers.append(self._popen(str(folder), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL))
+
+    def look_after(self, *, spare: bool) -> None:
+        """Reap ended workers; make a spare where one is wanted and missing; hear which devices there are."""
+        self._workers = [worker for worker in self._workers if worker.poll() is None]
+        if self._spare and self._spare.poll() is not None:
+            self._spare = None
+        if spare and not self._spare and time.monotonic() - self._last_start > SPARE_AFTER:
+            self._last_start = time.monotonic()  # one that dies at once is not made again at once
+            self._spare = self._popen("--spare", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            assert self._spare.stdout
+            os.set_blocking(self._spare.stdout.fileno(), False)
+            self._heard = b""
+        if self._spare:
+            self._listen(self._spare.stdout)
+
+    def _listen(self, pipe: IO[bytes] | None) -> None:
+        assert pipe
+        self._heard += pipe.read() or b""
+        for line in self._heard.splitlines():
+            try:
+                self._devices = tuple(json.loads(line)["devices"])
+            except (ValueError, KeyError, TypeError):
+                continue
+
+    def devices(self) -> tuple[str, ...]:
+        """As the first spare reported them."""
+        return self._devices
+
+    def close(self) -> None:
+        """The spare ends when its standard input does."""
+        if self._spare and self._spare.stdin:
+            self._spare.stdin.close()
+            try:
+                self._spare.wait(2)
+            except subprocess.TimeoutExpired:
+                self._spare.terminate()
+
+    def _popen(self, argument: str, *, stdin: int, stdout: int) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "fmnist_core.runs.worker", argument],
+            stdin=stdin,
+            stdout=stdout,
+            cwd=REPOSITORY,
+            env=self._environment,
+            start_new_session=True,  # a Ctrl-C meant for the web server is not meant for a run
+        )

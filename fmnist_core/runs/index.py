@@ -1,0 +1,140 @@
+"""The SQLite index over all runs: a cache of what the folders say, rebuilt from them at any time.
+
+Only the dispatcher writes it; everybody else opens it read-only. (SQLite 3.7.0 to 3.51.2 can lose pages when two
+connections write and checkpoint at once; hence one writer, and no write-ahead log.)
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Self
+
+from fmnist_core.runs.record import Run
+
+VERSION = 1
+FILE = "index.sqlite"
+
+_SCHEMA = """
+CREATE TABLE runs (
+    id       TEXT PRIMARY KEY,
+    sequence INTEGER NOT NULL,
+    state    TEXT NOT NULL,
+    name     TEXT NOT NULL,
+    accuracy REAL,              -- latest, on the test images, 0 to 1
+    seconds  REAL NOT NULL,     -- training time
+    run      TEXT NOT NULL,     -- all of it, as JSON
+    offset   INTEGER NOT NULL   -- bytes of events.jsonl that are in it
+);
+CREATE INDEX runs_by_sequence ON runs (sequence);
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+"""
+
+
+class IndexTooNew(Exception):
+    """The index was written by a newer version of this program: it is left alone."""
+
+
+class Index:
+    """The writer's side. One per runs directory: the dispatcher's."""
+
+    def __init__(self, runs: Path) -> None:
+        self.path = runs / FILE
+        self._connection = self._open()
+
+    def _open(self) -> sqlite3.Connection:
+        """Open, or make anew where it is missing, older or damaged."""
+        if self.path.exists():
+            connection = sqlite3.connect(self.path, timeout=5)
+            try:
+                (version,) = connection.execute("PRAGMA user_version").fetchone()
+                if version > VERSION:
+                    raise IndexTooNew(
+                        f"{self.path} was written by a newer version of Fashion-MNIST Lab: use that one, or move the file away."
+                    )
+                if version == VERSION and connection.execute("PRAGMA quick_check").fetchone() == ("ok",):
+                    return connection
+            except sqlite3.DatabaseError:
+                pass  # damaged
+            except IndexTooNew:
+                connection.close()
+                raise
+            connection.close()
+            self.path.unlink()
+            self.path.with_name(f"{FILE}-journal").unlink(missing_ok=True)
+        connection = sqlite3.connect(self.path, timeout=5)
+        with connection:
+            connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+        return connection
+
+    def load(self) -> dict[str, tuple[Run, int]]:
+        """Every run with the offset up to which its events are in it."""
+        rows = self._connection.execute("SELECT id, run, offset FROM runs")
+        return {run_id: (Run.from_json(text), offset) for run_id, text, offset in rows}
+
+    def save(self, runs: Iterable[tuple[Run, int]], gone: Iterable[str] = ()) -> None:
+        """Events and offset go in together, or not at all."""
+        with self._connection:
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (
+                        run.id,
+                        run.sequence,
+                        run.state,
+                        run.name,
+                        run.latest.test.accuracy if run.latest else None,
+                        run.seconds,
+                        run.to_json(),
+                        offset,
+                    )
+                    for run, offset in runs
+                ],
+            )
+            self._connection.executemany("DELETE FROM runs WHERE id = ?", [(run_id,) for run_id in gone])
+
+    def save_fact(self, name: str, value: str) -> None:
+        """A word about this machine, such as its devices."""
+        with self._connection:
+            self._connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+
+    def close(self) -> None:
+        """Everything is on disk."""
+        self._connection.close()
+
+
+class IndexReader:
+    """The readers' side: short-lived, read-only. Raises sqlite3.Error where there is no usable index."""
+
+    def __init__(self, runs: Path) -> None:
+        # a plain path in a URI: percent signs and question marks in folder names must not be read as syntax
+        self._connection = sqlite3.connect(f"{(runs / FILE).as_uri()}?mode=ro", uri=True, timeout=2)
+
+    def __enter__(self) -> Self:
+        try:
+            (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+            if version != VERSION:
+                raise sqlite3.DatabaseError(f"index version {version}, not {VERSION}")
+        except sqlite3.Error:
+            self._connection.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def runs(self) -> list[Run]:
+        """All runs, newest first."""
+        rows = self._connection.execute("SELECT run FROM runs ORDER BY sequence DESC")
+        return [Run.from_json(text) for (text,) in rows]
+
+    def run(self, run_id: str) -> Run | None:
+        """One run, if the index has it."""
+        row = self._connection.execute("SELECT run FROM runs WHERE id = ?", (run_id,)).fetchone()
+        return Run.from_json(row[0]) if row else None
+
+    def fact(self, name: str) -> str | None:
+        """What `save_fact` kept."""
+        row = self._connection.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        return row[0] if row else None

@@ -1,0 +1,280 @@
+"""What a run is, as its events tell it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields, replace
+from enum import StrEnum
+from typing import get_args
+
+from fmnist_core import events as training
+from fmnist_core.events import Diverged, Losses, Measured, Score, Started
+from fmnist_core.recipes import TrainingConfig
+
+ATTEMPTS = 3
+"""Workers that may die over one run before it counts as failed."""
+
+
+class State(StrEnum):
+    """Where a run is on its way."""
+
+    QUEUED = "queued"
+    STARTING = "starting"
+    RUNNING = "running"
+    PAUSED = "paused"
+    FINISHED = "finished"
+    STOPPED = "stopped"
+    DIVERGED = "diverged"
+    FAILED = "failed"
+
+    @property
+    def is_active(self) -> bool:
+        """Something will still happen without anybody's doing."""
+        return self in (State.QUEUED, State.STARTING, State.RUNNING)
+
+    @property
+    def is_final(self) -> bool:
+        """Nothing will ever happen again."""
+        return not self.is_active and self is not State.PAUSED
+
+
+# --- What a run tells beside its training --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A worker has taken the run and builds the network."""
+
+    pid: int
+
+
+@dataclass(frozen=True)
+class Died:
+    """The worker is gone without a word; the run waits for another one."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """The worker was told to end (SIGTERM), wrote a checkpoint and gave the run back to the queue."""
+
+    step: int
+
+
+@dataclass(frozen=True)
+class Paused:
+    """A checkpoint is written and the slot given back."""
+
+    step: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """Back in the queue."""
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """Ended because somebody asked for it."""
+
+    step: int
+
+
+@dataclass(frozen=True)
+class Finished:
+    """All epochs are done."""
+
+    step: int
+
+
+@dataclass(frozen=True)
+class Failed:
+    """Ended by an error that another attempt would not mend."""
+
+    reason: str
+
+
+RunEvent = training.Event | Claimed | Died | Interrupted | Paused | Resumed | Stopped | Finished | Failed
+_KINDS: dict[str, type[RunEvent]] = {kind.__name__: kind for kind in get_args(RunEvent)}
+
+
+def to_json(event: RunEvent) -> str:
+    """One line of `events.jsonl`, without the line end."""
+    values = {field.name: getattr(event, field.name) for field in fields(event) if field.name != "logits"}
+    for name, value in values.items():
+        if isinstance(value, Score):
+            values[name] = asdict(value)
+    return json.dumps({"event": type(event).__name__} | values, separators=(",", ":"))
+
+
+def from_json(line: str | bytes) -> RunEvent:
+    """Back from a line. Raises ValueError where it is not one of ours."""
+    try:
+        values = json.loads(line)
+        kind = _KINDS[values.pop("event")]
+        for name in ("test", "train"):
+            if name in values:
+                values[name] = _score(values[name])
+        if "losses" in values:
+            values["losses"] = tuple(values["losses"])
+        return kind(**values)
+    except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+        raise ValueError(f"not an event: {line[:80]!r}") from error
+
+
+def _score(values: dict[str, list[int]]) -> Score:
+    return Score(float(values["loss"]), tuple(values["correct"]), tuple(values["total"]))  # type: ignore[arg-type]
+
+
+# --- The run -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as its events leave it."""
+
+    id: str
+    """12 hexadecimal characters."""
+    sequence: int
+    """Runs are numbered in the order of their start, from 1."""
+    name: str
+    """As a person typed it: show it as text."""
+    created_at: str
+    """Wall clock, UTC, ISO 8601; for people, not for ordering."""
+    config: TrainingConfig
+    state: State = State.QUEUED
+    reason: str = ""
+    """Why it is paused, failed or waiting for another attempt: a sentence for the page."""
+    deaths: int = 0
+    """Workers that died over it."""
+    device: str = ""
+    threads: int = 0
+    step: int = 0
+    """Weight updates so far."""
+    steps: int = 0
+    """Weight updates when it is finished; 0 until training has started."""
+    steps_per_epoch: int = 0
+    seconds: float = 0.0
+    """Training time, without pauses and measurements."""
+    images_per_second: float = 0.0
+    """Of late (moving average)."""
+    measured: tuple[Measured, ...] = ()
+    """Before training, then after each epoch."""
+    stalled: bool = False
+    """Its worker is alive and has said nothing for 30 s."""
+    stopping: bool = False
+    """A stop has been asked for."""
+    pausing: bool = False
+
+    @property
+    def title(self) -> str:
+        """The name, or the number of a run without one."""
+        return self.name or f"Run {self.sequence}"
+
+    @property
+    def is_active(self) -> bool:
+        """Queued, starting or running."""
+        return self.state.is_active
+
+    @property
+    def epoch(self) -> int:
+        """Epochs completed."""
+        return self.step // self.steps_per_epoch if self.steps_per_epoch else 0
+
+    @property
+    def before(self) -> Measured | None:
+        """The measurement before training."""
+        return self.measured[0] if self.measured else None
+
+    @property
+    def latest(self) -> Measured | None:
+        """The newest measurement."""
+        return self.measured[-1] if self.measured else None
+
+    @property
+    def progress(self) -> float:
+        """Share of the steps done, 0 to 1."""
+        return self.step / self.steps if self.steps else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Training time to go at the present speed; None until there is one."""
+        if self.state is not State.RUNNING or not self.images_per_second:
+            return None
+        return (self.steps - self.step) * self.config.batch_size / self.images_per_second
+
+    def apply(self, event: RunEvent) -> Run:
+        """The run after `event`."""
+        match event:
+            case Claimed():
+                return replace(self, state=State.STARTING, reason="")
+            case Started():
+                return replace(
+                    self,
+                    state=State.RUNNING,
+                    device=event.device,
+                    threads=event.threads,
+                    steps=event.steps,
+                    steps_per_epoch=event.steps_per_epoch,
+                )
+            case Losses():
+                elapsed, images = event.seconds - self.seconds, len(event.losses) * self.config.batch_size
+                speed = self.images_per_second
+                if elapsed > 0:
+                    speed = 0.8 * speed + 0.2 * images / elapsed if speed else images / elapsed
+                return replace(
+                    self,
+                    step=event.step + len(event.losses),
+                    seconds=max(self.seconds, event.seconds),
+                    images_per_second=speed,
+                )
+            case Measured():
+                return replace(self, measured=(*self.measured, replace(event, logits=None)))
+            case Diverged():
+                reason = (
+                    f"The loss became {event.loss} in step {event.step:,} at learning rate {event.learning_rate:g}: "
+                    f"try a smaller one."
+                )
+                return replace(self, state=State.DIVERGED, reason=reason)
+            case Died():
+                return replace(self, state=State.QUEUED, reason=event.reason, deaths=self.deaths + 1)
+            case Interrupted() | Resumed():
+                return replace(self, state=State.QUEUED, reason="")
+            case Paused():
+                return replace(self, state=State.PAUSED, reason=event.reason)
+            case Stopped():
+                return replace(self, state=State.STOPPED, reason="")
+            case Finished():
+                return replace(self, state=State.FINISHED, reason="")
+            case Failed():
+                return replace(self, state=State.FAILED, reason=event.reason)
+
+    def apply_all(self, happened: Iterable[RunEvent]) -> Run:
+        """The run after all of them."""
+        run = self
+        for event in happened:
+            run = run.apply(event)
+        return run
+
+    def to_json(self) -> str:
+        """For the index."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        measured = [json.loads(to_json(event)) for event in self.measured]
+        return json.dumps(
+            values | {"config": self.config.to_dict(), "measured": measured}, separators=(",", ":")
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Run:
+        """Back from the index."""
+        values = json.loads(text)
+        values["config"] = TrainingConfig.from_dict(values["config"])
+        values["state"] = State(values["state"])
+        values["measured"] = tuple(
+            Measured(m["step"], m["epoch"], m["seconds"], _score(m["test"]), _score(m["train"]))
+            for m in values["measured"]
+        )
+        return cls(**values)

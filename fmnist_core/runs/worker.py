@@ -1,0 +1,104 @@
+"""One run in one process.
+
+    python -m fmnist_core.runs.worker RUN_FOLDER    train this run
+    python -m fmnist_core.runs.worker --spare       get warm, say so, then wait for the folder on standard input
+
+Exit status 0 when the run's end is recorded, 75 when another worker has the run, 1 when an error ended it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fmnist_core.recipes import TrainingConfig
+from fmnist_core.runs.folder import EventWriter, RunFolder
+from fmnist_core.runs.record import Claimed
+
+if TYPE_CHECKING:
+    from fmnist_core.training import TrainingData
+
+EX_TEMPFAIL = 75
+
+log = logging.getLogger("worker")
+
+
+def work(folder: RunFolder, ready: TrainingData | None) -> int:
+    """Take the run's lock, train, record. Returns the exit status."""
+    for _attempt in range(20):
+        if lock := folder.lock():
+            break
+        time.sleep(0.05)  # somebody may only be looking
+    else:
+        log.error("another worker has run %s", folder.id)
+        return EX_TEMPFAIL
+    with lock:
+        recorded = folder.run().apply_all(folder.events())
+        if recorded.state.is_final:
+            return 0
+        writer = EventWriter(folder)
+        writer.write(claimed := Claimed(os.getpid()))
+
+        from fmnist_core.runs.recorder import (
+            Recorder,
+        )  # torch: only now, because the lock must be taken at once
+
+        recorder = Recorder(folder, writer, recorded.apply(claimed))
+        signal.signal(signal.SIGTERM, recorder.end)
+        recorder.train(ready)
+        writer.close()
+    return 0
+
+
+def get_warm() -> TrainingData | None:
+    """Do everything once that takes long the first time: import torch, load the data, take a step, evaluate."""
+    from fmnist_core.training import (
+        TrainingData,
+        TrainingState,
+        available_devices,
+        find_device,
+        train,
+    )
+
+    data = None
+    try:
+        data = TrainingData.load(find_device("auto"))
+        little = TrainingData(
+            data.images[:40], data.labels[:40], data.test_images[:40], data.test_labels[:40]
+        )
+        for config in (TrainingConfig(epochs=1), TrainingConfig(epochs=1, optimizer="adam")):
+            for _event in train(TrainingState.new(config), little):
+                pass
+        whole = train(TrainingState.new(TrainingConfig()), data)
+        next(whole)  # started
+        next(whole)  # measured: the first large evaluation allocates its memory
+    except Exception:
+        log.exception("could not get warm")  # the run will meet the same fault, and record it
+    print(json.dumps({"devices": available_devices()}), flush=True)
+    return data
+
+
+def main(arguments: list[str]) -> int:
+    """Returns the exit status."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until there is something to keep
+    ready = None
+    if arguments == ["--spare"]:
+        ready = get_warm()
+        if not (line := sys.stdin.readline().strip()):
+            return 0  # the dispatcher has ended
+        folder = RunFolder(Path(line))
+    else:
+        folder = RunFolder(Path(arguments[0]))
+    folder.redirect_output()
+    return work(folder, ready)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
