@@ -130,7 +130,7 @@ def tutorial_report(score: Score) -> str:
 
 
 def evaluate(
-    net: torch.nn.Module, images: torch.Tensor, labels: npt.ArrayLike, batch_size: int = 1000
+    net: torch.nn.Module, images: torch.Tensor, labels: npt.ArrayLike, batch_size: int = 200
 ) -> Evaluation:
     """Run the network over `images` in evaluation mode, without gradients, and count.
 
