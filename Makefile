@@ -1,0 +1,57 @@
+# Plain `make` prints what there is. Every target does its own set-up.
+PORT ?= 8501
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format bench clean
+
+help: ## Print this help
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1|/' | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
+
+run: $(VENV)/run.installed ## Install what is missing, prepare the data, start the app; PORT=8501
+	@$(BIN)/python -m fmnist_core.dataset
+	@$(BIN)/python -c 'import socket, sys; s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(("127.0.0.1", int(sys.argv[1])))' $(PORT) 2>/dev/null \
+		|| { echo "Port $(PORT) is taken or not allowed: try another, such as make run PORT=$$(( $(PORT) + 1 ))"; exit 1; }
+	@echo "Fashion-MNIST Lab: http://127.0.0.1:$(PORT)   (Ctrl-C ends it; runs in training go on)"
+	@exec $(BIN)/python -m streamlit run app.py --server.port $(PORT)
+
+test: $(VENV)/dev.installed ## Run the tests, with doctests and, where there is a Chromium, browser tests
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+check: $(VENV)/dev.installed ## Everything that CI does: lint, format, types, tests
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(MAKE) --no-print-directory test
+
+format: $(VENV)/dev.installed ## Format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: $(VENV)/dev.installed ## Measure: a table and one line of JSON for each benchmark (minutes)
+	@for b in epoch evaluation pages clicks; do $(BIN)/python -m benchmarks.$$b || exit 1; done
+
+clean: ## Remove the virtual environment and caches; data and runs stay
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found: install it (https://www.python.org/downloads/), or name it: make run PYTHON=/path/to/python3"; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+		|| { echo "Python 3.11 or newer is needed: $(PYTHON) is $$("$(PYTHON)" --version 2>&1). Name another: make run PYTHON=/path/to/python3"; exit 1; }
+	@rm -rf $(VENV).new && "$(PYTHON)" -m venv $(VENV).new \
+		|| { echo "The virtual environment could not be made: on Debian and Ubuntu, install python3-venv"; rm -rf $(VENV).new; exit 1; }
+	@rm -rf $(VENV).new && "$(PYTHON)" -m venv --clear $(VENV)
+
+# A stamp appears only when an installation has succeeded: one that was interrupted is taken up again.
+$(VENV)/run.installed: requirements.txt | $(VENV)/bin/python
+	@echo "Installing (once; several GB on Linux with the default build of torch, see README.md) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/dev.installed: requirements-dev.txt requirements.txt | $(VENV)/bin/python
+	@echo "Installing what tests need ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@ $(VENV)/run.installed
