@@ -49,17 +49,29 @@ ABOUT_RUNS = {"Train", "Test", "Compare"}
 # A T-shirt in 12 x 12 pixels. A ":material/…:" favicon would be fetched from fonts.gstatic.com.
 SHIRT = "M2 1h2v1h1v1h2v-1h1v-1h2v1h1v1h1v3h-2v-1h-1v7h-6v-7h-1v1h-2v-3h1v-1h1z"
 MARK = f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 12 12" shape-rendering="crispEdges"><path fill="#6b74e6" d="{SHIRT}"/></svg>"""
-WORDMARK = f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 148 24" width="148" height="24"><path fill="#6b74e6"
- transform="translate(0 1) scale(1.8)" shape-rendering="crispEdges" d="{SHIRT}"/><text x="30" y="17" fill="#6b74e6"
- font-family="system-ui,sans-serif" font-size="14" font-weight="600">Fashion-MNIST Lab</text></svg>"""
-
 # The only style sheet of the app outside the components: what .streamlit/config.toml has no setting for.
 STYLE = """<style>
-[data-testid="stMainBlockContainer"] { max-width: 76rem; }
+[data-testid="stMainBlockContainer"] { max-width: 76rem; padding-inline: clamp(1rem, 3vw, 3rem); }
+[data-testid="stSidebarHeader"] > :has(img) { display: flex; align-items: center; gap: 0.6rem; white-space: nowrap; }
+[data-testid="stSidebarHeader"] > :has(img)::after { content: "Fashion-MNIST Lab"; font: 600 1.1rem "Source Serif", serif; }
 [data-testid="stSidebar"] [data-testid="stPageLink-NavLink"] { padding-block: 0.35rem; }
-@media (max-width: 640px) {
-  [data-testid="stMainBlockContainer"] { padding-inline: 1rem; }
+.figures { width: 100%; border-collapse: collapse; font-size: 0.95rem; font-variant-numeric: tabular-nums; }
+.figures :is(td, th) { padding: 0.4rem 0; border: none; border-bottom: 1px solid rgba(128, 132, 150, 0.22); text-align: right; font-weight: 400; }
+.figures :is(td, th):first-child { text-align: left; }
+.figures thead th { font-size: 0.85rem; opacity: 0.7; }
+.figures tbody th small { opacity: 0.7; margin-left: 0.4rem; }
+.figures tr.strong > :is(td, th) { font-weight: 600; }
+.lines { --indent: 1ch; display: grid; grid-template-columns: minmax(0, 1.1fr) minmax(0, 1fr); }
+.lines.lines, .lines > :is(dt, dd) { margin: 0; font-size: 0.9rem; font-weight: 400; }
+.lines > :is(dt, dd) { padding: 0.5rem 1rem 0.5rem 0; border-top: 1px solid rgba(128, 132, 150, 0.22); }
+.lines pre { margin: 0; padding: 0; background: none; font: 0.8rem "Source Code Pro", monospace; white-space: pre-wrap; overflow-wrap: anywhere; }
+@media (max-width: 760px) {
   [data-testid="stMainBlockContainer"] h1 { font-size: 1.8rem; }
+  .figures { font-size: 0.85rem; }
+  .figures tbody th small { display: block; margin: 0; }
+  .lines { --indent: 0.4ch; grid-template-columns: minmax(0, 1fr); }
+  .lines > dt { padding-bottom: 0.1rem; }
+  .lines > dd { border-top: none; padding-top: 0; opacity: 0.8; }
 }
 </style>"""
 
@@ -76,16 +88,19 @@ def page(title: str, lead: str, *, code: Sequence[object] = ()) -> None:
         page_title=title if title == "Fashion-MNIST Lab" else f"{title} · Fashion-MNIST Lab",
         page_icon=MARK,
         layout="wide",
-        menu_items={"About": "Fashion-MNIST Lab: from the first picture to a tested network, on your own machine."},
+        menu_items={
+            "About": "Fashion-MNIST Lab: from the first picture to a tested network, on your own machine."
+        },
     )
     st.html(STYLE)
-    st.logo(WORDMARK, size="large", icon_image=MARK)
-    with st.sidebar:
+    st.logo(MARK, size="large")
+    with st.sidebar, st.container(gap="xxsmall"):
         _menu()
     with st.container(horizontal=True, vertical_alignment="bottom", key="heading"):
         st.title(title, anchor=False)
         if code:
-            _code_button(tuple(code))
+            with st.container(width="content"):
+                _code_button(tuple(code))
     st.markdown(lead)
 
 

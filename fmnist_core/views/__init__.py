@@ -1,0 +1,1 @@
+"""Values in, picture out: no files, no torch, no Streamlit."""
