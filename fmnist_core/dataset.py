@@ -146,9 +146,7 @@ def load(split: SplitName) -> Split:
     >>> load("test").images.shape
     (10000, 28, 28)
     """
-    images, labels = (
-        _view(_verified(FILES[split, kind]), FILES[split, kind]) for kind in ("images", "labels")
-    )
+    images, labels = (_view(_verified(FILES[split, kind]), FILES[split, kind]) for kind in ("images", "labels"))
     return Split(split, images, labels)
 
 
@@ -221,9 +219,7 @@ def _extract(archive: Path, file: IdxFile, places: list[Path]) -> Path:
     try:
         packed = archive.read_bytes()
     except OSError as error:
-        raise DatasetError(
-            f"{archive} cannot be read ({error.strerror}): check its permissions and reload."
-        ) from error
+        raise DatasetError(f"{archive} cannot be read ({error.strerror}): check its permissions and reload.") from error
     try:
         content = gzip.decompress(packed)
         fault = _fault_in(content, archive, file)
@@ -232,9 +228,7 @@ def _extract(archive: Path, file: IdxFile, places: list[Path]) -> Path:
     except gzip.BadGzipFile:
         looks_html = packed[:64].lstrip()[:1] == b"<"
         fault = (
-            f"{archive} is a web page, not an archive."
-            if looks_html
-            else f"{archive} is damaged or no gzip archive."
+            f"{archive} is a web page, not an archive." if looks_html else f"{archive} is damaged or no gzip archive."
         )
     if fault:
         raise DatasetError(f"{fault} Replace it by the published archive and reload.")
@@ -299,17 +293,13 @@ def tutorial_loader(
 
     load(split)  # torchvision takes any file of the right name for the right file: this check is ours
     raw = _verified(FILES[split, "images"]).parent
-    data = FashionMNIST(
-        root=str(raw.parent.parent), train=split == "train", download=True, transform=ToTensor()
-    )
+    data = FashionMNIST(root=str(raw.parent.parent), train=split == "train", download=True, transform=ToTensor())
     return DataLoader(data, batch_size=batch_size, shuffle=shuffle)
 
 
 # --- When the archives are not there -------------------------------------------------------------------------------
 
-_DOWNLOAD = (
-    "import sys; from torchvision.datasets import FashionMNIST; FashionMNIST(sys.argv[1], download=True)"
-)
+_DOWNLOAD = "import sys; from torchvision.datasets import FashionMNIST; FashionMNIST(sys.argv[1], download=True)"
 
 
 def download(time_limit: float = 120.0) -> Iterator[float]:

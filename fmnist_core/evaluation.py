@@ -129,9 +129,7 @@ def tutorial_report(score: Score) -> str:
     return "\n".join(lines)
 
 
-def evaluate(
-    net: torch.nn.Module, images: torch.Tensor, labels: npt.ArrayLike, batch_size: int = 200
-) -> Evaluation:
+def evaluate(net: torch.nn.Module, images: torch.Tensor, labels: npt.ArrayLike, batch_size: int = 200) -> Evaluation:
     """Run the network over `images` in evaluation mode, without gradients, and count.
 
     `images`: (N, 1, 28, 28) or (N, 28, 28) on the network's device; uint8 is scaled to [0, 1] as `ToTensor` does.
@@ -156,7 +154,5 @@ def as_input(images: torch.Tensor) -> torch.Tensor:
     import torch
 
     if images.dtype == torch.uint8:
-        images = images.float().div_(
-            255
-        )  # as ToTensor: a division, so that the values are the same to the last bit
+        images = images.float().div_(255)  # as ToTensor: a division, so that the values are the same to the last bit
     return images if images.dim() == 4 else images.unsqueeze(1)

@@ -77,9 +77,7 @@ def describe(net: Net) -> list[Layer]:
     """
     layers: list[Layer] = []
 
-    def add(
-        name: str, kind: str, code: str, kernel: str, output: tuple[int, ...], per_output: int = 0
-    ) -> None:
+    def add(name: str, kind: str, code: str, kernel: str, output: tuple[int, ...], per_output: int = 0) -> None:
         module = getattr(net, name, None)
         parameters = sum(p.numel() for p in module.parameters()) if isinstance(module, nn.Module) else 0
         values = torch.Size(output).numel()

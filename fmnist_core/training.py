@@ -79,9 +79,7 @@ class TrainingState:
         optimizer: torch.optim.Optimizer
         match config.optimizer:
             case "sgd":
-                optimizer = torch.optim.SGD(
-                    net.parameters(), config.learning_rate, config.momentum, fused=fused
-                )
+                optimizer = torch.optim.SGD(net.parameters(), config.learning_rate, config.momentum, fused=fused)
             case "adam":
                 optimizer = torch.optim.Adam(net.parameters(), config.learning_rate, fused=fused)
         return cls(config, device, net, optimizer)
@@ -111,9 +109,7 @@ class TrainingState:
             prefix = f"optimizer.{name}."
             for key in (key for key in tensors if key.startswith(prefix)):
                 value = tensors[key]
-                if (
-                    value.shape == parameter.shape
-                ):  # in the parameter's memory layout, which fused updates rely on
+                if value.shape == parameter.shape:  # in the parameter's memory layout, which fused updates rely on
                     value = torch.empty_like(parameter, requires_grad=False).copy_(value)
                 else:
                     value = value.to(parameter.device)

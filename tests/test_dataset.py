@@ -274,7 +274,11 @@ def test_preparing_prints_a_sentence_and_no_traceback(raw: Path):
     """`python -m fmnist_core.dataset` is what `make run` calls first."""
     replace(raw / f"{TEST_LABELS.name}.gz", b"")
     done = subprocess.run(
-        [sys.executable, "-m", "fmnist_core.dataset"], cwd=dataset.HOME.parent, capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "fmnist_core.dataset"],
+        cwd=dataset.HOME.parent,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert done.returncode == 1
     assert "is empty" in done.stderr

@@ -128,15 +128,11 @@ def start(config: TrainingConfig, name: str = "") -> str:
                 f"Make room and start again."
             )
         if _index_is_newer(runs):
-            raise RunRefused(
-                f"{runs / FILE} was written by a newer version of Fashion-MNIST Lab: use that one."
-            )
+            raise RunRefused(f"{runs / FILE} was written by a newer version of Fashion-MNIST Lab: use that one.")
         run_id = secrets.token_hex(6)
         RunFolder.create(runs, run_id, _next_sequence(runs), name.strip()[:NAME_LENGTH], config)
     except OSError as error:
-        raise RunRefused(
-            f"A run cannot be started: {runs} cannot be written to ({error.strerror})."
-        ) from error
+        raise RunRefused(f"A run cannot be started: {runs} cannot be written to ({error.strerror}).") from error
     ensure_dispatcher()
     return run_id
 

@@ -191,9 +191,7 @@ class Dispatcher:
                 folder.settle("resume")
             case State.STARTING | State.RUNNING:
                 self._look_for_worker(watched)
-            case State.QUEUED if (
-                watched.given_out_at is not None and time.monotonic() - watched.given_out_at > GRACE
-            ):
+            case State.QUEUED if watched.given_out_at is not None and time.monotonic() - watched.given_out_at > GRACE:
                 self._look_for_worker(watched)
         return watched.run is not before
 
@@ -208,9 +206,7 @@ class Dispatcher:
         deaths = watched.run.deaths + 1
         log.warning("run %s: worker gone (%d of %d)", watched.folder.id, deaths, ATTEMPTS)
         if deaths < ATTEMPTS:
-            reason = (
-                f"Its worker was killed; attempt {deaths + 1} of {ATTEMPTS} goes on from the last checkpoint."
-            )
+            reason = f"Its worker was killed; attempt {deaths + 1} of {ATTEMPTS} goes on from the last checkpoint."
             watched.write(Died(reason))
         else:
             watched.write(Died(""))
@@ -221,12 +217,8 @@ class Dispatcher:
     def _start_next(self) -> None:
         """Fill free slots with the runs that have waited longest."""
         runs = self.known.values()
-        busy = [
-            w for w in runs if w.run.state in (State.STARTING, State.RUNNING) or w.given_out_at is not None
-        ]
-        waiting = [
-            w for w in runs if w.run.state is State.QUEUED and w not in busy and not w.folder.is_asked("stop")
-        ]
+        busy = [w for w in runs if w.run.state in (State.STARTING, State.RUNNING) or w.given_out_at is not None]
+        waiting = [w for w in runs if w.run.state is State.QUEUED and w not in busy and not w.folder.is_asked("stop")]
         for watched in sorted(waiting, key=lambda w: w.run.sequence)[: max(0, self.slots - len(busy))]:
             watched.given_out_at = time.monotonic()
             self.executor.start(watched.folder.path)

@@ -91,9 +91,7 @@ class RunFolder:
         try:
             wanted = json.loads((self.path / "config.json").read_bytes())
             config = TrainingConfig.from_dict(wanted["config"])
-            return Run(
-                self.id, int(wanted["sequence"]), str(wanted["name"]), str(wanted["created_at"]), config
-            )
+            return Run(self.id, int(wanted["sequence"]), str(wanted["name"]), str(wanted["created_at"]), config)
         except (KeyError, TypeError) as error:
             raise ValueError(f"{self.path / 'config.json'} is not a run's: {error!r}") from error
 
@@ -134,11 +132,7 @@ class RunFolder:
     def losses(self) -> npt.NDArray[np.float32]:
         """The loss of every step so far, (steps,) float32."""
         parts = [event.losses for event in self.events() if isinstance(event, Losses)]
-        return (
-            np.concatenate([np.asarray(part, np.float32) for part in parts])
-            if parts
-            else np.empty(0, np.float32)
-        )
+        return np.concatenate([np.asarray(part, np.float32) for part in parts]) if parts else np.empty(0, np.float32)
 
     def has_file(self) -> bool:
         """Whether this is the folder of a run."""

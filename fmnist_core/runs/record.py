@@ -263,9 +263,7 @@ class Run:
         """For the index."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         measured = [json.loads(to_json(event)) for event in self.measured]
-        return json.dumps(
-            values | {"config": self.config.to_dict(), "measured": measured}, separators=(",", ":")
-        )
+        return json.dumps(values | {"config": self.config.to_dict(), "measured": measured}, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> Run:

@@ -69,9 +69,7 @@ def get_warm() -> TrainingData | None:
     data = None
     try:
         data = TrainingData.load(find_device("auto"))
-        little = TrainingData(
-            data.images[:40], data.labels[:40], data.test_images[:40], data.test_labels[:40]
-        )
+        little = TrainingData(data.images[:40], data.labels[:40], data.test_images[:40], data.test_labels[:40])
         for config in (TrainingConfig(epochs=1), TrainingConfig(epochs=1, optimizer="adam")):
             for _event in train(TrainingState.new(config), little):
                 pass
