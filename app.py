@@ -2,19 +2,199 @@
 
 from __future__ import annotations
 
-import streamlit as st
+import base64
+import io
+from collections.abc import Sequence
+from typing import Literal
 
+import numpy as np
+import streamlit as st
+from PIL import Image
+
+from fmnist_core import dataset
+from fmnist_core.runs import client
+from fmnist_core.runs.record import Run, State
 from pages.parts import frame
+from pages.parts.live_chart.route import routes
+
+SHOWN_RUNS = 5
+ROWS = 2
+STATE_COLOURS: dict[State, Literal["green", "blue", "orange", "red"]] = {
+    State.FINISHED: "green",
+    State.RUNNING: "blue",
+    State.STARTING: "blue",
+    State.PAUSED: "orange",
+    State.DIVERGED: "orange",
+    State.FAILED: "red",
+}
+DEVICE_NAMES = {"cuda": "NVIDIA GPU (CUDA)", "mps": "Apple GPU (MPS)", "cpu": "CPU"}
 
 
 def home() -> None:
     """What this is, what has been done so far, and the way to the first step."""
-    frame.page("Fashion-MNIST Lab", "Learn how a small image classifier works.", code=(home,))
-    for step in frame.STEPS:
-        st.write(step.title)
+    frame.page(
+        "Fashion-MNIST Lab",
+        "Go from the first picture to a network that you trained and tested yourself, one step at a time. Everything "
+        "is real and runs on this machine: 70,000 pictures of clothes, a network small enough to take apart, and every "
+        "number that it computes.",
+        code=(home, state_of_data, progress),
+    )
+    train = state_of_data()
+    runs = client.list_runs()
+    done = progress(runs, frame.visited())
+    if train is not None:
+        wall(train)
+    first_step(done)
+    steps(done)
+    machine(runs, train is not None)
+
+
+def state_of_data() -> dataset.Split | None:
+    """The training split, verified; else the sentence and the way out, on the page."""
+    try:
+        dataset.load("test")
+        return dataset.load("train")
+    except dataset.DatasetError as error:
+        frame.data_fault(error)
+        return None
+
+
+def progress(runs: Sequence[Run], visited: set[str]) -> dict[str, tuple[bool, str]]:
+    """For each step: whether it has been done, and in what words. Runs are counted; pages are those of this session."""
+    finished = [run for run in runs if run.state is State.FINISHED]
+    active = [run for run in runs if run.is_active]
+    tested = [run for run in runs if run.latest is not None and run.latest.epoch > 0]
+    words = {step.title: "Opened" if step.title in visited else "" for step in frame.STEPS}
+    done = {step.title: step.title in visited for step in frame.STEPS}
+    counts = [f"{len(finished)} finished" if finished else "", f"{len(active)} under way" if active else ""]
+    words["Train"] = ", ".join(filter(None, counts))
+    done["Train"] = bool(finished)
+    if tested:
+        best = max(tested, key=lambda run: run.latest.test.accuracy if run.latest else 0.0)
+        words["Test"] = f"Best so far {best.latest.test.accuracy:.1%}" if best.latest else ""
+    elif not done["Test"]:
+        words["Test"] = "Needs a trained network"
+    if len(tested) < 2:
+        words["Compare"] = "Needs two runs" if not tested else "Needs one more run"
+        done["Compare"] = False
+    return {title: (done[title], words[title]) for title in words}
+
+
+def wall(train: dataset.Split) -> None:
+    """The first pictures of each class, ink on the page's own paper; each leads to its own page."""
+    address, indices = _wall_sprite(train)
+    size = 28
+    tiles = "".join(
+        f'<a href="/image?split=train&index={index}" target="_self" title="{label}, training picture {index}" '
+        f'aria-label="{label}, training picture {index}" '
+        f'style="background-position:calc({-column * size}px * var(--zoom)) calc({-row * size}px * var(--zoom))"></a>'
+        for row, line in enumerate(indices)
+        for column, (index, label) in enumerate(zip(line, dataset.CLASSES, strict=True))
+    )
+    names = "".join(f"<span>{label}</span>" for label in dataset.CLASSES)
+    st.html(
+        f'<style>.wall a {{ background-image: url("{address}"); }}</style>'
+        f'<div class="wall-box"><div class="wall">{tiles}{names}</div></div>'
+    )
+
+
+def _wall_sprite(train: dataset.Split) -> tuple[str, list[list[int]]]:
+    """(PNG as a data address, training indices (rows, classes)): ink in the accent colour, paper transparent."""
+    indices = np.array([np.flatnonzero(train.labels == label)[:ROWS] for label in range(len(dataset.CLASSES))]).T
+    ink = train.images[indices].transpose(0, 2, 1, 3).reshape(ROWS * 28, -1)  # (2 * 28, 10 * 28) uint8
+    pixels = np.empty((*ink.shape, 4), np.uint8)
+    pixels[..., :3] = (107, 116, 230)
+    pixels[..., 3] = ink
+    packed = io.BytesIO()
+    Image.fromarray(pixels).save(packed, "PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(packed.getvalue()).decode()}", indices.tolist()
+
+
+def first_step(done: dict[str, tuple[bool, str]]) -> None:
+    """One button: to the first step, or to the one after the last that has been done."""
+    last = max((number for number, step in enumerate(frame.STEPS) if done[step.title][0]), default=-1)
+    begun = 0 <= last < len(frame.STEPS) - 1
+    step = frame.STEPS[last + 1] if begun else frame.STEPS[0]
+    number = frame.STEPS.index(step) + 1
+    label = f"Go on with step {number}: {step.title}" if begun else f"Start with step 1: {step.title}"
+    if st.button(label, type="primary", icon=":material/arrow_forward:", key="first_step"):
+        st.switch_page(step.script)
+
+
+def steps(done: dict[str, tuple[bool, str]]) -> None:
+    """The tutorial's steps in order, each with what has been done so far."""
+    st.subheader("Six steps", anchor=False)
+    with st.container(key="steps"), st.grid(3, min_column_width=260):
+        for number, step in enumerate(frame.STEPS, 1):
+            is_done, words = done[step.title]
+            with st.container(border=True, height="stretch", gap="xsmall"):
+                with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+                    frame.step_link(step, f"**{number} · {step.title}**")
+                    if is_done or words:
+                        colour, icon = ("green", ":material/check:") if is_done else ("gray", None)
+                        st.badge(words, icon=icon, color=colour)
+                st.markdown(step.words)
+
+
+def machine(runs: Sequence[Run], data_is_right: bool) -> None:
+    """The state of data, device and runs."""
+    st.subheader("On this machine", anchor=False)
+    devices = client.devices()
+    with st.grid(3, min_column_width=260):
+        with st.container(border=True, height="stretch", gap="xsmall"):
+            st.markdown("**Data**")
+            if data_is_right:
+                st.markdown("60,000 + 10,000 pictures")
+                st.caption("To train and to test. Compared byte for byte with the published files (SHA-256).")
+            else:
+                st.markdown("Not complete")
+                st.caption("The sentence above says what is missing and where it goes.")
+        with st.container(border=True, height="stretch", gap="xsmall"):
+            st.markdown("**Device**")
+            st.markdown(DEVICE_NAMES.get(devices[0], devices[0]))
+            rest = "".join(f" Also there: {DEVICE_NAMES.get(name, name)}." for name in devices[1:])
+            st.caption(f"Where networks are trained, unless you choose another.{rest}")
+        with st.container(border=True, height="stretch", gap="xsmall"):
+            st.markdown("**Runs**")
+            active = sum(run.is_active for run in runs)
+            finished = sum(run.state is State.FINISHED for run in runs)
+            counts = ((active, f"{active} under way"), (finished, f"{finished} finished"))
+            if runs:
+                st.markdown(", ".join(words for n, words in counts if n) or f"{len(runs)} ended early")
+                st.caption("They go on when you close the browser.")
+            else:
+                st.markdown("None yet")
+                st.caption("Step 4 starts the first. It goes on when you close the browser.")
+    if runs:
+        st.subheader("Latest runs", anchor=False)
+        moving = any(run.is_active for run in runs)
+        st.fragment(latest_runs, run_every=2.0 if moving else None)(moving)
+
+
+def latest_runs(moving: bool) -> None:
+    """The newest runs with state, accuracy and progress; while one is `moving`, looked at every two seconds."""
+    runs = client.list_runs()
+    if moving and not any(run.is_active for run in runs):
+        st.rerun()  # the counts above have changed too, and there is nothing more to wait for
+    with st.container(border=True, gap="xsmall", key="latest_runs"):
+        for run in runs[:SHOWN_RUNS]:
+            script = "pages/5_train.py" if run.is_active or run.state is State.PAUSED else "pages/6_test.py"
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.page_link(script, label=frame.plain(run.title), query_params={"run": run.id})
+                st.badge(run.state, color=STATE_COLOURS.get(run.state, "gray"))
+                if run.is_active and run.steps:
+                    st.progress(run.progress, f"Epoch {min(run.epoch + 1, run.config.epochs)} of {run.config.epochs}")
+                elif run.latest:
+                    st.caption(f"Test accuracy {run.latest.test.accuracy:.1%} after {_epochs(run.latest.epoch)}")
+    if len(runs) > SHOWN_RUNS:
+        st.caption(f"And {len(runs) - SHOWN_RUNS:,} more on the page Train.")
+
+
+def _epochs(count: int) -> str:
+    return "1 epoch" if count == 1 else f"{count} epochs"
 
 
 if __name__ == "__main__":
     home()
 else:
-    app = st.App(__file__)
+    app = st.App(__file__, routes=routes)

@@ -68,9 +68,7 @@ def chosen_settings() -> TrainingConfig:
             if getattr(config, name) != getattr(TUTORIAL, name)
         }
         with st.container(horizontal=True, vertical_alignment="center"):
-            if st.button(
-                "Train this network", icon=":material/arrow_forward:", type="primary", key="train_this"
-            ):
+            if st.button("Train this network", icon=":material/arrow_forward:", type="primary", key="train_this"):
                 st.switch_page("pages/5_train.py", query_params=changed)
             if changed:
                 st.button("Back to the tutorial’s", icon=":material/undo:", key="back", on_click=_reset)
@@ -186,14 +184,12 @@ def picture(net: Net, layers: list[Layer]) -> None:
     ]
     odds = np.exp(shown["fc2"] - shown["fc2"].max())
     scores = architecture.Scores("fc2 + softmax", dataset.CLASSES, odds / odds.sum(), parameters["fc2"])
-    drawing(
-        wide=architecture.wide(stages, scores), narrow=architecture.narrow(stages, scores), key="architecture"
-    )
+    drawing(wide=architecture.wide(stages, scores), narrow=architecture.narrow(stages, scores), key="architecture")
     label = dataset.CLASSES[int(dataset.load("train").labels[index])]
     st.caption(
         f"Training picture {index:,} ({label}) in a network with fresh weights (seed 0). It has learned nothing yet, so "
         "the ten scores are all near 10 %. Everything up to fc1 is drawn to scale: each number is one square of the same "
-        "size, the darker the larger. The outlined window moves over its whole map; a convolution looks through it at all "
+        "size, the stronger its colour, the larger it is. The outlined window moves over its whole map; a convolution looks through it at all "
         "maps at once."
     )
 
@@ -203,20 +199,16 @@ def table(layers: list[Layer]) -> None:
     st.subheader("Layer by layer", anchor=False)
     rows = ""
     for layer in layers:
-        kernel = f" {layer.kernel.replace('x', ' × ')}" if layer.kernel else ""
-        numbers = "".join(
-            f"<td>{n:,}</td>" if n else "<td></td>" for n in (layer.parameters, layer.multiplications)
-        )
+        kind = "" if layer.kind == layer.name else f"{layer.kind} {layer.kernel.replace('x', ' × ')}"
+        numbers = "".join(f"<td>{n:,}</td>" if n else "<td></td>" for n in (layer.parameters, layer.multiplications))
         rows += (
             f"<tr{' class=strong' if layer.parameters else ''}>"
-            f"<th scope=row>{escape(layer.name)}<small>{escape(layer.kind)}{kernel}</small></th>"
-            f"<td>{' × '.join(map(str, layer.output_shape))}</td>{numbers}</tr>"
+            f"<th scope=row>{escape(layer.name)}<small>{kind}</small></th>"
+            f"<td>{' × '.join(f'{n:,}' for n in layer.output_shape)}</td>{numbers}</tr>"
         )
     parameters, multiplications = _sums(layers)
     rows += f"<tr class=strong><th scope=row>All</th><td></td><td>{parameters:,}</td><td>{multiplications:,}</td></tr>"
-    heads = "".join(
-        f"<th scope=col>{head}</th>" for head in ("Layer", "Output", "Parameters", "Multiplications")
-    )
+    heads = "".join(f"<th scope=col>{head}</th>" for head in ("Layer", "Output", "Parameters", "Multiplications"))
     st.html(f"<table class=figures><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>")
 
 
@@ -303,8 +295,10 @@ def line_by_line(config: TrainingConfig) -> None:
         words = next((words for start, words in why.items() if statement.strip().startswith(start)), "")
         depth = len(statement) - len(statement.lstrip())
         code = escape(textwrap.dedent(statement))
-        rows += f'<dt style="padding-left:calc({depth} * var(--indent))"><pre>{code}</pre></dt><dd>{escape(words)}</dd>'
-    st.html(f'<dl class="lines">{rows}</dl>')
+        rows += (
+            f'<div style="padding-left:calc({depth} * var(--indent))"><pre>{code}</pre></div><div>{escape(words)}</div>'
+        )
+    st.html(f'<div class="lines">{rows}</div>')
 
 
 def printed(net: Net) -> None:

@@ -157,9 +157,7 @@ def _down(stage: Stage, cell: float, room: float) -> _Block:
     return _Block(stage, cell, math.ceil(count / rows), rows)
 
 
-def _text(
-    x: float, y: float, words: str, *, weight: int = 400, faint: bool = False, anchor: str = "start"
-) -> str:
+def _text(x: float, y: float, words: str, *, weight: int = 400, faint: bool = False, anchor: str = "start") -> str:
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" font-weight="{weight}" text-anchor="{anchor}" '
         f'opacity="{0.66 if faint else 1}">{escape(words)}</text>'
@@ -213,9 +211,7 @@ def wide(stages: Sequence[Stage], scores: Scores, width: int = 1040) -> str:
         parts.append(_funnel(block, left, top, after, next_left, next_top))
     block, left, top = places[-1]
     right, score_top = left + block.width, head + (tallest - rows) / 2
-    parts.append(
-        _lines([(right, top, x - 6, score_top), (right, top + block.height, x - 6, score_top + rows)])
-    )
+    parts.append(_lines([(right, top, x - 6, score_top), (right, top + block.height, x - 6, score_top + rows)]))
     parts.append(_text(x, 13, scores.name, weight=600))
     parts.append(_bars(scores, x, score_top, width - x))
     parts.append(_text(x, head + tallest + 23, f"{len(scores.labels)}"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib.util
 import inspect
 import math
@@ -11,7 +12,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import streamlit as st
 
@@ -30,18 +31,48 @@ class Page:
     """Path from the repository root, as `st.page_link` takes it."""
     title: str
     icon: str
-    step: str
-    """What a learner does there, in a few words."""
+    words: str
+    """What a learner does there."""
 
 
-HOME = Page("app.py", "Home", ":material/home:", "Where you are")
+HOME = Page("app.py", "Home", ":material/home:", "Where you are.")
 STEPS = (
-    Page("pages/2_browse.py", "Browse", ":material/grid_view:", "Look at the pictures"),
-    Page("pages/3_image.py", "Image", ":material/image:", "Read the numbers in one picture"),
-    Page("pages/4_network.py", "Network", ":material/layers:", "Take the network apart"),
-    Page("pages/5_train.py", "Train", ":material/trending_down:", "Train it and watch it learn"),
-    Page("pages/6_test.py", "Test", ":material/fact_check:", "See what it gets right and wrong"),
-    Page("pages/7_compare.py", "Compare", ":material/compare_arrows:", "Change a setting and compare"),
+    Page(
+        "pages/2_browse.py",
+        "Browse",
+        ":material/grid_view:",
+        "Look at a random batch, as training sees it, and at all 70,000 pictures.",
+    ),
+    Page(
+        "pages/3_image.py",
+        "Image",
+        ":material/image:",
+        "Take one picture for what it is, 784 numbers, and see what scaling does to them.",
+    ),
+    Page(
+        "pages/4_network.py",
+        "Network",
+        ":material/layers:",
+        "Follow a picture through two convolutions and two linear layers to ten scores.",
+    ),
+    Page(
+        "pages/5_train.py",
+        "Train",
+        ":material/trending_down:",
+        "Choose a learning rate, start, and watch the loss fall while it happens.",
+    ),
+    Page(
+        "pages/6_test.py",
+        "Test",
+        ":material/fact_check:",
+        "See what the network gets right and wrong, class by class, before and after.",
+    ),
+    Page(
+        "pages/7_compare.py",
+        "Compare",
+        ":material/compare_arrows:",
+        "Change one setting, train again, and see what that changed.",
+    ),
 )
 PAGES = (HOME, *STEPS)
 ABOUT_RUNS = {"Train", "Test", "Compare"}
@@ -61,17 +92,28 @@ STYLE = """<style>
 .figures thead th { font-size: 0.85rem; opacity: 0.7; }
 .figures tbody th small { opacity: 0.7; margin-left: 0.4rem; }
 .figures tr.strong > :is(td, th) { font-weight: 600; }
-.lines { --indent: 1ch; display: grid; grid-template-columns: minmax(0, 1.1fr) minmax(0, 1fr); }
-.lines.lines, .lines > :is(dt, dd) { margin: 0; font-size: 0.9rem; font-weight: 400; }
-.lines > :is(dt, dd) { padding: 0.5rem 1rem 0.5rem 0; border-top: 1px solid rgba(128, 132, 150, 0.22); }
+:is(.st-key-steps, .st-key-latest_runs) [data-testid="stPageLink"] { transform: translateX(-0.5rem); }
+.wall-box { container-type: inline-size; }
+.wall { --zoom: 1; display: grid; grid-template-columns: repeat(10, auto); gap: 0.5rem 0; justify-content: space-between; }
+.wall a {
+  width: calc(28px * var(--zoom)); height: calc(28px * var(--zoom)); background-size: calc(280px * var(--zoom)) auto;
+  image-rendering: pixelated; border-radius: 4px;
+}
+.wall span { display: none; text-align: center; font-size: 0.8rem; opacity: 0.75; }
+@container (min-width: 600px) { .wall { --zoom: 2; } }
+@container (min-width: 900px) { .wall { --zoom: 3; } .wall span { display: block; } }
+.wall a:hover, .wall a:focus-visible { outline: 2px solid rgb(107, 116, 230); outline-offset: 2px; }
+.lines { --indent: 1ch; display: grid; grid-template-columns: minmax(0, 1.1fr) minmax(0, 1fr); font-size: 0.9rem; }
+.lines > div { padding: 0.5rem 1rem 0.5rem 0; border-top: 1px solid rgba(128, 132, 150, 0.22); }
 .lines pre { margin: 0; padding: 0; background: none; font: 0.8rem "Source Code Pro", monospace; white-space: pre-wrap; overflow-wrap: anywhere; }
 @media (max-width: 760px) {
   [data-testid="stMainBlockContainer"] h1 { font-size: 1.8rem; }
+  .st-key-show_code p { font-size: 0; }
   .figures { font-size: 0.85rem; }
   .figures tbody th small { display: block; margin: 0; }
   .lines { --indent: 0.4ch; grid-template-columns: minmax(0, 1fr); }
-  .lines > dt { padding-bottom: 0.1rem; }
-  .lines > dd { border-top: none; padding-top: 0; opacity: 0.8; }
+  .lines > div:nth-child(odd) { padding-bottom: 0.1rem; }
+  .lines > div:nth-child(even) { border-top: none; padding-top: 0; opacity: 0.8; }
 }
 </style>"""
 
@@ -88,10 +130,9 @@ def page(title: str, lead: str, *, code: Sequence[object] = ()) -> None:
         page_title=title if title == "Fashion-MNIST Lab" else f"{title} · Fashion-MNIST Lab",
         page_icon=MARK,
         layout="wide",
-        menu_items={
-            "About": "Fashion-MNIST Lab: from the first picture to a tested network, on your own machine."
-        },
+        menu_items={"About": "Fashion-MNIST Lab: from the first picture to a tested network, on your own machine."},
     )
+    st.session_state.setdefault("visited", set()).add(title)
     st.html(STYLE)
     st.logo(MARK, size="large")
     with st.sidebar, st.container(gap="xxsmall"):
@@ -104,19 +145,25 @@ def page(title: str, lead: str, *, code: Sequence[object] = ()) -> None:
     st.markdown(lead)
 
 
+def visited() -> set[str]:
+    """Titles of the pages that this session has opened; a reload begins a new session."""
+    return set(st.session_state.get("visited", ()))
+
+
 def _menu() -> None:
-    run = st.query_params.get("run", "")
-    run = run if re.fullmatch(r"[0-9a-f]{12}", run) else ""
     st.page_link(HOME.script, label=HOME.title, icon=HOME.icon, width="stretch")
     for number, step in enumerate(STEPS, 1):
-        if (ROOT / step.script).exists():
-            st.page_link(
-                step.script,
-                label=f"{number} · {step.title}",
-                icon=step.icon,
-                width="stretch",
-                query_params={"run": run} if run and step.title in ABOUT_RUNS else None,
-            )
+        step_link(step, f"{number} · {step.title}", width="stretch")
+
+
+def step_link(step: Page, label: str, *, width: Literal["content", "stretch"] = "content") -> None:
+    """A link to a page; between those about runs it takes the run of the address along."""
+    run = st.query_params.get("run", "")
+    keeps = step.title in ABOUT_RUNS and re.fullmatch(r"[0-9a-f]{12}", run)
+    if (ROOT / step.script).exists():
+        st.page_link(
+            step.script, label=label, icon=step.icon, width=width, query_params={"run": run} if keeps else None
+        )
 
 
 # --- The address ---------------------------------------------------------------------------------------------------
@@ -170,10 +217,8 @@ def query_text(name: str, default: str = "", *, longest: int = 80) -> str:
 
 
 def _refuse(name: str, raw: str, wanted: str, default: T) -> T:
-    try:
+    with contextlib.suppress(st.errors.StreamlitAPIException):  # a widget owns it already and keeps its value
         del st.query_params[name]
-    except (KeyError, st.errors.StreamlitAPIException):
-        pass  # a widget owns the parameter already: it keeps the value that the page shows
     shown = raw if len(raw) <= 40 else f"{raw[:40]}…"
     used = f"**{plain(str(default))}**" if str(default) else "the default"
     st.warning(
@@ -187,13 +232,13 @@ def _refuse(name: str, raw: str, wanted: str, default: T) -> T:
 
 
 def plain(text: str) -> str:
-    """`text` as Markdown that shows exactly these characters: no HTML, links, pictures, icons, colours or formulas.
+    r"""`text` as Markdown that shows exactly these characters: no HTML, links, pictures, icons, colours or formulas.
 
     Line breaks and control characters become spaces. After ":", "@", ".", "-" and "<" an invisible U+2060 keeps
     Streamlit from finding icons, addresses and arrows in what Markdown has already unescaped.
 
     >>> print(plain("<b> **bold**").replace(chr(0x2060), ""))
-    \\<b\\> \\*\\*bold\\*\\*
+    \<b\> \*\*bold\*\*
     """
     tidy = "".join(c if unicodedata.category(c)[0] != "C" else " " for c in text)
     return re.sub(r"[!-/:-@\[-`{-~]", lambda m: f"\\{m[0]}" + ("\u2060" if m[0] in ":@.-<>=~" else ""), tidy)
