@@ -1,0 +1,249 @@
+"""Train the network in the background and watch it learn."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import streamlit as st
+
+from fmnist_core.recipes import TrainingConfig
+from fmnist_core.runs import client
+from fmnist_core.runs.record import Run, State
+from pages.parts import frame, train_form
+from pages.parts.live_chart import live_chart
+from pages.parts.run_list import STATES, duration, run_list, state_words
+
+DOUBLE_CLICK = 1.5
+"""Seconds within which the same start counts as the same click."""
+
+
+def main() -> None:
+    """The page."""
+    frame.page(
+        "Train",
+        "Choose how fast and how long to learn, start, and watch the loss fall: training runs in the background, "
+        "so you can leave this page and come back.",
+        code=(
+            "fmnist_core.training.train",
+            "fmnist_core.training.batches",
+            "fmnist_core.training.TrainingState",
+            "fmnist_core.recipes.TrainingConfig",
+        ),
+    )
+    runs = client.list_runs()
+    run = _chosen()
+    settings, result = st.columns([1, 2], gap="large")
+    with settings, st.container(border=True):
+        config = train_form.train_form()
+        if config:
+            _start_row(config, runs)
+    with result:
+        if run:
+            _show(run)
+        with st.expander("What are loss and optimizer?", icon=":material/school:", expanded=run is None):
+            train_form.explain()
+    st.subheader("All runs", anchor=False)
+    if not runs:
+        st.info("No run yet. The tutorial's settings are filled in: press **Start training**.", icon=":material/info:")
+    elif (clicked := run_list(runs, run.id if run else "")) and (run is None or clicked != run.id):
+        st.query_params["run"] = clicked
+        st.rerun()
+
+
+def _chosen() -> Run | None:
+    """The run in the address."""
+    if not (run_id := st.query_params.get("run", "")):
+        return None
+    try:
+        return client.get(run_id)
+    except client.RunNotFound as error:
+        st.warning(f"{error} Choose one from the list below.", icon=":material/search_off:")
+        return None
+
+
+# --- Start ---------------------------------------------------------------------------------------------------------
+
+
+def _start_row(config: TrainingConfig, runs: list[Run]) -> None:
+    name = st.text_input(
+        "Name", placeholder="optional: how you want to find it again", max_chars=client.NAME_LENGTH, key="name"
+    )
+    steps = config.epochs * config.steps_per_epoch
+    words = f"{config.epochs} epochs of {config.steps_per_epoch:,} steps: {steps:,} weight updates"
+    if speed := _speed(config, runs):
+        words += f", about {duration(config.epochs * 60_000 / speed)} at the speed of your last run"
+    st.caption(f"{words}.")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        clicked = st.button("Start training", type="primary", icon=":material/play_arrow:", key="start")
+        if config != TrainingConfig():
+            st.button(
+                "Back to the tutorial's settings",
+                icon=":material/restart_alt:",
+                on_click=train_form.reset_settings,
+                key="reset",
+            )
+    if clicked:
+        _start(config, name)
+
+
+def _speed(config: TrainingConfig, runs: list[Run]) -> float:
+    """Images per second of the newest run like this one; 0 when there is none."""
+    for run in runs:
+        like = replace(run.config, learning_rate=config.learning_rate, epochs=config.epochs, seed=config.seed)
+        if run.images_per_second and replace(like, momentum=config.momentum, dropout=config.dropout) == config:
+            return run.step * config.batch_size / run.seconds
+    return 0.0
+
+
+def _start(config: TrainingConfig, name: str) -> None:
+    wanted, now = (config, name), time.monotonic()
+    last, at = st.session_state.get("last_start", (None, 0.0))
+    if last == wanted and now - at < DOUBLE_CLICK:
+        return  # the second half of a double click
+    try:
+        run_id = client.start(config, name)
+    except client.RunRefused as error:
+        st.error(frame.plain(str(error)), icon=":material/block:")
+        return
+    st.session_state["last_start"] = (wanted, time.monotonic())
+    st.query_params["run"] = run_id
+    st.rerun()
+
+
+# --- One run -------------------------------------------------------------------------------------------------------
+
+
+def _show(run: Run) -> None:
+    st.subheader(frame.plain(run.title), anchor=False)
+    is_live = not run.state.is_final
+    st.fragment(_tiles, run_every=1.0 if is_live else None, key="tiles")(run.id, run.state)
+    live_chart(run)
+    st.caption(
+        "Thin line: the mean loss of each window of training batches, with dropout on. Points: the network in evaluation "
+        "mode after each epoch, on the 10,000 test images and on the first 10,000 training images. Epoch 0 is before training."
+    )
+
+
+def _tiles(run_id: str, shown: State) -> None:
+    """The figures that change every second; the page runs again when the run's state has changed."""
+    try:
+        run = client.get(run_id)
+    except client.RunNotFound:
+        st.rerun()
+    if run.state is not shown:
+        st.rerun()
+    _state_line(run)
+    with st.grid(4, min_column_width=140):
+        before, latest = run.before, run.latest
+        _tile(
+            "Accuracy before training",
+            f"{before.test.accuracy:.2%}" if before else "…",
+            "Of the 10,000 test images, with the initial weights: chance is 10 %.",
+        )
+        gain = 100 * (latest.test.accuracy - before.test.accuracy) if before and latest and latest.step else None
+        value = f"{latest.test.accuracy:.2%}" if latest and latest.step else "…"
+        _tile(
+            "Accuracy now",
+            value,
+            "Of the 10,000 test images, after the last full epoch.",
+            None if gain is None else f"{gain:+.2f} points",
+        )
+        _tile(
+            "Epoch",
+            f"{run.step / run.config.steps_per_epoch:.1f} / {run.config.epochs}",
+            "Passes over the training images.",
+        )
+        _tile("Step", f"{run.step:,}", "Weight updates so far.")
+        _tile(
+            "Images per second",
+            f"{run.images_per_second:,.0f}" if run.images_per_second else "…",
+            "Training images, of late.",
+        )
+        _tile("Training time", duration(run.seconds), "Without pauses and measurements.")
+        if run.state is State.RUNNING:
+            left = run.seconds_left
+            _tile("Time left", "…" if left is None else duration(left), "At the present speed, without measurements.")
+
+
+def _tile(label: str, value: str, help_text: str, delta: str | None = None) -> None:
+    st.metric(label, value, delta, help=help_text, border=True, height="stretch")
+
+
+def _state_line(run: Run) -> None:
+    """The state in words, and what can be done now."""
+    _, icon, words = STATES[run.state]
+    if run.stalled:
+        icon, words = (
+            ":material/warning:",
+            "Its worker is alive but has said nothing for 30 seconds: it may be suspended.",
+        )
+    reason = frame.plain(run.reason)
+    text = f"{icon} **{state_words(run)}.** {reason or words}"
+    if run.state is State.RUNNING:
+        st.progress(run.progress, text)
+    else:
+        st.markdown(text)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        match run.state:
+            case State.RUNNING | State.STARTING | State.QUEUED:
+                st.button(
+                    "Stop",
+                    icon=":material/stop:",
+                    on_click=_ask,
+                    args=(client.stop, run.id),
+                    disabled=run.stopping,
+                    key="stop",
+                )
+                st.button(
+                    "Pause",
+                    icon=":material/pause:",
+                    on_click=_ask,
+                    args=(client.pause, run.id),
+                    disabled=run.stopping or run.pausing,
+                    key="pause",
+                )
+            case State.PAUSED:
+                st.button(
+                    "Resume",
+                    icon=":material/play_arrow:",
+                    type="primary",
+                    on_click=_ask,
+                    args=(client.resume, run.id),
+                    key="resume",
+                )
+                st.button("Stop", icon=":material/stop:", on_click=_ask, args=(client.stop, run.id), key="stop")
+            case State.DIVERGED:
+                smaller = replace(run.config, learning_rate=float(f"{run.config.learning_rate / 10:.1g}"))
+                st.button(
+                    f"Fill in learning rate {smaller.learning_rate:g}",
+                    icon=":material/edit:",
+                    type="primary",
+                    on_click=train_form.fill_in,
+                    args=(smaller,),
+                    key="smaller",
+                )
+            case _:
+                pass
+        if run.latest and run.latest.step:
+            st.page_link(
+                "pages/6_test.py", label="Test this network", icon=":material/fact_check:", query_params={"run": run.id}
+            )
+        if not run.is_active:
+            st.button(
+                "Use these settings",
+                icon=":material/content_copy:",
+                on_click=train_form.fill_in,
+                args=(run.config,),
+                key="again",
+            )
+
+
+def _ask(request: object, run_id: str) -> None:
+    try:
+        request(run_id)  # type: ignore[operator]
+    except (client.RunNotFound, client.RunRefused) as error:
+        st.toast(frame.plain(str(error)), icon=":material/block:")
+
+
+main()

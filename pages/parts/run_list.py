@@ -1,0 +1,87 @@
+"""The list of runs, and the words and pictures for the states of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import pandas as pd
+import streamlit as st
+
+from fmnist_core.runs.record import Run, State
+
+STATES: dict[State, tuple[str, str, str]] = {
+    State.QUEUED: ("Waiting", ":material/hourglass_empty:", "It starts as soon as the run before it has ended."),
+    State.STARTING: ("Starting", ":material/rocket_launch:", "A worker builds the network."),
+    State.RUNNING: ("Training", ":material/trending_down:", "You may close this page: the run goes on."),
+    State.PAUSED: ("Paused", ":material/pause_circle:", "Everything is kept. Resume it whenever you like."),
+    State.FINISHED: ("Finished", ":material/check_circle:", "All epochs are done."),
+    State.STOPPED: ("Stopped", ":material/stop_circle:", "Ended before its last epoch; what it learned is kept."),
+    State.DIVERGED: ("Diverged", ":material/error:", "The loss is no longer a number."),
+    State.FAILED: ("Failed", ":material/cancel:", "It could not go on."),
+}
+
+
+def state_words(run: Run) -> str:
+    """The state of a run in a word or two, for lists and headings."""
+    if run.stalled and run.is_active:
+        return "Stalled"
+    if run.stopping and run.is_active:
+        return "Stopping"
+    if run.pausing and run.is_active:
+        return "Pausing"
+    return STATES[run.state][0]
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them.
+
+    >>> duration(7.25), duration(75), duration(3700)
+    ('7.2 s', '1 min 15 s', '1 h 1 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    if seconds < 3600:
+        return f"{int(seconds) // 60} min {int(seconds) % 60} s"
+    return f"{int(seconds) // 3600} h {int(seconds) % 3600 // 60} min"
+
+
+def run_list(runs: Sequence[Run], chosen: str = "") -> str | None:
+    """All runs as a table; the id of the one that was just clicked, else None."""
+    table = pd.DataFrame(
+        {
+            "Run": [("▸ " if run.id == chosen else "") + run.title for run in runs],
+            "State": [state_words(run) for run in runs],
+            "Accuracy": [100 * run.latest.test.accuracy if run.latest else None for run in runs],
+            "Before": [100 * run.before.test.accuracy if run.before else None for run in runs],
+            "Epochs": [f"{run.step / run.config.steps_per_epoch:.3g} of {run.config.epochs}" for run in runs],
+            "Learning rate": [f"{run.config.learning_rate:g}" for run in runs],
+            "Batch": [run.config.batch_size for run in runs],
+            "Optimizer": [_optimizer(run) for run in runs],
+            "Dropout": [run.config.dropout for run in runs],
+            "Seed": [run.config.seed for run in runs],
+            "Training time": [duration(run.seconds) for run in runs],
+            "Started": [datetime.fromisoformat(run.created_at) for run in runs],
+        }
+    )
+    percent = st.column_config.NumberColumn(format="%.2f %%", help="Share of the 10,000 test images that are right")
+    event = st.dataframe(
+        table,
+        hide_index=True,
+        height=min(38 + 35 * max(len(runs), 1), 430),
+        on_select="rerun",
+        selection_mode="single-row",
+        key=f"runs_{chosen}",  # a new choice starts with nothing selected
+        column_config={
+            "Run": st.column_config.TextColumn(pinned=True, width="medium"),
+            "Accuracy": percent,
+            "Before": percent,
+            "Started": st.column_config.DatetimeColumn(format="distance"),
+        },
+    )
+    rows = event.selection.rows
+    return runs[rows[0]].id if rows and rows[0] < len(runs) else None
+
+
+def _optimizer(run: Run) -> str:
+    return "Adam" if run.config.optimizer == "adam" else f"SGD, momentum {run.config.momentum:g}"
