@@ -159,13 +159,13 @@ def picture(net: Net, layers: list[Layer]) -> None:
     except dataset.DatasetError as error:
         frame.data_fault(error)
         return
-    index = frame.query_int("index", 0, 0, len(images) - 1)
+    frame.query_int("index", 0, 0, len(images) - 1)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.subheader("One picture on its way through", anchor=False)
         with st.container(width="content"):
             index = int(
                 st.number_input(
-                    "Training picture", 0, len(images) - 1, index, key="index", bind="query-params", width=170
+                    "Training picture", 0, len(images) - 1, 0, key="index", bind="query-params", width=170
                 )
             )
     shown = outputs(net, images[index] / 255)
@@ -215,6 +215,7 @@ def table(layers: list[Layer]) -> None:
 def worked_out(layers: list[Layer]) -> None:
     """Where the two numbers of a row come from."""
     with st.container(border=True):
+        frame.query_choice("layer", tuple(LEARNED), "conv1")
         name = st.segmented_control(
             "Where do the numbers come from?",
             LEARNED,

@@ -169,7 +169,7 @@ def step_link(step: Page, label: str, *, width: Literal["content", "stretch"] = 
 # --- The address ---------------------------------------------------------------------------------------------------
 #
 # Each function reads one query parameter. What does not fit is answered by the default, said in a notice, and taken out
-# of the address, so that a widget with `bind="query-params"` that is made afterwards starts from the default too.
+# of the address, so that a widget with that key and `bind="query-params"`, made afterwards, starts from the default too.
 
 
 def query_int(name: str, default: int, low: int, high: int) -> int:
@@ -219,10 +219,12 @@ def query_text(name: str, default: str = "", *, longest: int = 80) -> str:
 def _refuse(name: str, raw: str, wanted: str, default: T) -> T:
     with contextlib.suppress(st.errors.StreamlitAPIException):  # a widget owns it already and keeps its value
         del st.query_params[name]
+        if default != "":
+            st.session_state[name] = default  # a bound widget reads "1.5" as 1 and Arabic digits as a number
     shown = raw if len(raw) <= 40 else f"{raw[:40]}…"
-    used = f"**{plain(str(default))}**" if str(default) else "the default"
+    used = f"**{default}**" if default != "" else "the default"
     st.warning(
-        f"The address says {name} = “{plain(shown)}”, but it must be {plain(wanted)}. This page shows {used}.",
+        f"The address says {name} = “{plain(shown)}”, but it must be {wanted}. This page shows {used}.",
         icon=":material/link_off:",
     )
     return default
