@@ -22,3 +22,6 @@ RIGHT = "#228833"
 WRONG = "#cc3311"
 REFERENCE = "#8c8c8c"
 """Lines to compare with: chance, people."""
+
+RUNS = ("#3b82c4", "#ee7733", "#228833", "#aa3377", "#ccbb44", "#66ccee")
+"""Runs beside each other on the Compare page."""

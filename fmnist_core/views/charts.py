@@ -1,0 +1,148 @@
+"""Charts for finished figures: values in, Plotly figure out. The chart that follows a run is pages/parts/live_chart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import plotly.graph_objects as go
+
+from fmnist_core.dataset import CLASSES
+from fmnist_core.evaluation import CHANCE, HUMAN_ACCURACY, wilson
+from fmnist_core.events import Measured, Score
+from fmnist_core.views.colours import REFERENCE
+
+IMAGES = 2_000
+"""Images behind each point of `loss_curves`: the same for every batch size, so that curves can be compared."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One run, as a chart needs it."""
+
+    name: str
+    colour: str
+    losses: npt.NDArray[np.float32]
+    """(steps,) float32: the loss of every training batch."""
+    batch_size: int
+    steps_per_epoch: int
+    measured: Sequence[Measured]
+
+
+def class_bars(scores: Mapping[str, tuple[Score, str]]) -> go.Figure:
+    """Accuracy per class with 95 % Wilson intervals, one bar for each of `scores`: name to (score, colour)."""
+    figure = go.Figure()
+    for name, (score, colour) in scores.items():
+        shares = [100 * c / t for c, t in zip(score.correct, score.total, strict=True)]
+        ends = [wilson(c, t) for c, t in zip(score.correct, score.total, strict=True)]
+        figure.add_bar(
+            name=name,
+            y=CLASSES,
+            x=shares,
+            orientation="h",
+            marker_color=colour,
+            error_x={
+                "array": [100 * high - share for share, (_, high) in zip(shares, ends, strict=True)],
+                "arrayminus": [share - 100 * low for share, (low, _) in zip(shares, ends, strict=True)],
+                "thickness": 1.2,
+                "width": 2,
+            },
+            customdata=[
+                (c, t, 100 * low, 100 * high)
+                for c, t, (low, high) in zip(score.correct, score.total, ends, strict=True)
+            ],
+            hovertemplate="%{y}: %{x:.1f} % (%{customdata[0]} of %{customdata[1]})<br>"
+            f"95 % interval %{{customdata[2]:.1f}} to %{{customdata[3]:.1f}} %<extra>{name}</extra>",
+        )
+    for share, words in ((CHANCE, "chance"), (HUMAN_ACCURACY, "people")):
+        figure.add_vline(
+            100 * share,
+            line={"color": REFERENCE, "dash": "dot", "width": 1.5},
+            annotation={"text": f"{words}: {100 * share:.3g} %", "font_size": 11},
+            annotation_position="top",
+        )
+    figure.update_yaxes(autorange="reversed")
+    figure.update_xaxes(title="Accuracy (%)", range=[0, 102], fixedrange=True)
+    figure.update_yaxes(fixedrange=True)
+    return _laid_out(figure, height=90 + 10 * max(38, 15 * len(scores)), barmode="group", bargap=0.25)
+
+
+def window_means(
+    losses: npt.NDArray[np.float32], batch_size: int, steps_per_epoch: int
+) -> tuple[list[float], list[float]]:
+    """(epochs, means): the mean loss of each `IMAGES` images or so. Windows do not reach over the end of an epoch.
+
+    >>> window_means(np.array([4, 2, 1, 1, 0], np.float32), 1_000, 5)
+    ([0.4, 0.8, 1.0], [3.0, 1.0, 0.0])
+    """
+    window = max(1, IMAGES // batch_size)
+    epochs, means = [], []
+    for start in range(0, len(losses), steps_per_epoch):
+        end = min(start + steps_per_epoch, len(losses))
+        for first in range(start, end, window):
+            last = min(first + window, end)
+            epochs.append(last / steps_per_epoch)
+            means.append(float(losses[first:last].mean()))
+    return epochs, means
+
+
+def loss_curves(curves: Sequence[Curve], *, logarithmic: bool) -> go.Figure:
+    """Training loss (thin) and test loss per epoch (points) of several runs over each other."""
+    figure = go.Figure()
+    for curve in curves:
+        epochs, means = window_means(curve.losses, curve.batch_size, curve.steps_per_epoch)
+        figure.add_scatter(
+            x=epochs,
+            y=means,
+            name=curve.name,
+            legendgroup=curve.name,
+            showlegend=False,
+            mode="lines",
+            line={"color": curve.colour, "width": 1.2},
+            opacity=0.6,
+            hovertemplate=f"%{{y:.4f}} while training<extra>{curve.name}</extra>",
+        )
+    _add_points(figure, curves, lambda score: score.loss, "%{y:.4f} on test images")
+    figure.update_yaxes(title="Loss (nats per image)", type="log" if logarithmic else "linear")
+    figure.update_xaxes(title="Epoch", rangemode="tozero")
+    return _laid_out(figure, height=400, hovermode="x unified")
+
+
+def accuracy_curves(curves: Sequence[Curve]) -> go.Figure:
+    """Test accuracy per epoch of several runs."""
+    figure = go.Figure()
+    _add_points(figure, curves, lambda score: 100 * score.accuracy, "%{y:.2f} %")
+    figure.add_hline(
+        100 * CHANCE,
+        line={"color": REFERENCE, "dash": "dot", "width": 1.5},
+        annotation={"text": "chance: 10 %", "font_size": 11},
+        annotation_position="top right",
+    )
+    figure.update_yaxes(title="Test accuracy (%)", range=[0, 100])
+    figure.update_xaxes(title="Epoch", rangemode="tozero")
+    return _laid_out(figure, height=400, hovermode="x unified")
+
+
+def _add_points(figure: go.Figure, curves: Sequence[Curve], value: Callable[[Score], float], words: str) -> None:
+    for curve in curves:
+        figure.add_scatter(
+            x=[measured.epoch for measured in curve.measured],
+            y=[value(measured.test) for measured in curve.measured],
+            name=curve.name,
+            legendgroup=curve.name,
+            mode="lines+markers",
+            line={"color": curve.colour, "width": 2},
+            marker={"size": 6},
+            hovertemplate=f"{words}<extra>{curve.name}</extra>",
+        )
+
+
+def _laid_out(figure: go.Figure, **layout: object) -> go.Figure:
+    """What all charts share: small margins, the legend above."""
+    return figure.update_layout(
+        margin={"l": 8, "r": 8, "t": 56, "b": 8},
+        legend={"orientation": "h", "x": 0, "y": 1.0, "yref": "container", "yanchor": "top"},
+        **layout,
+    )
