@@ -1,0 +1,153 @@
+// Pictures out of one sprite: the browser decodes one PNG, and each tile shows its part of it, enlarged by a whole number.
+
+const GAP = 8; // pixels between two tiles, as in the style sheet (0.5rem)
+const PADDING = 8;
+const ROWS_PER_PAGE = 5; // PageUp and PageDown
+
+const grids = new WeakMap();
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  let grid = grids.get(parentElement);
+  if (!grid) {
+    grid = new ImageGrid(parentElement.querySelector(".pictures"));
+    grids.set(parentElement, grid);
+  }
+  grid.activate = (position) => setTriggerValue("activated", position);
+  grid.show(data);
+  return () => {
+    grid.end();
+    grids.delete(parentElement);
+  };
+}
+
+class ImageGrid {
+  constructor(list) {
+    Object.assign(this, { list, shown: "", sprite: "", url: "", across: 1, current: 0 });
+    list.onclick = (event) => this.clicked(event);
+    list.onkeydown = (event) => this.pressed(event);
+    list.addEventListener("focusin", (event) => this.rove(this.tiles().indexOf(event.target.closest(".picture"))));
+    this.resized = new ResizeObserver(() => this.fit());
+    this.resized.observe(list);
+  }
+
+  end() {
+    this.resized.disconnect();
+    URL.revokeObjectURL(this.url);
+  }
+
+  tiles() {
+    return [...this.list.querySelectorAll(".picture")];
+  }
+
+  show(data) {
+    this.data = data;
+    if (data.sprite !== this.sprite) {
+      URL.revokeObjectURL(this.url);
+      const bytes = Uint8Array.from(atob(data.sprite), (character) => character.charCodeAt(0));
+      this.url = URL.createObjectURL(new Blob([bytes], { type: "image/png" }));
+      this.sprite = data.sprite;
+      this.list.style.setProperty("--sprite", `url("${this.url}")`);
+    }
+    const { sprite: _, ...rest } = data;
+    const wanted = JSON.stringify(rest);
+    if (wanted !== this.shown) this.build(); // else only the theme has changed, which is the style sheet's work
+    for (const tile of this.list.querySelectorAll(".activated")) tile.classList.remove("activated");
+    this.shown = wanted;
+    this.fit();
+  }
+
+  build() {
+    const { count, captions, hovers, colours, links, marked, spriteColumns, alt } = this.data;
+    const hadFocus = this.list.getRootNode().activeElement?.matches?.(".picture");
+    this.list.setAttribute("aria-label", `${alt}. Arrow keys move, Enter opens.`);
+    this.list.style.setProperty("--sprite-columns", spriteColumns);
+    const items = [];
+    for (let i = 0; i < count; i += 1) {
+      const tile = document.createElement(links[i] ? "a" : "button");
+      tile.className = "picture";
+      if (links[i]) tile.href = links[i];
+      else tile.type = "button";
+      tile.title = hovers[i];
+      tile.setAttribute("aria-label", hovers[i] || captions[i]);
+      tile.classList.toggle("marked", i === marked);
+      if (i === marked) tile.setAttribute("aria-current", "true");
+      if (colours[i]) {
+        tile.classList.add("coloured");
+        tile.style.setProperty("--mark", colours[i]);
+      }
+      const pixels = document.createElement("span");
+      pixels.className = "pixels";
+      pixels.style.setProperty("--x", i % spriteColumns);
+      pixels.style.setProperty("--y", Math.floor(i / spriteColumns));
+      tile.append(pixels);
+      if (captions[i]) {
+        const caption = document.createElement("span");
+        caption.className = "caption";
+        caption.textContent = captions[i];
+        tile.append(caption);
+      }
+      const item = document.createElement("li");
+      item.append(tile);
+      items.push(item);
+    }
+    this.list.replaceChildren(...items);
+    this.rove(Math.max(0, Math.min(marked ?? this.current, count - 1)));
+    if (hadFocus) this.tiles()[this.current]?.focus();
+  }
+
+  // The largest whole zoom at which all columns fit; at the smallest one (2), as many columns as fit.
+  fit() {
+    const room = this.list.clientWidth - PADDING;
+    if (room <= 0) return;
+    const { columns, zoom } = this.data;
+    const fitting = (k) => Math.max(1, Math.floor((room + GAP) / (28 * k + GAP)));
+    let best = zoom;
+    while (best > 2 && fitting(best) < columns) best -= 1;
+    this.across = Math.min(columns, fitting(best));
+    this.list.style.setProperty("--zoom", best);
+    this.list.style.gridTemplateColumns = `repeat(${this.across}, minmax(0, 1fr))`;
+  }
+
+  // One tile takes part in the order of the Tab key; the arrows move it.
+  rove(position) {
+    if (position < 0) return;
+    this.current = position;
+    this.tiles().forEach((tile, i) => (tile.tabIndex = i === position ? 0 : -1));
+  }
+
+  clicked(event) {
+    const tile = event.target.closest(".picture");
+    if (!tile || event.ctrlKey || event.metaKey || event.shiftKey) return; // a link opens where the browser says
+    event.preventDefault();
+    tile.classList.add("activated"); // at once; the server's answer comes later
+    this.activate(this.tiles().indexOf(tile));
+  }
+
+  pressed(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (["r", "c", "Enter", " "].includes(event.key)) event.stopPropagation(); // Streamlit listens to "r" and "c"
+    const tiles = this.tiles();
+    const last = tiles.length - 1;
+    const { current, across } = this;
+    const column = current % across;
+    const lowest = last - ((last - column) % across); // the last tile of this column
+    const to = {
+      ArrowLeft: current - 1,
+      ArrowRight: current + 1,
+      ArrowUp: current - across,
+      ArrowDown: current + across,
+      Home: 0,
+      End: last,
+      PageUp: Math.max(column, current - ROWS_PER_PAGE * across),
+      PageDown: Math.min(lowest, current + ROWS_PER_PAGE * across),
+    }[event.key];
+    if (event.key === " " && tiles[current]?.matches("a")) {
+      event.preventDefault();
+      tiles[current].click();
+    }
+    if (to === undefined) return;
+    event.preventDefault();
+    event.stopPropagation();
+    tiles[to]?.focus();
+  }
+}
