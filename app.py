@@ -71,7 +71,7 @@ def progress(runs: Sequence[Run], visited: set[str]) -> dict[str, tuple[bool, st
     done["Train"] = bool(finished)
     if tested:
         best = max(tested, key=lambda run: run.latest.test.accuracy if run.latest else 0.0)
-        words["Test"] = f"Best so far {best.latest.test.accuracy:.1%}" if best.latest else ""
+        words["Test"] = f"Best so far {frame.percent(best.latest.test.accuracy, 1)}" if best.latest else ""
     elif not done["Test"]:
         words["Test"] = "Needs a trained network"
     if len(tested) < 2:
@@ -185,13 +185,13 @@ def latest_runs(moving: bool) -> None:
                 if run.is_active and run.steps:
                     st.progress(run.progress, f"Epoch {min(run.epoch + 1, run.config.epochs)} of {run.config.epochs}")
                 elif run.latest:
-                    st.caption(f"Test accuracy {run.latest.test.accuracy:.1%} after {_epochs(run.latest.epoch)}")
+                    st.caption(f"Test accuracy {frame.percent(run.latest.test.accuracy, 1)} after {_epochs(run.latest.epoch)}")
     if len(runs) > SHOWN_RUNS:
         st.caption(f"And {len(runs) - SHOWN_RUNS:,} more on the page Train.")
 
 
-def _epochs(count: int) -> str:
-    return "1 epoch" if count == 1 else f"{count} epochs"
+def _epochs(count: float) -> str:
+    return "1 epoch" if count == 1 else f"{count:.3g} epochs"
 
 
 if __name__ == "__main__":

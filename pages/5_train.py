@@ -12,6 +12,7 @@ from fmnist_core.runs import client
 from fmnist_core.runs.record import Run, State
 from pages.parts import frame, train_form
 from pages.parts.live_chart import live_chart
+from pages.parts.run_picker import run_in_address
 from pages.parts.run_list import STATES, duration, run_list, state_words
 
 DOUBLE_CLICK = 1.5
@@ -32,7 +33,7 @@ def main() -> None:
         ),
     )
     runs = client.list_runs()
-    run = _chosen()
+    run = run_in_address()
     settings, result = st.columns([1, 2], gap="large")
     with settings, st.container(border=True):
         config = train_form.train_form()
@@ -49,17 +50,6 @@ def main() -> None:
     elif (clicked := run_list(runs, run.id if run else "")) and (run is None or clicked != run.id):
         st.query_params["run"] = clicked
         st.rerun()
-
-
-def _chosen() -> Run | None:
-    """The run in the address."""
-    if not (run_id := st.query_params.get("run", "")):
-        return None
-    try:
-        return client.get(run_id)
-    except client.RunNotFound as error:
-        st.warning(f"{error} Choose one from the list below.", icon=":material/search_off:")
-        return None
 
 
 # --- Start ---------------------------------------------------------------------------------------------------------
@@ -134,40 +124,44 @@ def _tiles(run_id: str, shown: State) -> None:
     if run.state is not shown:
         st.rerun()
     _state_line(run)
-    with st.grid(4, min_column_width=140):
-        before, latest = run.before, run.latest
+    before, latest = run.before, run.latest
+    gain = 100 * (latest.test.accuracy - before.test.accuracy) if before and latest and latest.step else None
+    with st.grid(3, min_column_width=150):
         _tile(
-            "Accuracy before training",
-            f"{before.test.accuracy:.2%}" if before else "…",
+            "Accuracy before",
+            frame.percent(before.test.accuracy) if before else "…",
             "Of the 10,000 test images, with the initial weights: chance is 10 %.",
+            f"loss {before.test.loss:.3f}" if before else None,
         )
-        gain = 100 * (latest.test.accuracy - before.test.accuracy) if before and latest and latest.step else None
-        value = f"{latest.test.accuracy:.2%}" if latest and latest.step else "…"
         _tile(
             "Accuracy now",
-            value,
+            frame.percent(latest.test.accuracy) if latest and latest.step else "…",
             "Of the 10,000 test images, after the last full epoch.",
             None if gain is None else f"{gain:+.2f} points",
+            coloured=True,
         )
         _tile(
             "Epoch",
             f"{run.step / run.config.steps_per_epoch:.1f} / {run.config.epochs}",
-            "Passes over the training images.",
+            "Passes over the training images. A step is one batch: one update of the weights.",
+            f"step {run.step:,}",
         )
-        _tile("Step", f"{run.step:,}", "Weight updates so far.")
         _tile(
             "Images per second",
             f"{run.images_per_second:,.0f}" if run.images_per_second else "…",
             "Training images, of late.",
         )
         _tile("Training time", duration(run.seconds), "Without pauses and measurements.")
-        if run.state is State.RUNNING:
-            left = run.seconds_left
-            _tile("Time left", "…" if left is None else duration(left), "At the present speed, without measurements.")
+        left = run.seconds_left
+        words = "…" if run.is_active or run.state is State.PAUSED else "none"
+        _tile("Time left", words if left is None else duration(left), "At the present speed, without measurements.")
 
 
-def _tile(label: str, value: str, help_text: str, delta: str | None = None) -> None:
-    st.metric(label, value, delta, help=help_text, border=True, height="stretch")
+def _tile(label: str, value: str, help_text: str, delta: str | None = None, *, coloured: bool = False) -> None:
+    colour, arrow = ("normal", "auto") if coloured else ("off", "off")
+    st.metric(
+        label, value, delta, delta_color=colour, delta_arrow=arrow, help=help_text, border=True, height="stretch"
+    )
 
 
 def _state_line(run: Run) -> None:

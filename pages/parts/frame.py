@@ -21,6 +21,7 @@ from fmnist_core import dataset
 ROOT = Path(__file__).parents[2]
 T = TypeVar("T")
 Word = TypeVar("Word", bound=str)
+Whole = TypeVar("Whole", int, int | None)
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,7 @@ def step_link(step: Page, label: str, *, width: Literal["content", "stretch"] = 
 # of the address, so that a widget with that key and `bind="query-params"`, made afterwards, starts from the default too.
 
 
-def query_int(name: str, default: int, low: int, high: int) -> int:
+def query_int(name: str, default: Whole, low: int, high: int) -> Whole:
     """The whole number `?name=`, from `low` to `high`; else `default` and a notice."""
     raw = st.query_params.get(name)
     if raw is None:
@@ -219,12 +220,12 @@ def query_text(name: str, default: str = "", *, longest: int = 80) -> str:
 def _refuse(name: str, raw: str, wanted: str, default: T) -> T:
     with contextlib.suppress(st.errors.StreamlitAPIException):  # a widget owns it already and keeps its value
         del st.query_params[name]
-        if default != "":
+        if default not in ("", None):
             st.session_state[name] = default  # a bound widget reads "1.5" as 1 and Arabic digits as a number
     shown = raw if len(raw) <= 40 else f"{raw[:40]}…"
-    used = f"**{default}**" if default != "" else "the default"
+    used = "" if default is None else f" This page shows {f'**{default}**' if default != '' else 'the default'}."
     st.warning(
-        f"The address says {name} = “{plain(shown)}”, but it must be {wanted}. This page shows {used}.",
+        f"The address says {name} = “{plain(shown)}”, but it must be {wanted}.{used}",
         icon=":material/link_off:",
     )
     return default
@@ -244,6 +245,15 @@ def plain(text: str) -> str:
     """
     tidy = "".join(c if unicodedata.category(c)[0] != "C" else " " for c in text)
     return re.sub(r"[!-/:-@\[-`{-~]", lambda m: f"\\{m[0]}" + ("\u2060" if m[0] in ":@.-<>=~" else ""), tidy)
+
+
+def percent(share: float, digits: int = 2) -> str:
+    """A share in [0, 1] as text.
+
+    >>> percent(0.87654)
+    '87.65\\xa0%'
+    """
+    return f"{100 * share:.{digits}f}\u00a0%"
 
 
 # --- The code behind a page ----------------------------------------------------------------------------------------
