@@ -101,7 +101,7 @@ class TrainingConfig:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool)  # nan and inf are in no range
 
 
 RECIPES: dict[str, TrainingConfig] = {"tutorial": TrainingConfig()}
