@@ -1,0 +1,210 @@
+"""The house's rules, read from the source: imports go down only, pages stay without torch, the menu is complete."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FLOORS = {
+    "fmnist_core": 0,
+    "fmnist_core.dataset": 0,
+    "fmnist_core.recipes": 0,
+    "fmnist_core.events": 0,
+    "fmnist_core.network": 1,
+    "fmnist_core.training": 2,
+    "fmnist_core.evaluation": 2,
+    "fmnist_core.inference": 2,
+    "fmnist_core.views": 3,
+    "fmnist_core.runs": 3,
+    "app": 4,
+    "pages": 4,
+}
+"""The floor of each module or package. A new module of the core is named here before it is imported."""
+
+PURE = ("fmnist_core.views", "fmnist_core.recipes", "fmnist_core.events")
+"""Values in, values out: no torch, not even within functions."""
+
+LIGHT_PAGES = ("app.py", "pages/2_*.py", "pages/3_*.py", "pages/5_*.py", "pages/6_*.py", "pages/7_*.py")
+"""Pages that never need torch to be drawn."""
+
+
+def source_files() -> list[Path]:
+    return [path for folder in ("fmnist_core", "pages") for path in sorted((ROOT / folder).rglob("*.py"))] + [
+        ROOT / "app.py"
+    ]
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported_names(path: Path, *, at_the_top: bool) -> Iterator[str]:
+    """Dotted names that a file imports; `from a import b` gives "a" and "a.b". For type checkers only: left out.
+
+    `at_the_top`: only what importing the file runs, that is, outside functions.
+    """
+
+    def visit(nodes: Iterable[ast.AST]) -> Iterator[str]:
+        for node in nodes:
+            match node:
+                case ast.If() if "TYPE_CHECKING" in ast.unparse(node.test):
+                    yield from visit(node.orelse)
+                case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Lambda() if at_the_top:
+                    pass
+                case ast.Import():
+                    yield from (alias.name for alias in node.names)
+                case ast.ImportFrom():
+                    assert node.level == 0, f"{path}: relative import"
+                    yield node.module or ""
+                    yield from (f"{node.module}.{alias.name}" for alias in node.names)
+                case _:
+                    yield from visit(ast.iter_child_nodes(node))
+
+    yield from visit(ast.parse(path.read_text()).body)
+
+
+def file_of(name: str) -> Path | None:
+    """The file of a module of ours; None for all others."""
+    path = ROOT.joinpath(*name.split("."))
+    if name.split(".")[0] not in ("fmnist_core", "pages", "app"):
+        return None
+    return next((p for p in (path.with_suffix(".py"), path / "__init__.py") if p.is_file()), None)
+
+
+def reachable(path: Path) -> dict[str, list[str]]:
+    """All modules that importing `path` imports through our own files, with the way there."""
+    found: dict[str, list[str]] = {}
+    waiting = [(path, [path.name])]
+    while waiting:
+        current, way = waiting.pop()
+        for imported in imported_names(current, at_the_top=True):
+            parts = imported.split(".")
+            for name in (".".join(parts[:n]) for n in range(1, len(parts) + 1)):  # a package runs before its modules
+                if name not in found:
+                    found[name] = [*way, name]
+                    if file := file_of(name):
+                        waiting.append((file, found[name]))
+    return found
+
+
+def floor_of(name: str) -> int | None:
+    """The floor of a module of ours, by its longest named prefix; None for all others."""
+    parts = name.split(".")
+    for length in range(len(parts), 0, -1):
+        if (prefix := ".".join(parts[:length])) in FLOORS:
+            return FLOORS[prefix] if prefix != "fmnist_core" or length == len(parts) else None
+    return None
+
+
+def within(name: str, package: str) -> bool:
+    return name == package or name.startswith(f"{package}.")
+
+
+@pytest.mark.parametrize("path", source_files(), ids=module_name)
+def test_imports_go_down_only(path: Path):
+    """No module imports one of a higher floor, not even within a function; and each stands on a floor."""
+    own = floor_of(module_name(path))
+    assert own is not None, f"{path.name} is on no floor: name it in FLOORS"
+    for name in imported_names(path, at_the_top=False):
+        if file_of(name) is not None and name != "fmnist_core":
+            floor = floor_of(name)
+            assert floor is not None, f"{name} is on no floor: name it in FLOORS"
+            assert floor <= own, f"{module_name(path)} (floor {own}) imports {name} (floor {floor})"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "fmnist_core").rglob("*.py")), ids=module_name)
+def test_the_core_does_not_know_streamlit(path: Path):
+    """A script, a notebook or another front end can use all of the core."""
+    assert not any(within(name, "streamlit") for name in imported_names(path, at_the_top=False))
+
+
+PURE_FILES = [path for path in source_files() if any(within(module_name(path), package) for package in PURE)]
+
+
+@pytest.mark.parametrize("path", PURE_FILES, ids=module_name)
+def test_pure_modules_stay_pure(path: Path):
+    """Views, settings and events know no torch; views know neither runs nor training."""
+    forbidden = ["torch", "torchvision"]
+    if within(module_name(path), "fmnist_core.views"):
+        forbidden += ["fmnist_core.runs", "fmnist_core.training", "sqlite3"]
+    for name in imported_names(path, at_the_top=False):
+        assert not any(within(name, package) for package in forbidden), name
+
+
+@pytest.mark.parametrize("path", sorted(p for pattern in LIGHT_PAGES for p in ROOT.glob(pattern)), ids=lambda p: p.name)
+def test_light_pages_do_not_reach_torch(path: Path):
+    """Importing them imports no torch, not even through something else: the web process stays small."""
+    for name, way in reachable(path).items():
+        assert name not in ("torch", "torchvision", "safetensors.torch"), " -> ".join(way)
+
+
+def test_no_page_imports_torch_at_the_top():
+    """The Network page runs a network, but only when somebody opens it."""
+    for path in (ROOT / "pages").rglob("*.py"):
+        assert "torch" not in reachable(path), path
+
+
+def test_the_client_really_comes_without_torch():
+    """What the source promises, a fresh process keeps: everything that pages import leaves torch out."""
+    ours = {name for path in source_files() if floor_of(module_name(path)) == 4 for name in reachable(path)}
+    modules = sorted(name for name in ours if within(name, "fmnist_core") and file_of(name))
+    assert "fmnist_core.runs.client" in modules
+    code = f"import sys\nfor name in {modules!r}: __import__(name)\nsys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60).returncode == 0
+
+
+def test_every_page_is_on_the_menu():
+    """Each script in pages/ has its line in the menu, each line its script, in the order of their numbers."""
+    from pages.parts.frame import HOME, STEPS
+
+    on_the_menu = [step.script for step in STEPS]
+    there = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "pages").glob("*.py"))
+    assert on_the_menu == there
+    assert (ROOT / HOME.script).is_file()
+
+
+def test_streamlit_gives_each_page_the_address_that_we_promise():
+    """Numbers give the order, the address drops them: /browse, /image and so on."""
+    from streamlit.source_util import page_icon_and_name
+
+    from pages.parts.frame import STEPS
+
+    for step in STEPS:
+        assert page_icon_and_name(ROOT / step.script)[1] == step.title.lower()
+
+
+def test_no_file_is_longer_than_400_lines():
+    """A file that grows beyond that holds more than one thing."""
+    files = [*source_files(), *(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")]
+    assert {path.name: n for path in files if (n := len(path.read_text().splitlines())) > 400} == {}
+
+
+# --- The rules themselves ------------------------------------------------------------------------------------------
+
+
+def test_the_reader_of_imports_misses_nothing(tmp_path: Path):
+    """Imports within classes, `try` and `if` count at the top; those in functions and for type checkers do not."""
+    path = tmp_path / "example.py"
+    path.write_text(
+        "from typing import TYPE_CHECKING\n"
+        "if TYPE_CHECKING:\n    import torch\nelse:\n    import one\n"
+        "try:\n    import two.deep\nexcept ImportError:\n    from three import four\n"
+        "class A:\n    import five\n"
+        "def f():\n    import six\n"
+    )
+    top = set(imported_names(path, at_the_top=True))
+    assert top == {"typing", "typing.TYPE_CHECKING", "one", "two.deep", "three", "three.four", "five"}
+    assert set(imported_names(path, at_the_top=False)) == top | {"six"}
+
+
+def test_torch_is_found_where_it_is():
+    """`reachable` finds torch behind the training module, so its silence elsewhere means something."""
+    assert "torch" in reachable(ROOT / "fmnist_core" / "training.py")
+    assert reachable(ROOT / "fmnist_core" / "runs" / "recorder.py")["torch"]
