@@ -185,7 +185,9 @@ def latest_runs(moving: bool) -> None:
                 if run.is_active and run.steps:
                     st.progress(run.progress, f"Epoch {min(run.epoch + 1, run.config.epochs)} of {run.config.epochs}")
                 elif run.latest:
-                    st.caption(f"Test accuracy {frame.percent(run.latest.test.accuracy, 1)} after {_epochs(run.latest.epoch)}")
+                    st.caption(
+                        f"Test accuracy {frame.percent(run.latest.test.accuracy, 1)} after {_epochs(run.latest.epoch)}"
+                    )
     if len(runs) > SHOWN_RUNS:
         st.caption(f"And {len(runs) - SHOWN_RUNS:,} more on the page Train.")
 

@@ -159,9 +159,7 @@ def _tiles(run_id: str, shown: State) -> None:
 
 def _tile(label: str, value: str, help_text: str, delta: str | None = None, *, coloured: bool = False) -> None:
     colour, arrow = ("normal", "auto") if coloured else ("off", "off")
-    st.metric(
-        label, value, delta, delta_color=colour, delta_arrow=arrow, help=help_text, border=True, height="stretch"
-    )
+    st.metric(label, value, delta, delta_color=colour, delta_arrow=arrow, help=help_text, border=True, height="stretch")
 
 
 def _state_line(run: Run) -> None:

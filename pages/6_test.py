@@ -129,7 +129,7 @@ def _per_class(before: Score, after: Score) -> None:
     left, right = st.columns([1, 1], gap="large")
     with left:
         st.plotly_chart(
-            charts.class_bars({"before": (before, BEFORE), "after": (after, AFTER)}),
+            charts.class_bars({"before": (before, BEFORE), "after": (after, AFTER)}, frame.ink()),
             config={"displayModeBar": False},
             key="bars",
         )

@@ -23,6 +23,7 @@ class Curve:
     """One run, as a chart needs it."""
 
     name: str
+    """Plain text."""
     colour: str
     losses: npt.NDArray[np.float32]
     """(steps,) float32: the loss of every training batch."""
@@ -31,14 +32,17 @@ class Curve:
     measured: Sequence[Measured]
 
 
-def class_bars(scores: Mapping[str, tuple[Score, str]]) -> go.Figure:
-    """Accuracy per class with 95 % Wilson intervals, one bar for each of `scores`: name to (score, colour)."""
+def class_bars(scores: Mapping[str, tuple[Score, str]], ink: str = "#444444") -> go.Figure:
+    """Accuracy per class with 95 % Wilson intervals, one bar for each of `scores`: name to (score, colour).
+
+    `ink`: the colour of the intervals, which has to stand out from the bars and from the page.
+    """
     figure = go.Figure()
     for name, (score, colour) in scores.items():
         shares = [100 * c / t for c, t in zip(score.correct, score.total, strict=True)]
         ends = [wilson(c, t) for c, t in zip(score.correct, score.total, strict=True)]
         figure.add_bar(
-            name=name,
+            name=_plain(name),
             y=CLASSES,
             x=shares,
             orientation="h",
@@ -46,6 +50,7 @@ def class_bars(scores: Mapping[str, tuple[Score, str]]) -> go.Figure:
             error_x={
                 "array": [100 * high - share for share, (_, high) in zip(shares, ends, strict=True)],
                 "arrayminus": [share - 100 * low for share, (low, _) in zip(shares, ends, strict=True)],
+                "color": ink,
                 "thickness": 1.2,
                 "width": 2,
             },
@@ -54,7 +59,7 @@ def class_bars(scores: Mapping[str, tuple[Score, str]]) -> go.Figure:
                 for c, t, (low, high) in zip(score.correct, score.total, ends, strict=True)
             ],
             hovertemplate="%{y}: %{x:.1f} % (%{customdata[0]} of %{customdata[1]})<br>"
-            f"95 % interval %{{customdata[2]:.1f}} to %{{customdata[3]:.1f}} %<extra>{name}</extra>",
+            f"95 % interval %{{customdata[2]:.1f}} to %{{customdata[3]:.1f}} %<extra>{_plain(name)}</extra>",
         )
     for share, words in ((CHANCE, "chance"), (HUMAN_ACCURACY, "people")):
         figure.add_vline(
@@ -96,13 +101,13 @@ def loss_curves(curves: Sequence[Curve], *, logarithmic: bool) -> go.Figure:
         figure.add_scatter(
             x=epochs,
             y=means,
-            name=curve.name,
+            name=_plain(curve.name),
             legendgroup=curve.name,
             showlegend=False,
             mode="lines",
             line={"color": curve.colour, "width": 1.2},
             opacity=0.6,
-            hovertemplate=f"%{{y:.4f}} while training<extra>{curve.name}</extra>",
+            hovertemplate=f"%{{y:.4f}} while training<extra>{_plain(curve.name)}</extra>",
         )
     _add_points(figure, curves, lambda score: score.loss, "%{y:.4f} on test images")
     figure.update_yaxes(title="Loss (nats per image)", type="log" if logarithmic else "linear")
@@ -125,17 +130,22 @@ def accuracy_curves(curves: Sequence[Curve]) -> go.Figure:
     return _laid_out(figure, height=400, hovermode="x unified")
 
 
+def _plain(name: str) -> str:
+    """Plotly reads some HTML in names; this text shows as it is."""
+    return name.replace("&", "&amp;").replace("<", "&lt;")
+
+
 def _add_points(figure: go.Figure, curves: Sequence[Curve], value: Callable[[Score], float], words: str) -> None:
     for curve in curves:
         figure.add_scatter(
             x=[measured.epoch for measured in curve.measured],
             y=[value(measured.test) for measured in curve.measured],
-            name=curve.name,
+            name=_plain(curve.name),
             legendgroup=curve.name,
             mode="lines+markers",
             line={"color": curve.colour, "width": 2},
             marker={"size": 6},
-            hovertemplate=f"{words}<extra>{curve.name}</extra>",
+            hovertemplate=f"{words}<extra>{_plain(curve.name)}</extra>",
         )
 
 

@@ -247,6 +247,11 @@ def plain(text: str) -> str:
     return re.sub(r"[!-/:-@\[-`{-~]", lambda m: f"\\{m[0]}" + ("\u2060" if m[0] in ":@.-<>=~" else ""), tidy)
 
 
+def ink() -> str:
+    """The theme's text colour, for those parts of a chart that Streamlit's theme does not reach."""
+    return "#e4e7ef" if st.context.theme.type == "dark" else "#1d2230"
+
+
 def percent(share: float, digits: int = 2) -> str:
     """A share in [0, 1] as text.
 

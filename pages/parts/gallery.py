@@ -73,7 +73,9 @@ def _sample(result: Evaluation) -> npt.NDArray[np.int64]:
             args=(number,),
         )
     right = result.predictions == result.labels
-    pool = {"all": np.arange(len(right)), "right": np.flatnonzero(right), "wrong": np.flatnonzero(~right)}[show or "all"]
+    pool = {"all": np.arange(len(right)), "right": np.flatnonzero(right), "wrong": np.flatnonzero(~right)}[
+        show or "all"
+    ]
     return np.random.default_rng(number).permutation(pool)[:AT_ONCE]
 
 
