@@ -1,6 +1,7 @@
 // Pictures out of one sprite: the browser decodes one PNG, and each tile shows its part of it, enlarged by a whole number.
 
-const GAP = 8; // pixels between two tiles, as in the style sheet (0.5rem)
+const GAPS = [8, 26]; // pixels between two columns: at least, at most
+const NARROWEST = 62; // pixels of a column: room for "T-shirt/top"
 const PADDING = 8;
 const ROWS_PER_PAGE = 5; // PageUp and PageDown
 
@@ -100,12 +101,16 @@ class ImageGrid {
     const room = this.list.clientWidth - PADDING;
     if (room <= 0) return;
     const { columns, zoom } = this.data;
-    const fitting = (k) => Math.max(1, Math.floor((room + GAP) / (28 * k + GAP)));
+    const width = (k) => Math.max(28 * k, NARROWEST);
+    const fitting = (k) => Math.max(1, Math.floor((room + GAPS[0]) / (width(k) + GAPS[0])));
     let best = zoom;
     while (best > 2 && fitting(best) < columns) best -= 1;
     this.across = Math.min(columns, fitting(best));
-    this.list.style.setProperty("--zoom", best);
-    this.list.style.gridTemplateColumns = `repeat(${this.across}, minmax(0, 1fr))`;
+    const gap = (room - this.across * width(best)) / Math.max(1, this.across - 1);
+    const { style } = this.list;
+    style.setProperty("--zoom", best);
+    style.gridTemplateColumns = `repeat(${this.across}, ${width(best)}px)`;
+    style.columnGap = `${Math.min(Math.max(gap, 0), GAPS[1])}px`;
   }
 
   // One tile takes part in the order of the Tab key; the arrows move it.
@@ -120,7 +125,11 @@ class ImageGrid {
     if (!tile || event.ctrlKey || event.metaKey || event.shiftKey) return; // a link opens where the browser says
     event.preventDefault();
     tile.classList.add("activated"); // at once; the server's answer comes later
-    this.activate(this.tiles().indexOf(tile));
+    if (!tile.href) return this.activate(this.tiles().indexOf(tile));
+    // The way of the browser's own buttons: one entry in the history, so that "back" leads back to exactly this view.
+    // (st.switch_page makes two, and the first is this page with the other page's address.)
+    history.pushState(null, "", tile.href);
+    window.dispatchEvent(new PopStateEvent("popstate"));
   }
 
   pressed(event) {
