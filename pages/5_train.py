@@ -12,8 +12,8 @@ from fmnist_core.runs import client
 from fmnist_core.runs.record import Run, State
 from pages.parts import frame, train_form
 from pages.parts.live_chart import live_chart
-from pages.parts.run_picker import run_in_address
 from pages.parts.run_list import STATES, duration, run_list, state_words
+from pages.parts.run_picker import run_in_address
 
 DOUBLE_CLICK = 1.5
 """Seconds within which the same start counts as the same click."""

@@ -19,7 +19,7 @@ from pages.parts.gallery import gallery
 from pages.parts.matrix import Cell, matrix
 from pages.parts.run_picker import run_picker
 
-MOMENTS = ("after", "before")
+MOMENTS = ("After", "Before")
 
 
 def main() -> None:
@@ -44,9 +44,9 @@ def main() -> None:
     _tiles(run.before.test, run.latest.test)
     st.subheader("Accuracy of each class", anchor=False)
     _per_class(run.before.test, run.latest.test)
-    moment = frame.query_choice("moment", MOMENTS, "after")
+    moment = frame.query_choice("moment", MOMENTS, MOMENTS[0])
     try:
-        logits = client.folder(run.id).logits((run.before if moment == "before" else run.latest).step)
+        logits = client.folder(run.id).logits((run.before if moment == "Before" else run.latest).step)
     except (OSError, ValueError):
         st.warning(
             "The predictions for each picture are missing from the run's folder, so there is no matrix and no gallery. "
@@ -200,8 +200,7 @@ def _matrix_and_pictures(result: Evaluation, images: np.ndarray) -> None:
             st.segmented_control(
                 "Moment",
                 MOMENTS,
-                format_func={"after": "After", "before": "Before"}.get,
-                default="after",
+                default=MOMENTS[0],
                 required=True,
                 key="moment",
                 bind="query-params",

@@ -186,7 +186,7 @@ def _classes(runs: Sequence[Run], names: Sequence[str]) -> None:
             hide_index=True,
             height=38 + 35 * len(CLASSES),
             key="classes",
-            column_config={name: percent for name in shares} | {"Class": st.column_config.TextColumn(pinned=True)},
+            column_config=dict.fromkeys(shares, percent) | {"Class": st.column_config.TextColumn(pinned=True)},
         )
         st.caption(
             "Thin lines in the chart: 95 % Wilson intervals. Where two of them overlap far, do not trust the order."
@@ -228,16 +228,20 @@ def _difference(runs: Sequence[Run], names: Sequence[str]) -> None:
         "several seeds of each."
     )
     options = ("first", "second")
-    frame.query_choice("only", options, "first")
+    shown = frame.query_choice("only", options, "first")
     which = st.segmented_control(
         "Pictures that only one of them has right",
         options,
-        default="first",
+        default=shown,
         required=True,
         format_func={"first": f"Only {frame.plain(names[0])}", "second": f"Only {frame.plain(names[1])}"}.get,
-        key="only",
-        bind="query-params",
+        key="which",  # not bound to the address: that would hold the names of the runs
     )
+    if which != shown:
+        st.query_params["only"] = which
+        st.query_params.pop("page", None)
+        st.session_state.pop("page", None)
+        st.rerun()
     indices = apart.only_first if which == "first" else apart.only_second
     wrong = results[1] if which == "first" else results[0]
     _pictures(indices, wrong, test.images)
@@ -254,7 +258,7 @@ def _pictures(indices: np.ndarray, wrong: Evaluation, images: np.ndarray) -> Non
         page = st.pagination(pages, key="page", bind="query-params")
     shown = indices[(page - 1) * SHOWN : page * SHOWN]
     pairs = [(CLASSES[wrong.labels[i]], CLASSES[wrong.predictions[i]]) for i in shown]
-    clicked = image_grid(
+    image_grid(
         images[shown],
         captions=[f"{guess} ({true})" for true, guess in pairs],
         hovers=[
@@ -268,8 +272,6 @@ def _pictures(indices: np.ndarray, wrong: Evaluation, images: np.ndarray) -> Non
         key="apart",
     )
     st.caption("What the other network takes them for, and the true class in brackets. A click opens the picture.")
-    if clicked is not None:
-        st.switch_page("pages/3_image.py", query_params={"split": "test", "index": str(shown[clicked])})
 
 
 main()

@@ -253,10 +253,10 @@ def ink() -> str:
 
 
 def percent(share: float, digits: int = 2) -> str:
-    """A share in [0, 1] as text.
+    r"""A share in [0, 1] as text.
 
     >>> percent(0.87654)
-    '87.65\\xa0%'
+    '87.65\xa0%'
     """
     return f"{100 * share:.{digits}f}\u00a0%"
 

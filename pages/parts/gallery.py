@@ -14,8 +14,8 @@ from pages.parts.image_grid import image_grid
 from pages.parts.matrix import Cell
 
 AT_ONCE = 20
-SHOWS = ("all", "right", "wrong")
-ORDERS = ("surest", "doubtful")
+SHOWS = ("All", "Right", "Wrong")
+ORDERS = ("Surest", "Doubtful")
 
 
 def gallery(result: Evaluation, images: npt.NDArray[np.uint8], selected: Cell) -> None:
@@ -29,7 +29,7 @@ def gallery(result: Evaluation, images: npt.NDArray[np.uint8], selected: Cell) -
         (CLASSES[result.labels[i]], CLASSES[predictions[i]], float(result.probabilities[i, predictions[i]]))
         for i in indices
     ]
-    clicked = image_grid(
+    image_grid(
         images[indices],
         captions=[guess if guess == true else f"{guess} ({true})" for true, guess, _ in names],
         hovers=[
@@ -44,22 +44,19 @@ def gallery(result: Evaluation, images: npt.NDArray[np.uint8], selected: Cell) -
         key="gallery",
     )
     st.caption("The predicted class; where it is wrong, the true one in brackets. A click opens the picture.")
-    if clicked is not None:
-        st.switch_page("pages/3_image.py", query_params={"split": "test", "index": str(indices[clicked])})
 
 
 def _sample(result: Evaluation) -> npt.NDArray[np.int64]:
     """20 random pictures, fixed by `?sample=`, of all, the right or the wrong ones."""
     st.subheader("Sample predictions", anchor=False)
     number = frame.query_int("sample", 0, 0, 999_999)
-    frame.query_choice("show", SHOWS, "all")
+    frame.query_choice("show", SHOWS, SHOWS[0])
     with st.container(horizontal=True, vertical_alignment="center"):
         show = st.segmented_control(
             "Show",
             SHOWS,
-            default="all",
+            default=SHOWS[0],
             required=True,
-            format_func={"all": "All", "right": "Right", "wrong": "Wrong"}.get,
             key="show",
             bind="query-params",
             label_visibility="collapsed",
@@ -96,26 +93,25 @@ def _behind(result: Evaluation, selected: Cell) -> npt.NDArray[np.int64]:
     found = np.flatnonzero(mask)
 
     st.subheader(_words(selected, len(found), of, int((labels[found] == predictions[found]).sum())), anchor=False)
-    frame.query_choice("order", ORDERS, "surest")
+    frame.query_choice("order", ORDERS, ORDERS[0])
     pages = max(1, -(-len(found) // AT_ONCE))
     page = frame.query_int("page", 1, 1, pages)
     with st.container(horizontal=True, vertical_alignment="center"):
         order = st.segmented_control(
             "Order",
             ORDERS,
-            default="surest",
+            default=ORDERS[0],
             required=True,
-            format_func={"surest": "Surest first", "doubtful": "Most doubtful first"}.get,
             key="order",
             bind="query-params",
             label_visibility="collapsed",
-            help="By the probability that the network gives to its prediction.",
+            help="First the surest or the most doubtful, by the probability that the network gives to its prediction.",
         )
         st.button("Back to a sample", icon=":material/close:", key="back_to_sample", on_click=_clear)
     if pages > 1:
         page = st.pagination(pages, key="page", bind="query-params")
     sure = result.probabilities[found, predictions[found]]
-    ranked = found[np.argsort(-sure if order == "surest" else sure, kind="stable")]
+    ranked = found[np.argsort(-sure if order == ORDERS[0] else sure, kind="stable")]
     return ranked[(page - 1) * AT_ONCE : page * AT_ONCE]
 
 
