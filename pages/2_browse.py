@@ -1,0 +1,324 @@
+"""The pictures before any network sees them: a random batch, all 70,000, and what they have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+import numpy as np
+import numpy.typing as npt
+import streamlit as st
+
+from fmnist_core import dataset
+from fmnist_core.recipes import LIMITS, TrainingConfig
+from pages.parts import frame
+from pages.parts.image_grid import image_grid
+
+if TYPE_CHECKING:
+    from fmnist_core.views.statistics import Statistics
+
+VIEWS = ("Batch", "All images", "Statistics")
+SPLITS: tuple[dataset.SplitName, ...] = ("train", "test")
+SPLIT_WORDS: dict[dataset.SplitName, str] = {"train": "training", "test": "test"}
+ALL = "All classes"
+LARGEST_BATCH = 100
+PER_PAGE = 100
+
+
+def main() -> None:
+    """The page."""
+    frame.page(
+        "Browse",
+        "See what the network will see: gray pictures of 28 × 28 pixels, each with one of ten labels. Open one with a "
+        "click, or with the arrow keys and Enter.",
+        code=(
+            dataset.load,
+            dataset.epoch_order,
+            dataset.batch_indices,
+            batch,
+            matching,
+            "fmnist_core.views.pictures.sprite",
+        ),
+    )
+    frame.query_choice("view", VIEWS, VIEWS[0])
+    frame.query_choice("split", SPLITS, "train")
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        view = st.segmented_control(
+            "View",
+            VIEWS,
+            default=VIEWS[0],
+            required=True,
+            key="view",
+            bind="query-params",
+            label_visibility="collapsed",
+        )
+        name = st.segmented_control(
+            "Split",
+            SPLITS,
+            default="train",
+            required=True,
+            key="split",
+            bind="query-params",
+            on_change=_split_changed,
+            label_visibility="collapsed",
+        )
+    split = frame.data_or_stop(name)
+    if view == "Batch":
+        batch(split)
+    elif view == "All images":
+        all_images(split)
+    else:
+        statistics(split)
+
+
+def _split_changed() -> None:
+    """The other split has other pictures: begin at its first."""
+    for name, value in (("batch", 1), ("page", 1), ("index", None)):
+        if name in st.session_state:
+            st.session_state[name] = value
+
+
+def _whole_number(name: str, default: int, low: int, high: int) -> None:
+    """Check the address before a widget takes it over; from then on the widget keeps to its limits."""
+    if name not in st.session_state:
+        frame.query_int(name, default, low, high)
+
+
+# --- A batch -------------------------------------------------------------------------------------------------------
+
+
+def batch(split: dataset.Split) -> None:
+    """A random batch as the tutorial shows it: by default 20 pictures in two rows, the class above each."""
+    _whole_number("size", TrainingConfig.batch_size, 1, LARGEST_BATCH)
+    _whole_number("seed", TrainingConfig.seed, *LIMITS["seed"])
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        size = int(
+            st.number_input(
+                "Batch size",
+                1,
+                LARGEST_BATCH,
+                TrainingConfig.batch_size,
+                key="size",
+                bind="query-params",
+                on_change=_size_changed,
+                width=130,
+                help="Pictures that the network sees between two changes of its weights. The tutorial takes 20.",
+            )
+        )
+        seed = int(
+            st.number_input(
+                "Seed",
+                *LIMITS["seed"],
+                TrainingConfig.seed,
+                key="seed",
+                bind="query-params",
+                width=130,
+                help="Fixes the shuffling: the same seed gives the same batches, here and in training.",
+            )
+        )
+        batches = -(-len(split) // size)
+        _whole_number("batch", 1, 1, batches)
+        number = int(
+            st.number_input(
+                f"Batch, 1 to {batches:,}",
+                1,
+                batches,
+                1,
+                key="batch",
+                bind="query-params",
+                width=150,
+                help="One pass over all batches is an epoch.",
+            )
+        )
+        st.button(
+            "Another batch",
+            key="another",
+            type="primary",
+            icon=":material/shuffle:",
+            shortcut="b",
+            on_click=_next_batch,
+            args=(batches,),
+        )
+    indices = dataset.batch_indices(len(split), size=size, seed=seed, batch=number - 1)
+    labels = split.labels[indices]
+    names = [dataset.CLASSES[label] for label in labels]
+    _pictures(split, indices, names, key="batch_grid", columns=min(10, -(-size // 2)), cell=84)
+    counts = np.bincount(labels, minlength=len(dataset.CLASSES))
+    absent = [name for name, count in zip(dataset.CLASSES, counts, strict=True) if not count]
+    most = dataset.CLASSES[int(counts.argmax())]
+    words = f"Chance decides what is in a batch: here {counts.max()} × {most}"
+    words += f", and no {' or '.join(absent)}." if absent else ", and every class at least once."
+    if split.name == "train":
+        step = f"These are the pictures of step {number:,} of a training run with this batch size and seed. "
+    else:
+        step = "Training never sees these pictures. "
+    st.caption(
+        f"{step}{words} As the network takes it: {len(indices)} × 1 × 28 × 28 numbers from 0 to 1, and {len(indices)} "
+        "labels from 0 to 9."
+    )
+
+
+def _size_changed() -> None:
+    st.session_state["batch"] = 1
+
+
+def _next_batch(batches: int) -> None:
+    st.session_state["batch"] = st.session_state["batch"] % batches + 1
+
+
+# --- All images ----------------------------------------------------------------------------------------------------
+
+
+def matching(labels: npt.NDArray[np.uint8], class_name: str) -> npt.NDArray[np.int64]:
+    """The indices of all images of the class, or of all images, in the order of the data set."""
+    if class_name == ALL:
+        return np.arange(len(labels))
+    return np.flatnonzero(labels == dataset.CLASSES.index(class_name))
+
+
+def all_images(split: dataset.Split) -> None:
+    """The whole split, a hundred pictures at a time."""
+    _whole_number("index", 0, 0, len(split) - 1)
+    if "class" not in st.session_state:
+        frame.query_choice("class", (ALL, *dataset.CLASSES), ALL)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        class_name = st.selectbox(
+            "Class",
+            (ALL, *dataset.CLASSES),
+            key="class",
+            bind="query-params",
+            on_change=_class_changed,
+            width=190,
+        )
+        index = st.number_input(
+            "Go to index",
+            0,
+            len(split) - 1,
+            None,
+            key="index",
+            bind="query-params",
+            on_change=_index_changed,
+            args=(split,),
+            placeholder=f"0 to {len(split) - 1:,}",
+            width=190,
+            help="The place in the data set, counted from 0. Opens the page that has it and marks the picture.",
+        )
+        indices = matching(split.labels, class_name)
+        pages = -(-len(indices) // PER_PAGE)
+        _whole_number("page", 1, 1, pages)
+        if index is not None and len(at := np.flatnonzero(indices == index)):
+            st.session_state["page"] = int(at[0]) // PER_PAGE + 1
+        page = st.pagination(pages, key="page", bind="query-params", on_change=_page_changed)
+    first = (page - 1) * PER_PAGE
+    shown = indices[first : first + PER_PAGE]
+    of = (
+        f"{SPLIT_WORDS[split.name]} pictures"
+        if class_name == ALL
+        else f"{SPLIT_WORDS[split.name]} pictures of class {class_name}"
+    )
+    st.markdown(f"**{first + 1:,} to {first + len(shown):,}** of {len(indices):,} {of}")
+    captions = [dataset.CLASSES[split.labels[i]] if class_name == ALL else f"{i:,}" for i in shown]
+    marked = int(at[0]) if index is not None and len(at := np.flatnonzero(shown == index)) else None
+    _pictures(split, shown, captions, key="all_grid", marked=marked, cell=84)
+
+
+def _class_changed() -> None:
+    st.session_state["page"], st.session_state["index"] = 1, None
+
+
+def _page_changed() -> None:
+    st.session_state["index"] = None  # else its page would be shown again
+
+
+def _index_changed(split: dataset.Split) -> None:
+    """The picture asked for is shown, even if the filter would hide it."""
+    index, class_name = st.session_state["index"], st.session_state["class"]
+    if index is not None and class_name not in (ALL, dataset.CLASSES[split.labels[int(index)]]):
+        st.session_state["class"] = ALL
+
+
+# --- Statistics ----------------------------------------------------------------------------------------------------
+
+
+@st.cache_data(max_entries=2, show_spinner="Counting 47 million pixels")
+def _summary(split: dataset.SplitName) -> Statistics:
+    from fmnist_core.views.statistics import summarise
+
+    return summarise(dataset.load(split))
+
+
+def statistics(split: dataset.Split) -> None:
+    """What the pictures have in common: how many of each class, what they look like on average, which values occur."""
+    from fmnist_core.views.statistics import pixel_histogram
+
+    figures = _summary(split.name)
+    words = SPLIT_WORDS[split.name]
+    counts = figures.class_counts
+    st.subheader("The mean picture of each class", anchor=False)
+    if len(set(counts)) == 1:
+        st.markdown(
+            f"Each class has exactly {counts[0]:,} {words} pictures, so a guess is right in one case out of ten. "
+            "A mean picture is the mean of each pixel: where it is sharp, the pictures of the class are alike."
+        )
+    addresses = [{"view": "All images", "split": split.name, "class": name} for name in dataset.CLASSES]
+    chosen = image_grid(
+        figures.mean_pictures,
+        captions=[f"{name}\n{count:,}" for name, count in zip(dataset.CLASSES, counts, strict=True)],
+        hovers=[
+            f"{name}: the mean of {count:,} {words} pictures. Opens them."
+            for name, count in zip(dataset.CLASSES, counts, strict=True)
+        ],
+        links=[f"browse?{urlencode(address)}" for address in addresses],
+        cell=84,
+        alt="Mean picture of each class",
+        key="means",
+    )
+    if chosen is not None:
+        st.switch_page("pages/2_browse.py", query_params=addresses[chosen])
+    st.subheader("Which pixel values occur", anchor=False)
+    st.markdown(
+        f"**{figures.share(0):.1%} of the {figures.pixels:,} pixels are 0**: the empty paper around the clothes. "
+        f"{figures.share(255):.1%} are 255, the brightest. Scaled to [0, 1] the mean is {figures.mean:.4f} and the "
+        f"standard deviation {figures.std:.4f}"
+        + (
+            ": the two numbers that `Normalize` takes."
+            if split.name == "train"
+            else ", close to the training pictures."
+        )
+    )
+    st.plotly_chart(pixel_histogram(figures), config={"displayModeBar": False}, key="histogram")
+
+
+# --- The grid ------------------------------------------------------------------------------------------------------
+
+
+def _pictures(
+    split: dataset.Split,
+    indices: npt.NDArray[np.int64],
+    captions: Sequence[str],
+    *,
+    key: str,
+    columns: int = 10,
+    cell: int = 84,
+    marked: int | None = None,
+) -> None:
+    """The pictures of these indices; one that is clicked opens on its own page."""
+    words = SPLIT_WORDS[split.name]
+    addresses = [{"split": split.name, "index": str(index)} for index in indices]
+    chosen = image_grid(
+        split.images[indices],
+        captions=captions,
+        hovers=[f"{dataset.CLASSES[split.labels[i]]}, {words} picture {i:,}" for i in indices],
+        links=[f"image?{urlencode(address)}" for address in addresses],
+        marked=marked,
+        columns=columns,
+        cell=cell,
+        alt=f"{len(indices)} {words} pictures",
+        key=key,
+    )
+    if chosen is not None:
+        st.switch_page("pages/3_image.py", query_params=addresses[chosen])
+
+
+main()
