@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import streamlit as st
 
+from fmnist_core.evaluation import CHANCE
 from fmnist_core.recipes import TrainingConfig
 from fmnist_core.runs import client
 from fmnist_core.runs.record import Run, State
@@ -171,6 +172,8 @@ def _state_line(run: Run) -> None:
             "Its worker is alive but has said nothing for 30 seconds: it may be suspended.",
         )
     reason = frame.plain(run.reason)
+    if _guesses(run):
+        words = "But it learned nothing: the learning rate was probably so large that its units died (ReLU gives 0 for ever)."
     text = f"{icon} **{state_words(run)}.** {reason or words}"
     if run.state is State.RUNNING:
         st.progress(run.progress, text)
@@ -205,7 +208,7 @@ def _state_line(run: Run) -> None:
                     key="resume",
                 )
                 st.button("Stop", icon=":material/stop:", on_click=_ask, args=(client.stop, run.id), key="stop")
-            case State.DIVERGED:
+            case _ if run.state is State.DIVERGED or _guesses(run):
                 smaller = replace(run.config, learning_rate=float(f"{run.config.learning_rate / 10:.1g}"))
                 st.button(
                     f"Fill in learning rate {smaller.learning_rate:g}",
@@ -215,8 +218,6 @@ def _state_line(run: Run) -> None:
                     args=(smaller,),
                     key="smaller",
                 )
-            case _:
-                pass
         if run.latest and run.latest.step:
             st.page_link(
                 "pages/6_test.py", label="Test this network", icon=":material/fact_check:", query_params={"run": run.id}
@@ -229,6 +230,11 @@ def _state_line(run: Run) -> None:
                 args=(run.config,),
                 key="again",
             )
+
+
+def _guesses(run: Run) -> bool:
+    """Whether it ended no better than chance."""
+    return run.state is State.FINISHED and run.latest is not None and run.latest.test.accuracy < 1.1 * CHANCE
 
 
 def _ask(request: object, run_id: str) -> None:

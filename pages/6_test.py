@@ -206,7 +206,7 @@ def _matrix_and_pictures(result: Evaluation, images: np.ndarray) -> None:
                 bind="query-params",
                 label_visibility="collapsed",
             )
-            frame.query_choice("diagonal", ("true", "false"), "true")
+            frame.query_flag("diagonal", True)
             coloured = st.toggle(
                 "Colour the right ones too",
                 True,

@@ -151,7 +151,7 @@ def _curves(runs: Sequence[Run], names: Sequence[str]) -> None:
     config = {"displaylogo": False, "modeBarButtons": [["zoom2d", "pan2d", "resetScale2d", "toImage"]]}
     with left:
         st.subheader("Loss", anchor=False)
-        frame.query_choice("log", ("true", "false"), "false")
+        frame.query_flag("log", False)
         logarithmic = st.toggle("Logarithmic", False, key="log", bind="query-params")
         st.plotly_chart(charts.loss_curves(curves, logarithmic=logarithmic), config=config, key="losses")
         st.caption(

@@ -207,23 +207,21 @@ def query_choice(name: str, options: Sequence[Word], default: Word) -> Word:
     return _refuse(name, raw or "", f"one of {', '.join(options)}", default)
 
 
-def query_text(name: str, default: str = "", *, longest: int = 80) -> str:
-    """The text `?name=`, at most `longest` printable characters; else `default` and a notice. Show it with `plain`."""
+def query_flag(name: str, default: bool) -> bool:
+    """The switch `?name=`, true or false; else `default` and a notice."""
     raw = st.query_params.get(name)
-    if raw is None:
-        return default
-    if len(raw) <= longest and raw.isprintable():
-        return raw
-    return _refuse(name, raw, f"at most {longest} printable characters", default)
+    if raw in (None, "true", "false"):
+        return default if raw is None else raw == "true"
+    return _refuse(name, raw or "", "true or false", default)
 
 
 def _refuse(name: str, raw: str, wanted: str, default: T) -> T:
     with contextlib.suppress(st.errors.StreamlitAPIException):  # a widget owns it already and keeps its value
         del st.query_params[name]
-        if default not in ("", None):
+        if default is not None:
             st.session_state[name] = default  # a bound widget reads "1.5" as 1 and Arabic digits as a number
     shown = raw if len(raw) <= 40 else f"{raw[:40]}…"
-    used = "" if default is None else f" This page shows {f'**{default}**' if default != '' else 'the default'}."
+    used = "" if default is None else f" This page shows **{default}**."
     st.warning(
         f"The address says {name} = “{plain(shown)}”, but it must be {wanted}.{used}",
         icon=":material/link_off:",

@@ -70,9 +70,8 @@ def _sample(result: Evaluation) -> npt.NDArray[np.int64]:
             args=(number,),
         )
     right = result.predictions == result.labels
-    pool = {"all": np.arange(len(right)), "right": np.flatnonzero(right), "wrong": np.flatnonzero(~right)}[
-        show or "all"
-    ]
+    pools = (np.arange(len(right)), np.flatnonzero(right), np.flatnonzero(~right))
+    pool = pools[SHOWS.index(show)]
     return np.random.default_rng(number).permutation(pool)[:AT_ONCE]
 
 

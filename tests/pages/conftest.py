@@ -1,0 +1,99 @@
+"""Pages as Streamlit's own test runs them: the real scripts on the real data set, without a browser."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from fmnist_core.recipes import TrainingConfig
+from fmnist_core.runs import client
+
+ROOT = Path(__file__).parents[2]
+HOSTILE = ["-1", "1e20", "\0", "٣", "<img src=x>", "x" * 100_000]
+"""What an address may bring instead of a small number or a known word."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A runs folder with two finished runs."""
+
+    folder: Path
+    first: str
+    second: str
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
+    """Two real runs of one epoch each, which differ in learning rate and seed; the dispatcher ends with the tests."""
+    folder = tmp_path_factory.mktemp("runs")
+    log = open(folder / "dispatcher.log", "wb")  # noqa: SIM115 - the process writes on
+    dispatcher = subprocess.Popen(
+        [sys.executable, "-m", "fmnist_core.runs.dispatcher", str(folder)], cwd=ROOT, stdout=log, stderr=log
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FMNIST_RUNS", str(folder))
+        while not (folder / "index.sqlite").exists():
+            assert dispatcher.poll() is None, (folder / "dispatcher.log").read_text()
+            time.sleep(0.1)
+        first = client.start(TrainingConfig(batch_size=500, epochs=1, learning_rate=0.05), "A <b>bold</b> name")
+        second = client.start(TrainingConfig(batch_size=500, epochs=1, learning_rate=0.01, seed=1))
+        deadline = time.monotonic() + 120
+        while any(client.get(run).is_active for run in (first, second)) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert [client.get(run).state for run in (first, second)] == ["finished", "finished"]
+    yield Trained(folder, first, second)
+    dispatcher.terminate()
+    assert dispatcher.wait(20) == 0
+    log.close()
+
+
+Open = Callable[..., AppTest]
+
+
+@pytest.fixture
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """No runs, and a dispatcher that ends with the test."""
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    monkeypatch.setenv("FMNIST_RUNS", str(folder))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "fmnist_core.runs.dispatcher", str(folder)],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while not (folder / "index.sqlite").exists():
+        time.sleep(0.05)
+    yield folder
+    process.terminate()
+    process.wait(20)
+
+
+@pytest.fixture
+def open_page() -> Open:
+    """`open_page("pages/6_test.py", run="…")` runs the page at that address."""
+
+    def open_it(script: str, **address: str) -> AppTest:
+        page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+        for name, value in address.items():
+            page.query_params[name] = value
+        if script != "app.py":
+            page.switch_page(script)
+        return page.run()
+
+    return open_it
+
+
+def words(page: AppTest) -> str:
+    """Everything that the page says in Markdown, captions, notices, headings and metrics."""
+    elements = [*page.markdown, *page.caption, *page.subheader, *page.title]
+    notices = [*page.info, *page.warning, *page.error]
+    figures = [f"{metric.label} {metric.value}" for metric in page.metric]
+    return "\n".join([str(element.value) for element in (*elements, *notices)] + figures)

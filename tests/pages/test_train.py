@@ -1,0 +1,137 @@
+"""The Train page: settings, start, stop, and what an address may bring."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from fmnist_core.recipes import TrainingConfig
+from fmnist_core.runs import client
+from fmnist_core.runs.record import Run
+from tests.pages.conftest import HOSTILE, Open, Trained, words
+
+PAGE = "pages/5_train.py"
+
+
+def wait_for(run_id: str, *states: str) -> Run:
+    """The run, once it is in one of these states."""
+    deadline = time.monotonic() + 60
+    while (run := client.get(run_id)).state not in states:
+        assert time.monotonic() < deadline, run
+        time.sleep(0.05)
+    return run
+
+
+def test_controls_start_at_the_tutorials_settings(open_page: Open, empty: Path):
+    """Learning rate 0.001, 20 epochs, batch 20, SGD with momentum 0.9, dropout 0.4."""
+    page = open_page(PAGE)
+    assert not page.exception
+    assert page.select_slider(key="learning_rate").value == 0.001
+    assert page.slider(key="epochs").value == 20
+    assert page.number_input(key="batch_size").value == 20
+    assert page.slider(key="momentum").value == 0.9
+    assert page.selectbox(key="optimizer").value == "sgd"
+    assert page.slider(key="dropout").value == 0.4
+    assert "60,000 weight updates" in words(page)
+
+
+def test_start_puts_the_chosen_settings_into_the_background(open_page: Open, empty: Path):
+    """The run gets what the controls show, the page its address; a stop from the page ends it, measured."""
+    page = open_page(PAGE, batch_size="600", epochs="3", learning_rate="0.02", seed="7")
+    page.text_input(key="name").input("From the page").run()
+    page.button(key="start").click().run()
+    assert not page.exception
+    run_id = page.query_params["run"]
+    run = client.get(run_id)
+    assert run.config == TrainingConfig(batch_size=600, epochs=3, learning_rate=0.02, seed=7)
+    assert run.title == "From the page"
+    wait_for(run_id, "running")
+    page.run()
+    page.button(key="stop").click().run()
+    assert not page.exception
+    run = wait_for(run_id, "stopped", "finished")
+    assert run.latest
+
+
+def test_double_click_starts_one_run(open_page: Open, empty: Path):
+    """The second half of a double click is not a second start."""
+    page = open_page(PAGE, batch_size="6000", epochs="1")
+    page.button(key="start").click().run()
+    page.button(key="start").click().run()
+    assert len(client.list_runs()) == 1
+
+
+def test_diverged_run_says_why_and_fills_in_a_smaller_rate(open_page: Open, empty: Path):
+    """Step and learning rate are named; one button sets a tenth of the rate."""
+    run_id = client.start(
+        TrainingConfig(learning_rate=10.0, conv1_channels=64, conv2_channels=64, hidden_units=500, dropout=0.0)
+    )
+    wait_for(run_id, "diverged")
+    page = open_page(PAGE, run=run_id)
+    assert "learning rate 10" in words(page)
+    page.button(key="smaller").click().run()
+    assert not page.exception
+    assert page.select_slider(key="learning_rate").value == 1.0
+
+
+def test_run_that_learned_nothing_is_not_passed_over(open_page: Open, empty: Path):
+    """At chance, the page says so and offers a smaller learning rate."""
+    run_id = client.start(TrainingConfig(batch_size=6000, epochs=1, learning_rate=10.0))
+    wait_for(run_id, "finished")
+    page = open_page(PAGE, run=run_id)
+    assert "it learned nothing" in words(page)
+    assert page.button(key="smaller").label == "Fill in learning rate 1"
+
+
+def test_finished_run_shows_its_figures(open_page: Open, trained: Trained, monkeypatch: pytest.MonkeyPatch):
+    """Accuracy before and now, and the way to its test."""
+    monkeypatch.setenv("FMNIST_RUNS", str(trained.folder))
+    run = client.get(trained.first)
+    page = open_page(PAGE, run=trained.first)
+    assert not page.exception
+    shown = {metric.label: metric.value for metric in page.metric}
+    assert run.before
+    assert run.latest
+    assert shown["Accuracy before"] == f"{100 * run.before.test.accuracy:.2f}\u00a0%"
+    assert shown["Accuracy now"] == f"{100 * run.latest.test.accuracy:.2f}\u00a0%"
+    assert page.dataframe[0].value["State"].tolist() == ["Finished", "Finished"]
+    page.button(key="again").click().run()
+    assert page.select_slider(key="learning_rate").value == 0.05
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+@pytest.mark.parametrize("name", ["learning_rate", "epochs", "batch_size", "momentum", "optimizer", "device", "seed"])
+def test_nonsense_in_the_address_is_answered_by_the_default(
+    open_page: Open, trained: Trained, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+):
+    """A notice and the tutorial's setting, never an exception."""
+    monkeypatch.setenv("FMNIST_RUNS", str(trained.folder))
+    page = open_page(PAGE, **{name: value})
+    assert not page.exception
+    assert len(page.warning) == 1
+    assert f"The address says {name} =" in page.warning[0].value
+    assert page.select_slider(key="learning_rate").value == 0.001
+
+
+@pytest.mark.parametrize("run", ["../../etc/passwd", "0123456789ab", "<b>", "\0", "x" * 100_000])
+def test_unknown_run_is_said(open_page: Open, trained: Trained, monkeypatch: pytest.MonkeyPatch, run: str):
+    """No such run, and the list; never a path, never a traceback."""
+    monkeypatch.setenv("FMNIST_RUNS", str(trained.folder))
+    page = open_page(PAGE, run=run)
+    assert not page.exception
+    assert "No such run" in words(page)
+    assert "passwd" not in words(page)
+    assert len(page.dataframe[0].value) == 2
+
+
+def test_where_runs_cannot_be_written_the_page_says_why(monkeypatch: pytest.MonkeyPatch, open_page: Open):
+    """A folder that nobody can write to, the superuser neither: looking works, starting says why it does not."""
+    monkeypatch.setenv("FMNIST_RUNS", "/proc/fashion-mnist-lab")
+    page: AppTest = open_page(PAGE)
+    assert not page.exception
+    page.button(key="start").click().run()
+    assert not page.exception
+    assert "A run cannot be started" in page.error[0].value
