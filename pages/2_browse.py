@@ -14,13 +14,12 @@ from fmnist_core import dataset
 from fmnist_core.recipes import LIMITS, TrainingConfig
 from pages.parts import frame
 from pages.parts.image_grid import image_grid
+from pages.parts.picture_address import SPLIT_WORDS, choose_split, put
 
 if TYPE_CHECKING:
     from fmnist_core.views.statistics import Statistics
 
 VIEWS = ("Batch", "All images", "Statistics")
-SPLITS: tuple[dataset.SplitName, ...] = ("train", "test")
-SPLIT_WORDS: dict[dataset.SplitName, str] = {"train": "training", "test": "test"}
 ALL = "All classes"
 LARGEST_BATCH = 100
 PER_PAGE = 100
@@ -42,7 +41,6 @@ def main() -> None:
         ),
     )
     frame.query_choice("view", VIEWS, VIEWS[0])
-    frame.query_choice("split", SPLITS, "train")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         view = st.segmented_control(
             "View",
@@ -53,16 +51,7 @@ def main() -> None:
             bind="query-params",
             label_visibility="collapsed",
         )
-        name = st.segmented_control(
-            "Split",
-            SPLITS,
-            default="train",
-            required=True,
-            key="split",
-            bind="query-params",
-            on_change=_split_changed,
-            label_visibility="collapsed",
-        )
+        name = choose_split(_split_changed)
     split = frame.data_or_stop(name)
     if view == "Batch":
         batch(split)
@@ -73,10 +62,11 @@ def main() -> None:
 
 
 def _split_changed() -> None:
-    """The other split has other pictures: begin at its first."""
-    for name, value in (("batch", 1), ("page", 1), ("index", None)):
+    """Begin at the first pictures of the other split."""
+    put(index=None)
+    for name in ("batch", "page"):
         if name in st.session_state:
-            st.session_state[name] = value
+            st.session_state[name] = 1
 
 
 def _whole_number(name: str, default: int, low: int, high: int) -> None:
@@ -179,7 +169,7 @@ def matching(labels: npt.NDArray[np.uint8], class_name: str) -> npt.NDArray[np.i
 
 def all_images(split: dataset.Split) -> None:
     """The whole split, a hundred pictures at a time."""
-    _whole_number("index", 0, 0, len(split) - 1)
+    index = frame.query_int("index", 0, 0, len(split) - 1) if "index" in st.query_params else None
     if "class" not in st.session_state:
         frame.query_choice("class", (ALL, *dataset.CLASSES), ALL)
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -191,13 +181,13 @@ def all_images(split: dataset.Split) -> None:
             on_change=_class_changed,
             width=190,
         )
-        index = st.number_input(
+        st.session_state["go_to"] = index
+        st.number_input(
             "Go to index",
             0,
             len(split) - 1,
             None,
-            key="index",
-            bind="query-params",
+            key="go_to",
             on_change=_index_changed,
             args=(split,),
             placeholder=f"0 to {len(split) - 1:,}",
@@ -212,29 +202,33 @@ def all_images(split: dataset.Split) -> None:
         page = st.pagination(pages, key="page", bind="query-params", on_change=_page_changed)
     first = (page - 1) * PER_PAGE
     shown = indices[first : first + PER_PAGE]
-    of = (
-        f"{SPLIT_WORDS[split.name]} pictures"
-        if class_name == ALL
-        else f"{SPLIT_WORDS[split.name]} pictures of class {class_name}"
-    )
-    st.markdown(f"**{first + 1:,} to {first + len(shown):,}** of {len(indices):,} {of}")
+    words = SPLIT_WORDS[split.name]
+    if class_name == ALL:
+        st.markdown(f"**Index {shown[0]:,} to {shown[-1]:,}** of {len(indices):,} {words} pictures")
+    else:
+        st.markdown(
+            f"**{first + 1:,} to {first + len(shown):,}** of {len(indices):,} {words} pictures of class {class_name}, "
+            "each with its index"
+        )
     captions = [dataset.CLASSES[split.labels[i]] if class_name == ALL else f"{i:,}" for i in shown]
     marked = int(at[0]) if index is not None and len(at := np.flatnonzero(shown == index)) else None
     _pictures(split, shown, captions, key="all_grid", marked=marked, cell=84)
 
 
 def _class_changed() -> None:
-    st.session_state["page"], st.session_state["index"] = 1, None
+    st.session_state["page"] = 1
+    put(index=None)
 
 
 def _page_changed() -> None:
-    st.session_state["index"] = None  # else its page would be shown again
+    put(index=None)  # else its page would be shown again
 
 
 def _index_changed(split: dataset.Split) -> None:
     """The picture asked for is shown, even if the filter would hide it."""
-    index, class_name = st.session_state["index"], st.session_state["class"]
-    if index is not None and class_name not in (ALL, dataset.CLASSES[split.labels[int(index)]]):
+    index = st.session_state["go_to"]
+    put(index=index)
+    if index is not None and st.session_state["class"] != dataset.CLASSES[split.labels[index]]:
         st.session_state["class"] = ALL
 
 
@@ -278,8 +272,8 @@ def statistics(split: dataset.Split) -> None:
         st.switch_page("pages/2_browse.py", query_params=addresses[chosen])
     st.subheader("Which pixel values occur", anchor=False)
     st.markdown(
-        f"**{figures.share(0):.1%} of the {figures.pixels:,} pixels are 0**: the empty paper around the clothes. "
-        f"{figures.share(255):.1%} are 255, the brightest. Scaled to [0, 1] the mean is {figures.mean:.4f} and the "
+        f"**{frame.percent(figures.share(0), 1)} of the {figures.pixels:,} pixels are 0**: the black around the clothes. "
+        f"{frame.percent(figures.share(255), 1)} are 255, the brightest. Scaled to [0, 1] the mean is {figures.mean:.4f} and the "
         f"standard deviation {figures.std:.4f}"
         + (
             ": the two numbers that `Normalize` takes."

@@ -1,12 +1,15 @@
-"""Pictures as the screen takes them: many in one PNG, so that a browser decodes once and shows each part enlarged."""
+"""Pictures as the screen takes them: many in one PNG; one as the numbers that it is, in three scales."""
 
 from __future__ import annotations
 
 import io
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+
+from fmnist_core.dataset import MEAN, STD
 
 SPRITE_COLUMNS = 10
 """Pictures beside each other in a sprite."""
@@ -30,3 +33,20 @@ def sprite(images: npt.NDArray[np.uint8]) -> bytes:
     packed = io.BytesIO()
     Image.fromarray(sheet).save(packed, "PNG", compress_level=1)  # a third of the time for a tenth more bytes
     return packed.getvalue()
+
+
+Scale = Literal["tensor", "raw", "standardised"]
+SCALES: tuple[Scale, ...] = get_args(Scale)
+
+
+def scales(image: npt.NDArray[np.uint8]) -> dict[Scale, npt.NDArray[np.float32]]:
+    """The pixels as torchvision's `ToTensor` gives them, as the file has them, and as `Normalize` makes them.
+
+    Each has the shape of `image` and is float32. The tutorial trains on the first.
+
+    >>> [round(float(values.max()), 2) for values in scales(np.full((28, 28), 255, np.uint8)).values()]
+    [1.0, 255.0, 2.02]
+    """
+    raw = image.astype(np.float32)
+    tensor = raw / np.float32(255)
+    return {"tensor": tensor, "raw": raw, "standardised": (tensor - np.float32(MEAN)) / np.float32(STD)}

@@ -1,0 +1,127 @@
+"""One picture for what it is: 784 numbers, and what scaling does to them."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from fmnist_core import dataset
+from fmnist_core.views.pictures import SCALES, Scale, scales
+from pages.parts import frame
+from pages.parts.picture_address import KEY as SPLIT_KEY
+from pages.parts.picture_address import SPLIT_WORDS, choose_split, count, put
+from pages.parts.pixel_grid import pixel_grid
+
+SCALE_WORDS: dict[Scale, str] = {
+    "tensor": "ToTensor, 0 to 1",
+    "raw": "Raw, 0 to 255",
+    "standardised": "Standardised",
+}
+
+
+def main() -> None:
+    """The page."""
+    frame.page(
+        "Image",
+        "To a network a picture is 784 numbers. Read them, and see how each scale changes the numbers but not the picture.",
+        code=(dataset.load, "fmnist_core.dataset.tutorial_loader", scales, pixel_grid, next_of_class),
+    )
+    scale = frame.query_choice("scale", SCALES, "tensor")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = choose_split(_split_changed)
+        st.session_state["chosen_scale"] = scale
+        st.segmented_control(
+            "Scale", SCALES, required=True, key="chosen_scale", format_func=SCALE_WORDS.get, on_change=_scale_changed
+        )
+        split = frame.data_or_stop(name)
+        index = _chosen(split)
+    label = dataset.CLASSES[split.labels[index]]
+    words = SPLIT_WORDS[name].capitalize()
+    grid, notes = st.columns([2, 1], gap="large")
+    with grid:
+        st.subheader(f"{words} picture {index:,}: {label}", anchor=False)
+        pixel_grid(split.images[index], scale=scale, alt=f"{words} picture {index:,}, {label}", key="pixels")
+        st.caption(
+            "The grid is drawn as `imshow` does with the gray colour map: the darkest value of the picture black, its "
+            "brightest white. Numbers are white below max / 2.5, else black, as in the tutorial."
+        )
+    with notes:
+        note(scale)
+        if name == "train":
+            st.page_link(
+                "pages/4_network.py",
+                label="Follow this picture through the network",
+                icon=":material/layers:",
+                query_params={"index": str(index)},
+            )
+        st.page_link(
+            "pages/2_browse.py",
+            label="Show it among its neighbours",
+            icon=":material/grid_view:",
+            query_params={"view": "All images", "split": name, "index": str(index)},
+        )
+
+
+def _chosen(split: dataset.Split) -> int:
+    """The index in the address, and the ways to another one."""
+    last = len(split) - 1
+    index = frame.query_int("index", 0, 0, last)
+    st.session_state["chosen_index"] = index
+    st.number_input(
+        "Index", 0, last, key="chosen_index", width=150, on_change=_index_changed, help=f"From 0 to {last:,}."
+    )
+    same = next_of_class(split, index)
+    for label, key, shortcut, to in (
+        ("Previous", "previous", "left", (index - 1) % len(split)),
+        ("Next", "next", "right", (index + 1) % len(split)),
+        (f"Next {dataset.CLASSES[split.labels[index]]}", "next_of_class", "n", same),
+    ):
+        st.button(label, key=key, shortcut=shortcut, on_click=put, kwargs={"index": to})
+    return index
+
+
+def next_of_class(split: dataset.Split, index: int) -> int:
+    """The next picture with the label of this one; after the last, the first."""
+    same = np.flatnonzero(split.labels == split.labels[index])
+    return int(same[np.searchsorted(same, index, side="right") % len(same)])
+
+
+def _index_changed() -> None:
+    put(index=int(st.session_state["chosen_index"]))
+
+
+def _scale_changed() -> None:
+    put(scale=st.session_state["chosen_scale"])
+
+
+def _split_changed() -> None:
+    """The test split has fewer pictures than the training split."""
+    put(index=min(int(st.session_state["chosen_index"]), count(st.session_state[SPLIT_KEY]) - 1))
+
+
+def note(scale: Scale) -> None:
+    """What the chosen numbers are, and what the tutorial says of normalisation."""
+    words: dict[Scale, str] = {
+        "raw": "**The file** holds one byte per pixel: a whole number from 0, black, to 255, white (`uint8`).",
+        "tensor": "**`ToTensor()`** divides the file’s 0 to 255 by 255. What comes out is a tensor of shape "
+        "(1, 28, 28), `float32`: one gray channel, 28 rows, 28 columns, each number from 0 to 1.",
+        "standardised": f"**`Normalize(({dataset.MEAN:.4f},), ({dataset.STD:.4f},))`** comes after `ToTensor`: it takes "
+        f"away the mean of all training pixels, {dataset.MEAN:.4f}, and divides by their standard deviation, "
+        f"{dataset.STD:.4f}. Black becomes −{dataset.MEAN / dataset.STD:.2f}, white "
+        f"{(1 - dataset.MEAN) / dataset.STD:.2f}.",
+    }
+    with st.container(border=True):
+        st.markdown(words[scale])
+    st.markdown("#### Why scale at all?")
+    st.markdown(
+        "The picture stays the same: each scale only stretches and shifts the one before. What changes is how easily a "
+        "network learns from it. Its weights begin as small numbers that suit inputs around 1; with inputs up to 255 "
+        "the same learning rate would take steps that are far too long.\n\n"
+        "Subtracting the mean goes further: where all inputs of a unit are positive, one step can only raise all its "
+        "weights or lower them all; inputs on both sides of 0 free it from that, and learning is often faster.\n\n"
+        "**The tutorial stops at `ToTensor`.** All its pixels share one range, and its network is small and learns "
+        "well without more. So this app trains on 0 to 1, too."
+    )
+
+
+main()
