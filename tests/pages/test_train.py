@@ -67,7 +67,7 @@ def test_double_click_starts_one_run(open_page: Open, empty: Path):
 def test_diverged_run_says_why_and_fills_in_a_smaller_rate(open_page: Open, empty: Path):
     """Step and learning rate are named; one button sets a tenth of the rate."""
     run_id = client.start(
-        TrainingConfig(learning_rate=10.0, conv1_channels=64, conv2_channels=64, hidden_units=500, dropout=0.0)
+        TrainingConfig(learning_rate=10.0, conv1_channels=64, conv2_channels=64, hidden_units=2048, dropout=0.9)
     )
     wait_for(run_id, "diverged")
     page = open_page(PAGE, run=run_id)
