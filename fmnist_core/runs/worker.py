@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from fmnist_core.recipes import TrainingConfig
 from fmnist_core.runs.folder import EventWriter, RunFolder
-from fmnist_core.runs.record import Claimed
+from fmnist_core.runs.record import Claimed, State
 
 if TYPE_CHECKING:
     from fmnist_core.training import TrainingData
@@ -40,8 +40,10 @@ def work(folder: RunFolder, ready: TrainingData | None) -> int:
         return EX_TEMPFAIL
     with lock:
         recorded = folder.run().apply_all(folder.events())
-        if recorded.state.is_final:
-            return 0
+        if recorded.state is not State.QUEUED:
+            return 0  # this worker comes too late
+        told_to_end: list[int] = []
+        signal.signal(signal.SIGTERM, lambda number, _frame: told_to_end.append(number))
         writer = EventWriter(folder)
         writer.write(claimed := Claimed(os.getpid()))
 
@@ -51,6 +53,7 @@ def work(folder: RunFolder, ready: TrainingData | None) -> int:
 
         recorder = Recorder(folder, writer, recorded.apply(claimed))
         signal.signal(signal.SIGTERM, recorder.end)
+        recorder.told_to_end |= bool(told_to_end)  # while torch was imported
         recorder.train(ready)
         writer.close()
     return 0
