@@ -176,14 +176,19 @@ class RunFolder:
         for old in self._checkpoints()[:-CHECKPOINTS_KEPT]:
             old.unlink(missing_ok=True)
 
-    def read_checkpoint(self) -> tuple[dict[str, torch.Tensor], int, float] | None:
-        """Tensors, step and seconds of the newest checkpoint that can be read; None when there is none."""
+    def read_checkpoint(self, at_most: int | None = None) -> tuple[dict[str, torch.Tensor], int, float] | None:
+        """Tensors, step and seconds of the newest checkpoint that can be read; None when there is none.
+
+        `at_most`: no step after this one, because a power cut can take events that a checkpoint is ahead of.
+        """
         from safetensors import SafetensorError, safe_open
 
         for path in reversed(self._checkpoints()):
             try:
                 with safe_open(path, "pt") as file:
                     facts = file.metadata()
+                    if at_most is not None and int(facts["step"]) > at_most:
+                        continue
                     tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
                     return tensors, int(facts["step"]), float(facts["seconds"])
             except (SafetensorError, OSError, KeyError, TypeError, ValueError):

@@ -55,6 +55,8 @@ class Recorder:
                     if isinstance(last, Stopped):  # so that what was trained can be looked at
                         self.record(measure(self.state, data))
                     self.record(last)
+                    if isinstance(last, Paused):
+                        self.folder.settle("pause")  # not before it is recorded: a crash in between must not lose it
                     return
                 is_due = time.monotonic() - self.checkpointed_at > CHECKPOINT_EVERY
                 if isinstance(event, Measured) or (isinstance(event, Losses) and is_due):
@@ -96,7 +98,7 @@ class Recorder:
 
     def _state(self) -> TrainingState:
         config = self.recorded.config
-        if checkpoint := self.folder.read_checkpoint():
+        if checkpoint := self.folder.read_checkpoint(at_most=self.recorded.step):
             return TrainingState.restore(config, *checkpoint)
         return TrainingState.new(config)
 
@@ -106,7 +108,6 @@ class Recorder:
         if self.folder.is_asked("stop"):
             return Stopped(self.state.step)
         if self.folder.is_asked("pause"):
-            self.folder.settle("pause")
             return Paused(self.state.step, "")
         if self.told_to_end:
             return Interrupted(self.state.step)
