@@ -144,6 +144,7 @@ def stop(run_id: str) -> None:
 
 def pause(run_id: str) -> None:
     """Write a checkpoint and give the slot back. Raises RunNotFound."""
+    folder(run_id).settle("resume")  # one that came before the run had paused
     _ask(run_id, "pause")
 
 

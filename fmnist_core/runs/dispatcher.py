@@ -46,8 +46,8 @@ STALLED_AFTER = 30.0
 """Seconds without an event after which a living worker counts as stalled."""
 IDLE_AFTER = 600.0
 """Seconds without runs and visitors after which the dispatcher ends."""
-GRACE = 10.0
-"""Seconds that a worker has to take its run's lock."""
+GRACE = 60.0
+"""Seconds that a worker which has not ended has to take its run: a cold one on a busy machine imports torch first."""
 
 EX_TEMPFAIL, EX_CONFIG = 75, 78
 
@@ -73,6 +73,9 @@ class Watched:
                 log.warning("run %s: line skipped: %.80r", self.folder.id, line)
         if after == self.offset:
             return False
+        if after < self.offset:  # a power cut took lines that were known already: begin again
+            self.run, self.offset = self.folder.run(), 0
+            return True
         self.offset, self.heard_at = after, time.monotonic()
         self.run = replace(self.run, stalled=False)
         if self.run.state is not State.QUEUED:
@@ -80,13 +83,17 @@ class Watched:
         return True
 
     def write(self, event: RunEvent) -> bool:
-        """Record an event in the place of the worker that is not there; False when there is one after all."""
+        """Record an event in the place of the worker that is not there.
+
+        False when there is one after all, or when its last words have changed what is to be done.
+        """
         if not (lock := self.folder.lock()):
             return False
         with lock:
+            expected = self.run.state
             while self.follow():
-                pass  # the worker's last words may have come in the meantime
-            if self.run.state.is_final:
+                pass
+            if self.run.state is not expected:
                 return False
             writer = EventWriter(self.folder)
             writer.write(event, durable=True)
@@ -182,17 +189,19 @@ class Dispatcher:
             case State.QUEUED if folder.is_asked("stop") and watched.given_out_at is None:
                 watched.write(Stopped(run.step))
             case State.QUEUED if folder.is_asked("pause") and watched.given_out_at is None:
-                watched.write(Paused(run.step, ""))
-                folder.settle("pause")
+                if watched.write(Paused(run.step, "")):
+                    folder.settle("pause")
             case State.PAUSED if folder.is_asked("stop"):
                 watched.write(Stopped(run.step))
             case State.PAUSED if folder.is_asked("resume"):
-                watched.write(Resumed())
-                folder.settle("resume")
+                if watched.write(Resumed()):
+                    folder.settle("resume")
             case State.STARTING | State.RUNNING:
                 self._look_for_worker(watched)
-            case State.QUEUED if watched.given_out_at is not None and time.monotonic() - watched.given_out_at > GRACE:
-                self._look_for_worker(watched)
+            case State.QUEUED if watched.given_out_at is not None:
+                is_late = time.monotonic() - watched.given_out_at > GRACE
+                if is_late or not self.executor.is_at_work(folder.path):
+                    self._look_for_worker(watched)
         return watched.run is not before
 
     def _look_for_worker(self, watched: Watched) -> None:

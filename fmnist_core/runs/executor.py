@@ -22,6 +22,9 @@ class Executor(Protocol):
     def start(self, folder: Path) -> None:
         """Have the run in `folder` trained. Returns at once."""
 
+    def is_at_work(self, folder: Path) -> bool:
+        """Whether the worker that was started last for the run in `folder` has not ended yet."""
+
     def look_after(self, *, spare: bool) -> None:
         """Collect what has ended; with `spare`, see to it that the next start is a quick one."""
 
@@ -40,7 +43,7 @@ class LocalExecutor:
 
     def __init__(self, threads: int | None = None) -> None:
         self._environment = dict(os.environ) | ({"OMP_NUM_THREADS": str(threads)} if threads else {})
-        self._workers: list[subprocess.Popen[bytes]] = []
+        self._workers: dict[Path, subprocess.Popen[bytes]] = {}
         self._spare: subprocess.Popen[bytes] | None = None
         self._devices: tuple[str, ...] = ()
         self._heard = b""
@@ -58,13 +61,17 @@ class LocalExecutor:
             except BrokenPipeError:
                 pass  # it died just now
             else:
-                self._workers.append(spare)
+                self._workers[folder] = spare
                 return
-        self._workers.append(self._popen(str(folder), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL))
+        self._workers[folder] = self._popen(str(folder), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+
+    def is_at_work(self, folder: Path) -> bool:
+        """Told by the process."""
+        return folder in self._workers
 
     def look_after(self, *, spare: bool) -> None:
         """Reap ended workers; make a spare where one is wanted and missing; hear which devices there are."""
-        self._workers = [worker for worker in self._workers if worker.poll() is None]
+        self._workers = {folder: worker for folder, worker in self._workers.items() if worker.poll() is None}
         if self._spare and self._spare.poll() is not None:
             self._spare = None
         if spare and not self._spare and time.monotonic() - self._last_start > SPARE_AFTER:
