@@ -1,0 +1,57 @@
+"""Runs folders for tests, and the run that others are compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fmnist_core.runs import client
+from fmnist_core.runs.folder import RunFolder
+from fmnist_core.runs.record import State
+from tests.runs.lab import LONGER, Lab, recorded, wait_until
+
+FINAL = [state for state in State if state.is_final]
+
+
+@pytest.fixture(scope="session")
+def shared_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    lab = Lab(tmp_path_factory.mktemp("lab") / "runs")
+    lab.runs.mkdir()
+    lab.start_forking_dispatcher()
+    yield lab
+    lab.close()
+
+
+@pytest.fixture
+def lab(shared_lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    """One for all tests that do not disturb its dispatcher; its workers start in no time."""
+    _enter(shared_lab, monkeypatch)
+    yield shared_lab
+    for run in client.list_runs():  # left by a test that failed
+        if not run.state.is_final:
+            client.stop(run.id)
+            shared_lab.wait(client.folder(run.id), *FINAL)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(shared_lab: Lab) -> RunFolder:
+    """The run LONGER, which nobody disturbs: what every disturbed one must come to."""
+    run = shared_lab.create(LONGER, "undisturbed")
+    wait_until(lambda: recorded(run).state == State.FINISHED)
+    return run
+
+
+@pytest.fixture
+def own_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    """One for this test alone, empty, without a dispatcher."""
+    lab = Lab(tmp_path / "runs")
+    _enter(lab, monkeypatch)
+    yield lab
+    lab.close()
+
+
+def _enter(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in lab.environment.items():
+        monkeypatch.setenv(name, value)

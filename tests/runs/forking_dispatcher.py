@@ -1,0 +1,115 @@
+"""A dispatcher whose workers are forks of it, so that torch is imported once and dozens of workers can die in a minute.
+
+    python -m tests.runs.forking_dispatcher RUNS_FOLDER
+
+The dispatcher and the worker are the real ones, and each worker is a process of its own; only the way in which it is
+started differs. Prints a line when it is ready. The first worker of a run that is named "dies at N" kills itself with
+SIGKILL at its N-th operation on the disk.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+import traceback
+from pathlib import Path
+
+from fmnist_core.runs import dispatcher, folder, worker
+from fmnist_core.runs.folder import EventWriter, RunFolder
+from fmnist_core.runs.record import RunEvent, to_json
+from fmnist_core.training import TrainingData
+
+dispatcher.STALLED_AFTER = 4.0  # instead of 30: tests wait for it
+
+
+class ForkExecutor:
+    """An Executor, see fmnist_core.runs.executor."""
+
+    def __init__(self, _threads: int | None = None) -> None:
+        self.data = worker.get_warm()
+        self.workers: dict[Path, int] = {}
+
+    def start(self, path: Path) -> None:
+        self.workers[path] = os.fork()
+        if self.workers[path] == 0:
+            os._exit(work(RunFolder(path), self.data))
+
+    def is_at_work(self, path: Path) -> bool:
+        return path in self.workers
+
+    def look_after(self, *, spare: bool) -> None:
+        ended = [path for path, pid in self.workers.items() if os.waitpid(pid, os.WNOHANG)[0]]
+        for path in ended:
+            del self.workers[path]
+
+    def devices(self) -> tuple[str, ...]:
+        return ("cpu",)
+
+    def close(self) -> None:
+        pass
+
+
+def work(run: RunFolder, data: TrainingData | None) -> int:
+    """The child's life; returns its exit status."""
+    try:
+        os.closerange(3, 1024)  # the dispatcher's lock among them
+        os.setsid()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        run.redirect_output()
+        name = re.fullmatch(r"dies at (\d+)", run.run().name)
+        if name and not list(run.events()):
+            die_at(int(name[1]))
+        return worker.work(run, data)
+    except BaseException:
+        traceback.print_exc()
+        return 1
+
+
+def die_at(number: int) -> None:
+    """Let this process kill itself at its `number`-th operation on the disk, counted from 0.
+
+    Operations are: an event is written (it dies after half of the line), is written (it dies after all of it), a file is
+    synced, a file is renamed.
+    """
+    count = 0
+
+    def next_operation() -> bool:
+        nonlocal count
+        count += 1
+        return count == number + 1
+
+    def die() -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    write, fsync, replace = EventWriter.write, os.fsync, os.replace
+
+    def write_or_die(self: EventWriter, event: RunEvent, *, durable: bool = False) -> None:
+        line = to_json(event).encode() + b"\n"
+        if next_operation():
+            self._file.write(line[: len(line) // 2])
+            die()
+        write(self, event, durable=durable)
+        if next_operation():
+            die()
+
+    def fsync_or_die(descriptor: int) -> None:
+        if next_operation():
+            die()
+        fsync(descriptor)
+
+    def replace_or_die(source: Path, target: Path) -> None:
+        if next_operation():
+            die()
+        replace(source, target)
+
+    EventWriter.write = write_or_die  # type: ignore[method-assign]
+    folder.os.fsync = fsync_or_die  # type: ignore[attr-defined]
+    folder.os.replace = replace_or_die  # type: ignore[attr-defined]
+
+
+if __name__ == "__main__":
+    dispatcher.LocalExecutor = ForkExecutor  # type: ignore[misc, assignment]
+    sys.exit(dispatcher.main(sys.argv[1:]))
