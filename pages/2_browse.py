@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -12,9 +13,8 @@ import streamlit as st
 
 from fmnist_core import dataset
 from fmnist_core.recipes import LIMITS, TrainingConfig
-from pages.parts import frame
+from pages.parts import address, frame
 from pages.parts.image_grid import image_grid
-from pages.parts.picture_address import SPLIT_WORDS, choose_split, put
 
 if TYPE_CHECKING:
     from fmnist_core.views.statistics import Statistics
@@ -40,18 +40,9 @@ def main() -> None:
             "fmnist_core.views.pictures.sprite",
         ),
     )
-    frame.query_choice("view", VIEWS, VIEWS[0])
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        view = st.segmented_control(
-            "View",
-            VIEWS,
-            default=VIEWS[0],
-            required=True,
-            key="view",
-            bind="query-params",
-            label_visibility="collapsed",
-        )
-        name = choose_split(_split_changed)
+        view = address.one_of("Show", "view", VIEWS)
+        name = address.split_name(then=_from_the_start)
     split = frame.data_or_stop(name)
     if view == "Batch":
         batch(split)
@@ -61,18 +52,9 @@ def main() -> None:
         statistics(split)
 
 
-def _split_changed() -> None:
-    """Begin at the first pictures of the other split."""
-    put(index=None)
-    for name in ("batch", "page"):
-        if name in st.session_state:
-            st.session_state[name] = 1
-
-
-def _whole_number(name: str, default: int, low: int, high: int) -> None:
-    """Check the address before a widget takes it over; from then on the widget keeps to its limits."""
-    if name not in st.session_state:
-        frame.query_int(name, default, low, high)
+def _from_the_start() -> None:
+    """Other pictures: begin at the first."""
+    address.put(batch=None, page=None, index=None)
 
 
 # --- A batch -------------------------------------------------------------------------------------------------------
@@ -80,46 +62,34 @@ def _whole_number(name: str, default: int, low: int, high: int) -> None:
 
 def batch(split: dataset.Split) -> None:
     """A random batch as the tutorial shows it: by default 20 pictures in two rows, the class above each."""
-    _whole_number("size", TrainingConfig.batch_size, 1, LARGEST_BATCH)
-    _whole_number("seed", TrainingConfig.seed, *LIMITS["seed"])
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        size = int(
-            st.number_input(
-                "Batch size",
-                1,
-                LARGEST_BATCH,
-                TrainingConfig.batch_size,
-                key="size",
-                bind="query-params",
-                on_change=_size_changed,
-                width=130,
-                help="Pictures that the network sees between two changes of its weights. The tutorial takes 20.",
-            )
+        size = address.whole_number(
+            "Batch size",
+            "size",
+            TrainingConfig.batch_size,
+            1,
+            LARGEST_BATCH,
+            then=_from_the_start,
+            width=130,
+            help="Pictures that the network sees between two changes of its weights. The tutorial takes 20.",
         )
-        seed = int(
-            st.number_input(
-                "Seed",
-                *LIMITS["seed"],
-                TrainingConfig.seed,
-                key="seed",
-                bind="query-params",
-                width=130,
-                help="Fixes the shuffling: the same seed gives the same batches, here and in training.",
-            )
+        seed = address.whole_number(
+            "Seed",
+            "seed",
+            TrainingConfig.seed,
+            *LIMITS["seed"],
+            width=130,
+            help="Fixes the shuffling: the same seed gives the same batches, here and in training.",
         )
         batches = -(-len(split) // size)
-        _whole_number("batch", 1, 1, batches)
-        number = int(
-            st.number_input(
-                f"Batch, 1 to {batches:,}",
-                1,
-                batches,
-                1,
-                key="batch",
-                bind="query-params",
-                width=150,
-                help="One pass over all batches is an epoch.",
-            )
+        number = address.whole_number(
+            f"Batch, 1 to {batches:,}",
+            "batch",
+            1,
+            1,
+            batches,
+            width=150,
+            help="One pass over all batches is an epoch.",
         )
         st.button(
             "Another batch",
@@ -127,8 +97,8 @@ def batch(split: dataset.Split) -> None:
             type="primary",
             icon=":material/shuffle:",
             shortcut="b",
-            on_click=_next_batch,
-            args=(batches,),
+            on_click=address.put,
+            kwargs={"batch": number % batches + 1},
         )
     indices = dataset.batch_indices(len(split), size=size, seed=seed, batch=number - 1)
     labels = split.labels[indices]
@@ -137,8 +107,13 @@ def batch(split: dataset.Split) -> None:
     counts = np.bincount(labels, minlength=len(dataset.CLASSES))
     absent = [name for name, count in zip(dataset.CLASSES, counts, strict=True) if not count]
     most = dataset.CLASSES[int(counts.argmax())]
-    words = f"Chance decides what is in a batch: here {counts.max()} × {most}"
-    words += f", and no {' or '.join(absent)}." if absent else ", and every class at least once."
+    if not absent:
+        rest = "every class at least once"
+    elif len(absent) <= 3:
+        rest = f"no {' or '.join(absent)}"
+    else:
+        rest = f"none of {len(absent)} classes"
+    words = f"Chance decides what is in a batch: here {counts.max()} × {most}, and {rest}."
     if split.name == "train":
         step = f"These are the pictures of step {number:,} of a training run with this batch size and seed. "
     else:
@@ -147,14 +122,6 @@ def batch(split: dataset.Split) -> None:
         f"{step}{words} As the network takes it: {len(indices)} × 1 × 28 × 28 numbers from 0 to 1, and {len(indices)} "
         "labels from 0 to 9."
     )
-
-
-def _size_changed() -> None:
-    st.session_state["batch"] = 1
-
-
-def _next_batch(batches: int) -> None:
-    st.session_state["batch"] = st.session_state["batch"] % batches + 1
 
 
 # --- All images ----------------------------------------------------------------------------------------------------
@@ -169,40 +136,32 @@ def matching(labels: npt.NDArray[np.uint8], class_name: str) -> npt.NDArray[np.i
 
 def all_images(split: dataset.Split) -> None:
     """The whole split, a hundred pictures at a time."""
-    index = frame.query_int("index", 0, 0, len(split) - 1) if "index" in st.query_params else None
-    if "class" not in st.session_state:
-        frame.query_choice("class", (ALL, *dataset.CLASSES), ALL)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        class_name = st.selectbox(
-            "Class",
-            (ALL, *dataset.CLASSES),
-            key="class",
-            bind="query-params",
-            on_change=_class_changed,
-            width=190,
-        )
-        st.session_state["go_to"] = index
-        st.number_input(
+        class_name = frame.query_choice("class", (ALL, *dataset.CLASSES), ALL)
+        st.session_state["chosen_class"] = class_name
+        st.selectbox("Class", (ALL, *dataset.CLASSES), key="chosen_class", on_change=_class_chosen, width=190)
+        last = len(split) - 1
+        index = address.whole_number(
             "Go to index",
-            0,
-            len(split) - 1,
+            "index",
             None,
-            key="go_to",
-            on_change=_index_changed,
-            args=(split,),
-            placeholder=f"0 to {len(split) - 1:,}",
+            0,
+            last,
+            then=partial(_show_index, split),
+            placeholder=f"0 to {last:,}",
             width=190,
             help="The place in the data set, counted from 0. Opens the page that has it and marks the picture.",
         )
         indices = matching(split.labels, class_name)
         pages = -(-len(indices) // PER_PAGE)
-        _whole_number("page", 1, 1, pages)
+        page = frame.query_int("page", 1, 1, pages)
         if index is not None and len(at := np.flatnonzero(indices == index)):
-            st.session_state["page"] = int(at[0]) // PER_PAGE + 1
-        page = st.pagination(pages, key="page", bind="query-params", on_change=_page_changed)
+            page = int(at[0]) // PER_PAGE + 1
+        st.session_state["chosen_page"] = page
+        st.pagination(pages, key="chosen_page", on_change=_page_chosen)
     first = (page - 1) * PER_PAGE
     shown = indices[first : first + PER_PAGE]
-    words = SPLIT_WORDS[split.name]
+    words = address.SPLIT_WORDS[split.name]
     if class_name == ALL:
         st.markdown(f"**Index {shown[0]:,} to {shown[-1]:,}** of {len(indices):,} {words} pictures")
     else:
@@ -215,21 +174,21 @@ def all_images(split: dataset.Split) -> None:
     _pictures(split, shown, captions, key="all_grid", marked=marked, cell=84)
 
 
-def _class_changed() -> None:
-    st.session_state["page"] = 1
-    put(index=None)
+def _class_chosen() -> None:
+    chosen = st.session_state["chosen_class"]
+    address.put(**{"class": None if chosen == ALL else chosen, "page": None, "index": None})
 
 
-def _page_changed() -> None:
-    put(index=None)  # else its page would be shown again
+def _page_chosen() -> None:
+    address.put(page=st.session_state["chosen_page"], index=None)  # an index would show its own page again
 
 
-def _index_changed(split: dataset.Split) -> None:
-    """The picture asked for is shown, even if the filter would hide it."""
-    index = st.session_state["go_to"]
-    put(index=index)
-    if index is not None and st.session_state["class"] != dataset.CLASSES[split.labels[index]]:
-        st.session_state["class"] = ALL
+def _show_index(split: dataset.Split) -> None:
+    """Show the picture asked for, even if the filter would hide it."""
+    index = st.session_state["chosen_index"]
+    address.put(page=None)
+    if index is not None and st.session_state["chosen_class"] != dataset.CLASSES[split.labels[index]]:
+        address.put(**{"class": None})
 
 
 # --- Statistics ----------------------------------------------------------------------------------------------------
@@ -247,7 +206,7 @@ def statistics(split: dataset.Split) -> None:
     from fmnist_core.views.statistics import pixel_histogram
 
     figures = _summary(split.name)
-    words = SPLIT_WORDS[split.name]
+    words = address.SPLIT_WORDS[split.name]
     counts = figures.class_counts
     st.subheader("The mean picture of each class", anchor=False)
     if len(set(counts)) == 1:
@@ -263,7 +222,7 @@ def statistics(split: dataset.Split) -> None:
             f"{name}: the mean of {count:,} {words} pictures. Opens them."
             for name, count in zip(dataset.CLASSES, counts, strict=True)
         ],
-        links=[f"browse?{urlencode(address)}" for address in addresses],
+        links=[f"browse?{urlencode(parameters)}" for parameters in addresses],
         cell=84,
         alt="Mean picture of each class",
         key="means",
@@ -298,13 +257,13 @@ def _pictures(
     marked: int | None = None,
 ) -> None:
     """The pictures of these indices; one that is clicked opens on its own page."""
-    words = SPLIT_WORDS[split.name]
+    words = address.SPLIT_WORDS[split.name]
     addresses = [{"split": split.name, "index": str(index)} for index in indices]
     chosen = image_grid(
         split.images[indices],
         captions=captions,
         hovers=[f"{dataset.CLASSES[split.labels[i]]}, {words} picture {i:,}" for i in indices],
-        links=[f"image?{urlencode(address)}" for address in addresses],
+        links=[f"image?{urlencode(parameters)}" for parameters in addresses],
         marked=marked,
         columns=columns,
         cell=cell,

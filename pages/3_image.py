@@ -7,9 +7,7 @@ import streamlit as st
 
 from fmnist_core import dataset
 from fmnist_core.views.pictures import SCALES, Scale, scales
-from pages.parts import frame
-from pages.parts.picture_address import KEY as SPLIT_KEY
-from pages.parts.picture_address import SPLIT_WORDS, choose_split, count, put
+from pages.parts import address, frame
 from pages.parts.pixel_grid import pixel_grid
 
 SCALE_WORDS: dict[Scale, str] = {
@@ -26,17 +24,13 @@ def main() -> None:
         "To a network a picture is 784 numbers. Read them, and see how each scale changes the numbers but not the picture.",
         code=(dataset.load, "fmnist_core.dataset.tutorial_loader", scales, pixel_grid, next_of_class),
     )
-    scale = frame.query_choice("scale", SCALES, "tensor")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = choose_split(_split_changed)
-        st.session_state["chosen_scale"] = scale
-        st.segmented_control(
-            "Scale", SCALES, required=True, key="chosen_scale", format_func=SCALE_WORDS.get, on_change=_scale_changed
-        )
+        name = address.split_name(then=_keep_index)
+        scale = address.one_of("Scale", "scale", SCALES, words=SCALE_WORDS)
         split = frame.data_or_stop(name)
-        index = _chosen(split)
+        index = _index(split)
     label = dataset.CLASSES[split.labels[index]]
-    words = SPLIT_WORDS[name].capitalize()
+    words = address.SPLIT_WORDS[name].capitalize()
     grid, notes = st.columns([2, 1], gap="large")
     with grid:
         st.subheader(f"{words} picture {index:,}: {label}", anchor=False)
@@ -62,41 +56,29 @@ def main() -> None:
         )
 
 
-def _chosen(split: dataset.Split) -> int:
+def _index(split: dataset.Split) -> int:
     """The index in the address, and the ways to another one."""
     last = len(split) - 1
-    index = frame.query_int("index", 0, 0, last)
-    st.session_state["chosen_index"] = index
-    st.number_input(
-        "Index", 0, last, key="chosen_index", width=150, on_change=_index_changed, help=f"From 0 to {last:,}."
-    )
-    same = next_of_class(split, index)
+    index = address.whole_number("Index", "index", 0, 0, last, width=150, help=f"From 0 to {last:,}.")
     for label, key, shortcut, to in (
         ("Previous", "previous", "left", (index - 1) % len(split)),
         ("Next", "next", "right", (index + 1) % len(split)),
-        (f"Next {dataset.CLASSES[split.labels[index]]}", "next_of_class", "n", same),
+        (f"Next {dataset.CLASSES[split.labels[index]]}", "next_of_class", "n", next_of_class(split, index)),
     ):
-        st.button(label, key=key, shortcut=shortcut, on_click=put, kwargs={"index": to})
+        st.button(label, key=key, shortcut=shortcut, on_click=address.put, kwargs={"index": to})
     return index
+
+
+def _keep_index() -> None:
+    """The same index in the other split; its last picture where it is shorter."""
+    last = dataset.FILES[st.session_state["chosen_split"], "labels"].shape[0] - 1
+    address.put(index=min(st.session_state["chosen_index"], last))
 
 
 def next_of_class(split: dataset.Split, index: int) -> int:
     """The next picture with the label of this one; after the last, the first."""
     same = np.flatnonzero(split.labels == split.labels[index])
     return int(same[np.searchsorted(same, index, side="right") % len(same)])
-
-
-def _index_changed() -> None:
-    put(index=int(st.session_state["chosen_index"]))
-
-
-def _scale_changed() -> None:
-    put(scale=st.session_state["chosen_scale"])
-
-
-def _split_changed() -> None:
-    """The test split has fewer pictures than the training split."""
-    put(index=min(int(st.session_state["chosen_index"]), count(st.session_state[SPLIT_KEY]) - 1))
 
 
 def note(scale: Scale) -> None:

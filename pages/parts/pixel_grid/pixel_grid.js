@@ -38,7 +38,7 @@ class PixelGrid {
     canvas.onpointerdown = (event) => this.pointerDown(event);
     canvas.onpointermove = (event) => this.pointerMove(event);
     canvas.onpointerup = canvas.onpointercancel = () => (this.dragging = false);
-    canvas.onpointerleave = () => this.hover(null);
+    canvas.onpointerleave = (event) => event.pointerType === "touch" || this.hover(null); // a tap stays read
     canvas.onmousedown = (event) => event.preventDefault(); // a mouse does not take the arrow keys away from the page
     canvas.onkeydown = (event) => this.pressed(event);
     canvas.onfocus = () => {
@@ -157,7 +157,7 @@ class PixelGrid {
     const { context, cell } = this;
     context.font = `10px ${getComputedStyle(this.root).fontFamily}`;
     const widest = Math.max(...[...new Set(texts)].map((text) => context.measureText(text).width));
-    return Math.min(0.44 * cell, (10 * (cell - 2)) / widest);
+    return Math.min(0.44 * cell, (10 * (cell - 3)) / widest);
   }
 
   // "0" for zero, as in the tutorial

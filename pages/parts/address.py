@@ -1,0 +1,81 @@
+"""Controls whose value is in the address, such as `?split=train&index=0`: a link shows the same, Back undoes a choice.
+
+They are not bound with `bind="query-params"`, for two faults of Streamlit 1.67: a link to another page loses each
+parameter that a widget of the page it leaves is bound to, and at the first load "٣" in the address becomes 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import streamlit as st
+
+from fmnist_core import dataset
+from pages.parts import frame
+
+SPLITS: tuple[dataset.SplitName, ...] = ("train", "test")
+SPLIT_WORDS: dict[dataset.SplitName, str] = {"train": "training", "test": "test"}
+
+Word = TypeVar("Word", bound=str)
+Default = TypeVar("Default", int, None)
+Then = Callable[[], None]
+"""Called after a person's choice is in the address: makes the rest of the address fit."""
+
+
+def put(**values: str | int | None) -> None:
+    """Write into the address; None takes a parameter out."""
+    for name, value in values.items():
+        if value is None:
+            st.query_params.pop(name, None)
+        else:
+            st.query_params[name] = str(value)
+
+
+def whole_number(
+    label: str, name: str, default: Default, low: int, high: int, *, then: Then | None = None, **looks: Any
+) -> int | Default:
+    """A number field for `?name=`. `looks` goes to `st.number_input`."""
+    key = f"chosen_{name}"
+    number = frame.query_int(name, default, low, high)
+    st.session_state[key] = number
+    start = None if default is None else "min"
+    st.number_input(label, low, high, start, key=key, on_change=_chosen, args=(name, default, then), **looks)
+    return number
+
+
+def one_of(
+    label: str,
+    name: str,
+    options: Sequence[Word],
+    *,
+    words: Mapping[Word, str] | None = None,
+    then: Then | None = None,
+) -> Word:
+    """A segmented control for `?name=`; the first option is the default. `words`: how the options are shown."""
+    key = f"chosen_{name}"
+    word = frame.query_choice(name, options, options[0])
+    st.session_state[key] = word
+    shown = words or {}
+    st.segmented_control(
+        label,
+        options,
+        required=True,
+        key=key,
+        format_func=lambda option: shown.get(option, option),
+        on_change=_chosen,
+        args=(name, options[0], then),
+    )
+    return word
+
+
+def split_name(*, then: Then | None = None) -> dataset.SplitName:
+    """The control for the split."""
+    return one_of("Split", "split", SPLITS, then=then)
+
+
+def _chosen(name: str, default: object, then: Then | None) -> None:
+    value = st.session_state[f"chosen_{name}"]
+    put(**{name: None if value == default else value})
+    if then:
+        then()
