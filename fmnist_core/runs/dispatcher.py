@@ -122,6 +122,8 @@ class Dispatcher:
         self.index, indexed = open_index(runs)
         self.known = {run_id: Watched(RunFolder(runs / run_id), *entry) for run_id, entry in indexed.items()}
         self.unsaved: set[str] = set()
+        self.gone: set[str] = set()
+        """Runs whose folders were deleted, and which the index still has."""
         self.strangers: set[str] = set()
         self.ending = False
         self.visited_at = time.monotonic()
@@ -129,6 +131,9 @@ class Dispatcher:
 
     def turn(self) -> None:
         """Look at everything once."""
+        for run_id in [run_id for run_id, watched in self.known.items() if not watched.folder.has_file()]:
+            del self.known[run_id]
+            self.gone.add(run_id)
         self.unsaved |= self._find()
         for watched in self.known.values():
             if not watched.run.state.is_final and self._look_at(watched):
@@ -139,19 +144,17 @@ class Dispatcher:
 
     def _save(self) -> None:
         """Bring the index up to date; make it anew when somebody removed or damaged it."""
-        gone = [run_id for run_id, watched in self.known.items() if not watched.folder.has_file()]
-        for run_id in gone:
-            del self.known[run_id]
         try:
             if not self.index.path.exists():
                 raise sqlite3.DatabaseError("the index is gone")
             saved = [self.known[run_id] for run_id in self.unsaved if run_id in self.known]
-            if saved or gone:
-                self.index.save([(watched.run, watched.offset) for watched in saved], gone)
+            if saved or self.gone:
+                self.index.save([(watched.run, watched.offset) for watched in saved], self.gone)
             if (devices := self.executor.devices()) != self.told_devices:
                 self.index.save_fact("devices", json.dumps(devices))
                 self.told_devices = devices
             self.unsaved.clear()
+            self.gone.clear()
         except sqlite3.OperationalError:  # locked or no room: the next turn tries again
             log.exception("index not saved")
         except sqlite3.DatabaseError:
