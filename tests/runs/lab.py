@@ -143,9 +143,9 @@ class Lab:
         return next((pid for pid in self.processes() if lock in open_files(pid) and "dispatcher" in command(pid)), None)
 
     @property
-    def spare(self) -> int | None:
-        """The warm spare's process."""
-        return next((pid for pid in self.processes() if command(pid).endswith("--spare")), None)
+    def spares(self) -> list[int]:
+        """The warm spare's process, and workers that began as one."""
+        return [pid for pid in self.processes() if command(pid).endswith("--spare")]
 
     def processes(self) -> list[int]:
         """Everything alive that was started for this folder: its environment names it."""
