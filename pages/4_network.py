@@ -164,9 +164,7 @@ def picture(net: Net, layers: list[Layer]) -> None:
         st.subheader("One picture on its way through", anchor=False)
         with st.container(width="content"):
             index = int(
-                st.number_input(
-                    "Training picture", 0, len(images) - 1, 0, key="index", bind="query-params", width=170
-                )
+                st.number_input("Training picture", 0, len(images) - 1, 0, key="index", bind="query-params", width=170)
             )
     shown = outputs(net, images[index] / 255)
     parameters = {layer.name: f"{layer.parameters:,} parameters" for layer in layers}
