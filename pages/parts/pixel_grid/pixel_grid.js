@@ -122,6 +122,9 @@ class PixelGrid {
     const low = Math.min(...raw), high = Math.max(...raw);
     const texts = values.map((value) => this.text(value));
     const font = this.fontSize(texts);
+    this.hintLine.textContent =
+      (font < SMALLEST_TEXT ? "Press + to see the numbers. " : "") +
+      "Point at a pixel to read it, drag to select a region, Escape clears it. Keyboard: Tab into the grid, then the arrow keys, with Shift to select.";
     context.font = `${font}px ${getComputedStyle(this.root).fontFamily}`;
     context.textAlign = "center";
     context.textBaseline = "middle";
@@ -273,8 +276,6 @@ class PixelGrid {
       "aria-label",
       `${this.data.alt}, ${SIDE} by ${SIDE} numbers. Arrow keys read pixels, with Shift they select a region, plus and minus zoom, Escape clears and leaves.`,
     );
-    this.hintLine.textContent =
-      "Point at a pixel to read it, drag to select a region, Escape clears it. Keyboard: Tab into the grid, then the arrow keys, with Shift to select.";
     this.sayPixel();
     this.sayRegion();
   }
