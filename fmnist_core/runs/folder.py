@@ -12,6 +12,7 @@ worker.log      what the worker printed
 from __future__ import annotations
 
 import fcntl
+import io
 import json
 import os
 import re
@@ -200,11 +201,9 @@ class RunFolder:
 
     def write_logits(self, step: int, logits: npt.NDArray[np.float32]) -> None:
         """Keep the logits on the test images, (10,000, 10) float32, as they were after `step`."""
-        path = self.path / "snapshots" / f"{step:08d}.npy"
-        temporary = path.with_suffix(".tmp")
-        with open(temporary, "wb") as file:
-            np.save(file, logits)
-        temporary.replace(path)
+        content = io.BytesIO()
+        np.save(content, logits)
+        _write(self.path / "snapshots" / f"{step:08d}.npy", content.getvalue())
 
     def logits(self, step: int) -> npt.NDArray[np.float32]:
         """What `write_logits` kept. Raises FileNotFoundError when there is nothing for this step."""
@@ -232,6 +231,9 @@ class EventWriter:
         self._size = (folder.path / "events.jsonl").read_bytes().rfind(b"\n") + 1
         if self._file.tell() != self._size:
             self._file.truncate(self._size)  # a line torn by a crash
+
+    def reserve(self) -> None:
+        """Set space aside for the last words. Raises OSError when there is none."""
         if not self._reserve.exists():
             _write(self._reserve, bytes(RESERVED))
 
@@ -253,7 +255,7 @@ class EventWriter:
         self._size += len(line)
 
     def write_last_words(self, event: RunEvent) -> None:
-        """On a full disk too: the space set aside at the start is given up for it."""
+        """On a full disk too: the space set aside is given up for it."""
         self._reserve.unlink(missing_ok=True)
         self.write(event, durable=True)
 

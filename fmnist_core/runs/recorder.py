@@ -43,6 +43,7 @@ class Recorder:
         `ready`: the data, where they are on the run's device already.
         """
         try:
+            self.writer.reserve()
             self.state = self._state()
             device = self.state.device
             data = ready if ready and ready.images.device == device else TrainingData.load(device)
