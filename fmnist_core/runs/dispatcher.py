@@ -96,7 +96,7 @@ class Watched:
             if self.run.state is not expected:
                 return False
             writer = EventWriter(self.folder)
-            writer.write(event, durable=True)
+            writer.write_last_words(event)
             writer.close()
         self.follow()
         return True
@@ -145,9 +145,10 @@ class Dispatcher:
     def _save(self) -> None:
         """Bring the index up to date; make it anew when somebody removed or damaged it."""
         try:
-            if not self.index.path.exists():
-                raise sqlite3.DatabaseError("the index is gone")
+            if not self.index.is_as_left:
+                raise sqlite3.DatabaseError("somebody removed the index or wrote to it")
             saved = [self.known[run_id] for run_id in self.unsaved if run_id in self.known]
+            self.gone -= self.known.keys()
             if saved or self.gone:
                 self.index.save([(watched.run, watched.offset) for watched in saved], self.gone)
             if (devices := self.executor.devices()) != self.told_devices:
@@ -160,8 +161,9 @@ class Dispatcher:
         except sqlite3.DatabaseError:
             log.exception("index made anew")
             self.index.close()
-            self.index, _ = open_index(self.runs)
+            self.index, indexed = open_index(self.runs)
             self.unsaved, self.told_devices = set(self.known), ()
+            self.gone = set(indexed) - self.unsaved
 
     def _find(self) -> set[str]:
         """Notice folders that are new; name those that are no run's, once."""
@@ -245,7 +247,7 @@ class Dispatcher:
         while not self.ending:
             try:
                 self.turn()
-            except OSError:  # no room, no permission: say so in the log and look again
+            except (OSError, sqlite3.Error):  # no room, no permission: say so in the log and look again
                 log.exception("this turn failed")
                 time.sleep(1)
             ready, _, _ = select.select([bell], [], [], 0.1 if self.is_busy else 1.0)
@@ -283,12 +285,12 @@ def main(arguments: list[str]) -> int:
     threads = max(1, (os.cpu_count() or 1) // slots) if slots > 1 else None
     try:
         dispatcher = Dispatcher(runs, LocalExecutor(threads), slots)
+        signal.signal(signal.SIGTERM, dispatcher.end)
+        signal.signal(signal.SIGINT, dispatcher.end)
+        dispatcher.serve(bell)
     except IndexTooNew as error:
         print(error, file=sys.stderr)
         return EX_CONFIG
-    signal.signal(signal.SIGTERM, dispatcher.end)
-    signal.signal(signal.SIGINT, dispatcher.end)
-    dispatcher.serve(bell)
     return 0
 
 

@@ -42,6 +42,19 @@ class Index:
     def __init__(self, runs: Path) -> None:
         self.path = runs / FILE
         self._connection = self._open()
+        self._left = self._stamp()
+
+    @property
+    def is_as_left(self) -> bool:
+        """Whether nobody else has removed, replaced or written the file since."""
+        return self._stamp() == self._left
+
+    def _stamp(self) -> tuple[int, ...]:
+        try:
+            status = self.path.stat()
+        except OSError:
+            return ()
+        return status.st_ino, status.st_size, status.st_mtime_ns
 
     def _open(self) -> sqlite3.Connection:
         """Open, or make anew where it is missing, older or damaged."""
@@ -93,11 +106,13 @@ class Index:
                 ],
             )
             self._connection.executemany("DELETE FROM runs WHERE id = ?", [(run_id,) for run_id in gone])
+        self._left = self._stamp()
 
     def save_fact(self, name: str, value: str) -> None:
         """A word about this machine, such as its devices."""
         with self._connection:
             self._connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+        self._left = self._stamp()
 
     def close(self) -> None:
         """Everything is on disk."""
@@ -127,14 +142,21 @@ class IndexReader:
     def runs(self) -> list[Run]:
         """All runs, newest first."""
         rows = self._connection.execute("SELECT run FROM runs ORDER BY sequence DESC")
-        return [Run.from_json(text) for (text,) in rows]
+        return [_run(text) for (text,) in rows]
 
     def run(self, run_id: str) -> Run | None:
         """One run, if the index has it."""
         row = self._connection.execute("SELECT run FROM runs WHERE id = ?", (run_id,)).fetchone()
-        return Run.from_json(row[0]) if row else None
+        return _run(row[0]) if row else None
 
     def fact(self, name: str) -> str | None:
         """What `save_fact` kept."""
         row = self._connection.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
         return row[0] if row else None
+
+
+def _run(text: str) -> Run:
+    try:
+        return Run.from_json(text)
+    except (ValueError, KeyError, TypeError) as error:  # damaged within the text, where SQLite cannot tell
+        raise sqlite3.DatabaseError(f"not a run: {text[:80]!r}") from error
