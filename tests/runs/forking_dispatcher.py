@@ -3,8 +3,8 @@
     python -m tests.runs.forking_dispatcher RUNS_FOLDER
 
 The dispatcher and the worker are the real ones, and each worker is a process of its own; only the way in which it is
-started differs. Prints a line when it is ready. The first worker of a run that is named "dies at N" kills itself with
-SIGKILL at its N-th operation on the disk.
+started differs. The first worker of a run that is named "dies at N" kills itself with SIGKILL at its N-th operation on
+the disk. With FEW_IMAGES in the environment runs have that many images, and an event for each step.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import sys
 import traceback
 from pathlib import Path
 
-from fmnist_core.runs import dispatcher, folder, worker
+from fmnist_core import training
+from fmnist_core.runs import dispatcher, worker
 from fmnist_core.runs.folder import EventWriter, RunFolder
 from fmnist_core.runs.record import RunEvent, to_json
 from fmnist_core.training import TrainingData
@@ -29,6 +30,11 @@ class ForkExecutor:
 
     def __init__(self, _threads: int | None = None) -> None:
         self.data = worker.get_warm()
+        if self.data and (few := int(os.environ.get("FEW_IMAGES", "0"))):
+            self.data = TrainingData(
+                self.data.images[:few], self.data.labels[:few], self.data.test_images[:few], self.data.test_labels[:few]
+            )
+            training.NEWS_EVERY = 0.0
         self.workers: dict[Path, int] = {}
 
     def start(self, path: Path) -> None:
@@ -106,8 +112,8 @@ def die_at(number: int) -> None:
         replace(source, target)
 
     EventWriter.write = write_or_die  # type: ignore[method-assign]
-    folder.os.fsync = fsync_or_die  # type: ignore[attr-defined]
-    folder.os.replace = replace_or_die  # type: ignore[attr-defined]
+    os.fsync = fsync_or_die
+    os.replace = replace_or_die  # type: ignore[assignment]
 
 
 if __name__ == "__main__":

@@ -64,9 +64,10 @@ class Lab:
         wait_until(lambda: self.dispatcher == process.pid)
         return process
 
-    def start_forking_dispatcher(self) -> subprocess.Popen[bytes]:
+    def start_forking_dispatcher(self, **environment: str) -> subprocess.Popen[bytes]:
         """A dispatcher whose workers start in no time."""
-        process = self.python("-m", "tests.runs.forking_dispatcher", str(self.runs), CUDA_VISIBLE_DEVICES="")
+        environment["CUDA_VISIBLE_DEVICES"] = ""  # a process that has used CUDA cannot fork
+        process = self.python("-m", "tests.runs.forking_dispatcher", str(self.runs), **environment)
         wait_until(lambda: self.dispatcher == process.pid)
         return process
 

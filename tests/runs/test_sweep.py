@@ -1,0 +1,70 @@
+"""In the manner of SQLite's own tests: kill at the first operation on the disk, at the second, until none is left."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from fmnist_core.runs.folder import RunFolder
+from fmnist_core.runs.index import IndexReader
+from fmnist_core.runs.record import Claimed, Died, State
+from tests.runs.lab import SMALL, Lab, assert_same_result, events, is_locked, recorded, wait_until
+
+AT_ONCE = 20
+"""Runs that are queued together."""
+
+
+def test_killed_at_every_operation(own_lab: Lab):
+    """Wherever a worker is killed, half way through a line or between a file and its renaming, nothing is lost or doubled.
+
+    For each n, a run of two epochs over 3,000 images (68 operations) is killed at the n-th, until n is beyond the
+    last. Each one ends like a run that nobody disturbs, bit for bit; no run is ever running without a living worker for
+    10 s; the index ends as the folders say.
+    """
+    own_lab.runs.mkdir()
+    own_lab.start_forking_dispatcher(FEW_IMAGES="3000", FMNIST_SLOTS="2")
+    config = replace(SMALL, epochs=2, batch_size=300)
+    undisturbed = own_lab.create(config)
+    runs: list[RunFolder] = []
+    while all(events(run, Died) for run in runs):
+        numbers = range(len(runs), len(runs) + AT_ONCE)
+        runs += [own_lab.create(config, f"dies at {number}") for number in numbers]
+        wait_for_all(runs)
+
+    died = [run for run in runs if events(run, Died)]
+    assert died == runs[: len(died)], "the operations are counted in the same way in each run"
+    assert len(died) > 50
+    assert [len(events(run, Died)) for run in died] == [1] * len(died)
+    for run in runs:
+        torn = run is runs[0]  # its first worker died in the middle of its first line, which was to tell its number
+        assert len(events(run, Claimed)) == 1 + len(events(run, Died)) - torn
+        assert_same_result(run, undisturbed)
+    with IndexReader(own_lab.runs) as index:
+        assert index.runs() == [recorded(run) for run in reversed([undisturbed, *runs])]
+
+
+def wait_for_all(runs: list[RunFolder]) -> None:
+    """Until all are finished; meanwhile none may be running for 10 s without somebody who holds its lock."""
+    since: dict[str, float] = {}
+    left = list(runs)
+
+    def are_finished() -> bool:
+        for run in list(left):
+            state = recorded(run).state
+            if state == State.FINISHED:
+                left.remove(run)
+            elif state in (State.STARTING, State.RUNNING) and not is_locked(run.path / "worker.lock"):
+                assert time.monotonic() - since.setdefault(run.id, time.monotonic()) < 10
+            else:
+                since.pop(run.id, None)
+        return not left
+
+    wait_until(are_finished)
+    wait_until(lambda: index_has(runs))
+
+
+def index_has(runs: list[RunFolder]) -> bool:
+    """Whether the index has heard that they are finished: at most a turn of the dispatcher later."""
+    with IndexReader(runs[0].path.parent) as index:
+        found = {run.id: run.state for run in index.runs()}
+    return all(found.get(run.id) == State.FINISHED for run in runs)
