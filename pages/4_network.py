@@ -13,7 +13,7 @@ import streamlit as st
 from fmnist_core import dataset
 from fmnist_core.recipes import LIMITS, TrainingConfig
 from fmnist_core.views import architecture
-from pages.parts import frame
+from pages.parts import address, frame
 from pages.parts.drawing import drawing
 
 if TYPE_CHECKING:
@@ -26,9 +26,8 @@ LEARNED = {"conv1": "convolution", "conv2": "convolution", "fc1": "linear", "fc2
 
 def chosen_settings() -> TrainingConfig:
     """The four controls, in the address; they start at the tutorial's network."""
-    for name in WIDTHS:
-        frame.query_int(name, getattr(TUTORIAL, name), *LIMITS[name])
-    frame.query_float("dropout", TUTORIAL.dropout, 0.0, 0.95)
+    values = {name: frame.query_int(name, getattr(TUTORIAL, name), *LIMITS[name]) for name in WIDTHS}
+    dropout = frame.query_float("dropout", TUTORIAL.dropout, 0.0, 0.95)
     labels = {
         "conv1_channels": (
             "First convolution: filters",
@@ -45,21 +44,16 @@ def chosen_settings() -> TrainingConfig:
     }
     with st.container(border=True):
         grid = st.grid(4, min_column_width=200)
-        values: dict[str, int] = {}
         for name, (label, why) in labels.items():
-            low, high = LIMITS[name]
-            values[name] = grid.slider(
-                label, low, high, getattr(TUTORIAL, name), key=name, bind="query-params", help=why
-            )
-        dropout = grid.slider(
+            widget = address.kept(name, values[name], getattr(TUTORIAL, name))
+            grid.slider(label, *LIMITS[name], help=why, **widget)
+        grid.slider(
             "Dropout",
             0.0,
             0.95,
-            TUTORIAL.dropout,
-            0.05,
-            key="dropout",
-            bind="query-params",
+            step=0.05,
             help="The chance that a hidden unit is left out of a training step, so that no unit is relied on alone.",
+            **address.kept("dropout", dropout, TUTORIAL.dropout),
         )
         config = TrainingConfig(**values, dropout=round(dropout, 2))
         changed = {
@@ -76,8 +70,7 @@ def chosen_settings() -> TrainingConfig:
 
 
 def _reset() -> None:
-    for name in (*WIDTHS, "dropout"):
-        st.session_state[name] = getattr(TUTORIAL, name)
+    address.put(**dict.fromkeys((*WIDTHS, "dropout")))
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -159,13 +152,10 @@ def picture(net: Net, layers: list[Layer]) -> None:
     except dataset.DatasetError as error:
         frame.data_fault(error)
         return
-    frame.query_int("index", 0, 0, len(images) - 1)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.subheader("One picture on its way through", anchor=False)
         with st.container(width="content"):
-            index = int(
-                st.number_input("Training picture", 0, len(images) - 1, 0, key="index", bind="query-params", width=170)
-            )
+            index = address.whole_number("Training picture", "index", 0, 0, len(images) - 1, width=170)
     shown = outputs(net, images[index] / 255)
     parameters = {layer.name: f"{layer.parameters:,} parameters" for layer in layers}
     first, second = (int(shown[name].sum((1, 2)).argmax()) for name in ("conv1", "conv2"))
@@ -213,15 +203,7 @@ def table(layers: list[Layer]) -> None:
 def worked_out(layers: list[Layer]) -> None:
     """Where the two numbers of a row come from."""
     with st.container(border=True):
-        frame.query_choice("layer", tuple(LEARNED), "conv1")
-        name = st.segmented_control(
-            "Where do the numbers come from?",
-            LEARNED,
-            default="conv1",
-            required=True,
-            key="layer",
-            bind="query-params",
-        )
+        name = address.one_of("Where do the numbers come from?", "layer", tuple(LEARNED))
         layer = next(layer for layer in layers if layer.name == name)
         after = layer.output_shape[0]
         if len(layer.output_shape) == 3:

@@ -23,24 +23,32 @@ Then = Callable[[], None]
 """Called after a person's choice is in the address: makes the rest of the address fit."""
 
 
-def put(**values: str | int | None) -> None:
+def put(**values: str | float | None) -> None:
     """Write into the address; None takes a parameter out."""
     for name, value in values.items():
         if value is None:
             st.query_params.pop(name, None)
         else:
-            st.query_params[name] = str(value)
+            st.query_params[name] = str(round(value, 6) if isinstance(value, float) else value)
+
+
+def kept(name: str, value: object, default: object, then: Then | None = None) -> dict[str, Any]:
+    """For any widget: what makes it show `value`, read from `?name=`, and write there what a person chooses.
+
+    `st.slider("Size", 1, 9, **kept("size", frame.query_int("size", 5, 1, 9), 5))`
+    """
+    key = f"chosen_{name}"
+    st.session_state[key] = value
+    return {"key": key, "on_change": _chosen, "args": (name, default, then)}
 
 
 def whole_number(
     label: str, name: str, default: Default, low: int, high: int, *, then: Then | None = None, **looks: Any
 ) -> int | Default:
     """A number field for `?name=`. `looks` goes to `st.number_input`."""
-    key = f"chosen_{name}"
     number = frame.query_int(name, default, low, high)
-    st.session_state[key] = number
     start = None if default is None else "min"
-    st.number_input(label, low, high, start, key=key, on_change=_chosen, args=(name, default, then), **looks)
+    st.number_input(label, low, high, start, **kept(name, number, default, then), **looks)
     return number
 
 
@@ -53,18 +61,14 @@ def one_of(
     then: Then | None = None,
 ) -> Word:
     """A segmented control for `?name=`; the first option is the default. `words`: how the options are shown."""
-    key = f"chosen_{name}"
     word = frame.query_choice(name, options, options[0])
-    st.session_state[key] = word
     shown = words or {}
     st.segmented_control(
         label,
         options,
         required=True,
-        key=key,
         format_func=lambda option: shown.get(option, option),
-        on_change=_chosen,
-        args=(name, options[0], then),
+        **kept(name, word, options[0], then),
     )
     return word
 

@@ -1,0 +1,48 @@
+"""The Network page: its controls are its address."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.pages.conftest import HOSTILE, Open, words
+
+PAGE = "pages/4_network.py"
+
+
+def test_tutorials_network_is_shown(open_page: Open):
+    """27,480 parameters in all, as the tutorial counts them."""
+    page = open_page(PAGE)
+    assert not page.exception
+    assert "Parameters 27,480" in words(page)
+
+
+def test_changed_network_goes_along_to_training(open_page: Open, empty: Path):
+    """The button opens the Train page with the widths of this page, whether they came from a link or a slider."""
+    page = open_page(PAGE, conv1_channels="20")
+    page.slider(key="chosen_dropout").set_value(0.3).run()
+    assert page.query_params["dropout"] == "0.3"
+    page.button(key="train_this").click().run()
+    assert not page.exception
+    assert page.title[0].value == "Train"
+    assert page.query_params["conv1_channels"] == "20"
+    assert page.query_params["dropout"] == "0.3"
+
+
+def test_back_to_the_tutorials_network(open_page: Open):
+    """One button takes all changes out of the address."""
+    page = open_page(PAGE, hidden_units="99")
+    page.button(key="back").click().run()
+    assert "Parameters 27,480" in words(page)
+    assert "hidden_units" not in page.query_params
+
+
+@pytest.mark.parametrize("raw", HOSTILE)
+@pytest.mark.parametrize("name", ["conv1_channels", "dropout", "index", "layer"])
+def test_wrong_address_gives_the_default_and_a_notice(open_page: Open, name: str, raw: str):
+    """Whatever stands there, the page shows the tutorial's network and says what is wrong, once."""
+    page = open_page(PAGE, **{name: raw})
+    assert not page.exception
+    assert [f"The address says {name} = " in str(warning.value) for warning in page.warning] == [True]
+    assert "Parameters 27,480" in words(page)
