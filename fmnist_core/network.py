@@ -42,9 +42,30 @@ class Net(nn.Module):
         return logits
 
 
-def build(config: TrainingConfig) -> Net:
+class QuickNet(Net):
+    """`Net`, sooner: what training runs.
+
+    ReLU and max-pooling may change places, because the largest of four numbers stays the largest: same logits, same
+    gradients, to the last bit. ReLU then has a quarter of the numbers to do. On two CPU cores an epoch at batch size 256
+    takes about two thirds of the time (benchmarks/README.md).
+
+    >>> images, quick = torch.rand(4, 1, 28, 28), QuickNet(dropout=0.0)
+    >>> bool((Net.forward(quick, images) == quick(images)).all())
+    True
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:  # (N, 1, 28, 28) in [0, 1]
+        """Logits, (N, 10)."""
+        x = F.relu(self.pool(self.conv1(x)))  # (N, 10, 13, 13)
+        x = F.relu(self.pool(self.conv2(x)))  # (N, 20, 5, 5)
+        x = F.relu(self.fc1(x.flatten(1)))  # (N, 50)
+        logits: torch.Tensor = self.fc2(self.fc1_drop(x))  # (N, 10)
+        return logits
+
+
+def build(config: TrainingConfig, kind: type[Net] = Net) -> Net:
     """The network that `config` describes, with fresh weights from torch's current random state."""
-    return Net(config.conv1_channels, config.conv2_channels, config.hidden_units, config.dropout)
+    return kind(config.conv1_channels, config.conv2_channels, config.hidden_units, config.dropout)
 
 
 @dataclass(frozen=True)

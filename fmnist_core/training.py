@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from fmnist_core import dataset
 from fmnist_core.evaluation import as_input, evaluate
 from fmnist_core.events import Diverged, Event, Losses, Measured, Started
-from fmnist_core.network import Net, build
+from fmnist_core.network import Net, QuickNet, build
 from fmnist_core.recipes import TrainingConfig
 
 NEWS_EVERY = 0.2
@@ -74,7 +74,7 @@ class TrainingState:
         device = find_device(config.device)
         torch.manual_seed(config.seed)
         torch.backends.cudnn.deterministic = True  # same seed, same losses, on a GPU too
-        net = build(config).to(device).to(memory_format=torch.channels_last)
+        net = build(config, QuickNet).to(device).to(memory_format=torch.channels_last)
         fused = device.type in ("cpu", "cuda")  # one call for all parameters
         optimizer: torch.optim.Optimizer
         match config.optimizer:

@@ -7,9 +7,10 @@ import itertools
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from fmnist_core.network import Net, build, describe
+from fmnist_core.network import Net, QuickNet, build, describe
 from fmnist_core.recipes import TrainingConfig
 
 WIDTHS = [(10, 20, 50), (1, 1, 1), (7, 3, 100), (32, 64, 128)]
@@ -125,3 +126,15 @@ def test_dropout_works_in_training_only():
     assert not torch.equal(net(image), net(image))
     net.eval()
     assert torch.equal(net(image), net(image))
+
+def test_quick_network_computes_the_same_gradients():
+    """ReLU after pooling instead of before it: the same logits and the same gradients, to the last bit."""
+    images, labels = torch.rand(64, 1, 28, 28), torch.randint(10, (64,))
+    gradients = []
+    for kind in (Net, QuickNet):
+        torch.manual_seed(0)
+        net = kind()
+        torch.manual_seed(1)  # the same dropout
+        F.cross_entropy(net(images), labels).backward()
+        gradients.append([parameter.grad for parameter in net.parameters()])
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(*gradients, strict=True))
