@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
 from fmnist_core import evaluation
-from fmnist_core.dataset import CLASSES
+from fmnist_core.dataset import CLASSES, Split
 from fmnist_core.evaluation import Evaluation, wilson
 from fmnist_core.events import Measured, Score
 from fmnist_core.runs import client
 from fmnist_core.runs.record import Run
 from fmnist_core.views import charts
 from fmnist_core.views.colours import AFTER, BEFORE
-from pages.parts import frame
+from pages.parts import address, frame
 from pages.parts.gallery import gallery
 from pages.parts.matrix import Cell, matrix
 from pages.parts.run_picker import run_picker
@@ -44,17 +43,7 @@ def main() -> None:
     _tiles(run.before.test, run.latest.test)
     st.subheader("Accuracy of each class", anchor=False)
     _per_class(run.before.test, run.latest.test)
-    moment = frame.query_choice("moment", MOMENTS, MOMENTS[0])
-    try:
-        logits = client.folder(run.id).logits((run.before if moment == "Before" else run.latest).step)
-    except (OSError, ValueError):
-        st.warning(
-            "The predictions for each picture are missing from the run's folder, so there is no matrix and no gallery. "
-            "The figures above come from the run's record.",
-            icon=":material/folder_off:",
-        )
-        return
-    _matrix_and_pictures(Evaluation.from_logits(logits, test.labels), test.images)
+    _matrix_and_pictures(run.id, (run.latest.step, run.before.step), test)
 
 
 def _say_what_is_tested(run: Run, latest: Measured) -> None:
@@ -191,29 +180,30 @@ def _class_table(before: Score, after: Score) -> None:
 # --- Pictures ------------------------------------------------------------------------------------------------------
 
 
-def _matrix_and_pictures(result: Evaluation, images: np.ndarray) -> None:
+def _matrix_and_pictures(run_id: str, steps: tuple[int, int], test: Split) -> None:
+    """`steps`: of the measurements after and before training."""
     selected = _cell_in_address()
     left, right = st.columns([1, 1], gap="large")
     with left:
         st.subheader("Confusion matrix", anchor=False)
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.segmented_control(
-                "Moment",
-                MOMENTS,
-                default=MOMENTS[0],
-                required=True,
-                key="moment",
-                bind="query-params",
-                label_visibility="collapsed",
-            )
-            frame.query_flag("diagonal", True)
-            coloured = st.toggle(
+            moment = address.one_of("Moment", "moment", MOMENTS, label_visibility="collapsed")
+            coloured = address.switch(
                 "Colour the right ones too",
+                "diagonal",
                 True,
-                key="diagonal",
-                bind="query-params",
                 help="The right ones stand on the diagonal. Without their colour the mistakes have the whole scale.",
             )
+        try:
+            logits = client.folder(run_id).logits(steps[MOMENTS.index(moment)])
+            result = Evaluation.from_logits(logits, test.labels)
+        except (OSError, ValueError):
+            st.warning(
+                "The predictions for each picture are missing from the run's folder, so there is no matrix and no "
+                "gallery. The figures above come from the run's record.",
+                icon=":material/folder_off:",
+            )
+            return
         chosen = matrix(result.matrix, selected=selected, errors_only=not coloured, key="matrix")
         st.caption(
             "A row for each true class, a column for each predicted class: how many pictures. Choose a cell, a row or a "
@@ -222,7 +212,7 @@ def _matrix_and_pictures(result: Evaluation, images: np.ndarray) -> None:
     if chosen is not None and chosen != selected:
         _go_to(chosen)
     with right:
-        gallery(result, images, selected)
+        gallery(result, test.images, selected)
 
 
 def _cell_in_address() -> Cell:
@@ -232,13 +222,7 @@ def _cell_in_address() -> Cell:
 
 
 def _go_to(cell: Cell) -> None:
-    for name, value in zip(("true", "predicted"), cell, strict=True):
-        if value is None:
-            st.query_params.pop(name, None)
-        else:
-            st.query_params[name] = str(value)
-    st.query_params.pop("page", None)
-    st.session_state.pop("page", None)
+    address.put(true=cell[0], predicted=cell[1], page=None)
     st.rerun()
 
 

@@ -18,7 +18,7 @@ from fmnist_core.runs import client
 from fmnist_core.runs.record import Run
 from fmnist_core.views import charts
 from fmnist_core.views.colours import RUNS
-from pages.parts import frame, run_picker
+from pages.parts import address, frame, run_picker
 from pages.parts.image_grid import image_grid
 from pages.parts.run_list import duration, state_words
 
@@ -151,8 +151,7 @@ def _curves(runs: Sequence[Run], names: Sequence[str]) -> None:
     config = {"displaylogo": False, "modeBarButtons": [["zoom2d", "pan2d", "resetScale2d", "toImage"]]}
     with left:
         st.subheader("Loss", anchor=False)
-        frame.query_flag("log", False)
-        logarithmic = st.toggle("Logarithmic", False, key="log", bind="query-params")
+        logarithmic = address.switch("Logarithmic", "log", False)
         st.plotly_chart(charts.loss_curves(curves, logarithmic=logarithmic), config=config, key="losses")
         st.caption(
             "Thin lines: training loss, the mean of each 2,000 images, with dropout on. Points: the 10,000 test images, "
@@ -227,21 +226,13 @@ def _difference(runs: Sequence[Run], names: Sequence[str]) -> None:
         "It is about these two networks on these 10,000 pictures. Whether one setting is better than the other takes "
         "several seeds of each."
     )
-    options = ("first", "second")
-    shown = frame.query_choice("only", options, "first")
-    which = st.segmented_control(
+    which = address.one_of(
         "Pictures that only one of them has right",
-        options,
-        default=shown,
-        required=True,
-        format_func={"first": f"Only {frame.plain(names[0])}", "second": f"Only {frame.plain(names[1])}"}.get,
-        key="which",  # not bound to the address: that would hold the names of the runs
+        "only",
+        ("first", "second"),
+        words={"first": f"Only {frame.plain(names[0])}", "second": f"Only {frame.plain(names[1])}"},
+        then=lambda: address.put(page=None),
     )
-    if which != shown:
-        st.query_params["only"] = which
-        st.query_params.pop("page", None)
-        st.session_state.pop("page", None)
-        st.rerun()
     indices = apart.only_first if which == "first" else apart.only_second
     wrong = results[1] if which == "first" else results[0]
     _pictures(indices, wrong, test.images)
@@ -252,10 +243,7 @@ def _pictures(indices: np.ndarray, wrong: Evaluation, images: np.ndarray) -> Non
     if not len(indices):
         st.info("There is no such picture.", icon=":material/image_not_supported:")
         return
-    pages = -(-len(indices) // SHOWN)
-    page = frame.query_int("page", 1, 1, pages)
-    if pages > 1:
-        page = st.pagination(pages, key="page", bind="query-params")
+    page = address.page_number(-(-len(indices) // SHOWN))
     shown = indices[(page - 1) * SHOWN : page * SHOWN]
     pairs = [(CLASSES[wrong.labels[i]], CLASSES[wrong.predictions[i]]) for i in shown]
     image_grid(

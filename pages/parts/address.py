@@ -29,7 +29,8 @@ def put(**values: str | float | None) -> None:
         if value is None:
             st.query_params.pop(name, None)
         else:
-            st.query_params[name] = str(round(value, 6) if isinstance(value, float) else value)
+            word = round(value, 6) if isinstance(value, float) else value
+            st.query_params[name] = str(word).lower() if isinstance(word, bool) else str(word)
 
 
 def kept(name: str, value: object, default: object, then: Then | None = None) -> dict[str, Any]:
@@ -59,8 +60,12 @@ def one_of(
     *,
     words: Mapping[Word, str] | None = None,
     then: Then | None = None,
+    **looks: Any,
 ) -> Word:
-    """A segmented control for `?name=`; the first option is the default. `words`: how the options are shown."""
+    """A segmented control for `?name=`; the first option is the default. `words`: how the options are shown.
+
+    `looks` goes to `st.segmented_control`.
+    """
     word = frame.query_choice(name, options, options[0])
     shown = words or {}
     st.segmented_control(
@@ -69,8 +74,24 @@ def one_of(
         required=True,
         format_func=lambda option: shown.get(option, option),
         **kept(name, word, options[0], then),
+        **looks,
     )
     return word
+
+
+def switch(label: str, name: str, default: bool, **looks: Any) -> bool:
+    """A toggle for `?name=true` or false. `looks` goes to `st.toggle`."""
+    value = frame.query_flag(name, default)
+    st.toggle(label, **kept(name, value, default), **looks)
+    return value
+
+
+def page_number(pages: int) -> int:
+    """Numbered pages for `?page=`, from 1; nothing is drawn where there is only one."""
+    page = frame.query_int("page", 1, 1, pages)
+    if pages > 1:
+        st.pagination(pages, **kept("page", page, 1))
+    return page
 
 
 def split_name(*, then: Then | None = None) -> dataset.SplitName:

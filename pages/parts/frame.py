@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import contextlib
 import importlib.util
 import inspect
 import math
@@ -170,7 +169,7 @@ def step_link(step: Page, label: str, *, width: Literal["content", "stretch"] = 
 # --- The address ---------------------------------------------------------------------------------------------------
 #
 # Each function reads one query parameter. What does not fit is answered by the default, said in a notice, and taken out
-# of the address, so that a widget with that key and `bind="query-params"`, made afterwards, starts from the default too.
+# of the address. The controls that write it are in address.py.
 
 
 def query_int(name: str, default: Whole, low: int, high: int) -> Whole:
@@ -216,10 +215,7 @@ def query_flag(name: str, default: bool) -> bool:
 
 
 def _refuse(name: str, raw: str, wanted: str, default: T) -> T:
-    with contextlib.suppress(st.errors.StreamlitAPIException):  # a widget owns it already and keeps its value
-        del st.query_params[name]
-        if default is not None:
-            st.session_state[name] = default  # a bound widget reads "1.5" as 1 and Arabic digits as a number
+    del st.query_params[name]
     shown = raw if len(raw) <= 40 else f"{raw[:40]}…"
     used = "" if default is None else f" This page shows **{default}**."
     st.warning(

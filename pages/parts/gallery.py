@@ -9,7 +9,7 @@ import streamlit as st
 from fmnist_core.dataset import CLASSES
 from fmnist_core.evaluation import Evaluation
 from fmnist_core.views.colours import RIGHT, WRONG
-from pages.parts import frame
+from pages.parts import address, frame
 from pages.parts.image_grid import image_grid
 from pages.parts.matrix import Cell
 
@@ -50,33 +50,20 @@ def _sample(result: Evaluation) -> npt.NDArray[np.int64]:
     """20 random pictures, fixed by `?sample=`, of all, the right or the wrong ones."""
     st.subheader("Sample predictions", anchor=False)
     number = frame.query_int("sample", 0, 0, 999_999)
-    frame.query_choice("show", SHOWS, SHOWS[0])
     with st.container(horizontal=True, vertical_alignment="center"):
-        show = st.segmented_control(
-            "Show",
-            SHOWS,
-            default=SHOWS[0],
-            required=True,
-            key="show",
-            bind="query-params",
-            label_visibility="collapsed",
-        )
+        show = address.one_of("Show", "show", SHOWS, label_visibility="collapsed")
         st.button(
             "Another sample",
             icon=":material/casino:",
             shortcut="n",
             key="another_sample",
-            on_click=_next_sample,
-            args=(number,),
+            on_click=address.put,
+            kwargs={"sample": (number + 1) % 1_000_000},
         )
     right = result.predictions == result.labels
     pools = (np.arange(len(right)), np.flatnonzero(right), np.flatnonzero(~right))
     pool = pools[SHOWS.index(show)]
     return np.random.default_rng(number).permutation(pool)[:AT_ONCE]
-
-
-def _next_sample(number: int) -> None:
-    st.query_params["sample"] = str((number + 1) % 1_000_000)
 
 
 def _behind(result: Evaluation, selected: Cell) -> npt.NDArray[np.int64]:
@@ -92,31 +79,26 @@ def _behind(result: Evaluation, selected: Cell) -> npt.NDArray[np.int64]:
     found = np.flatnonzero(mask)
 
     st.subheader(_words(selected, len(found), of, int((labels[found] == predictions[found]).sum())), anchor=False)
-    frame.query_choice("order", ORDERS, ORDERS[0])
-    pages = max(1, -(-len(found) // AT_ONCE))
-    page = frame.query_int("page", 1, 1, pages)
     with st.container(horizontal=True, vertical_alignment="center"):
-        order = st.segmented_control(
+        order = address.one_of(
             "Order",
+            "order",
             ORDERS,
-            default=ORDERS[0],
-            required=True,
-            key="order",
-            bind="query-params",
+            words={"Surest": "Surest first", "Doubtful": "Most doubtful first"},
             label_visibility="collapsed",
-            help="First the surest or the most doubtful, by the probability that the network gives to its prediction.",
+            help="By the probability that the network gives to its prediction.",
         )
-        st.button("Back to a sample", icon=":material/close:", key="back_to_sample", on_click=_clear)
-    if pages > 1:
-        page = st.pagination(pages, key="page", bind="query-params")
+        st.button(
+            "Back to a sample",
+            icon=":material/close:",
+            key="back_to_sample",
+            on_click=address.put,
+            kwargs={"true": None, "predicted": None, "page": None},
+        )
+    page = address.page_number(max(1, -(-len(found) // AT_ONCE)))
     sure = result.probabilities[found, predictions[found]]
     ranked = found[np.argsort(-sure if order == ORDERS[0] else sure, kind="stable")]
     return ranked[(page - 1) * AT_ONCE : page * AT_ONCE]
-
-
-def _clear() -> None:
-    for name in ("true", "predicted", "page"):
-        st.query_params.pop(name, None)
 
 
 def _words(selected: Cell, found: int, of: int, right: int) -> str:
