@@ -1,0 +1,84 @@
+"""The whole test set: our seconds against those of the notebook's test loop, and that both count the same.
+
+python -m benchmarks.evaluation [--rounds 7]
+
+Each side is a process of its own and they take turns; ours in the environment of a worker.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+
+import torch
+
+from benchmarks import notebook, turns
+from fmnist_core import dataset
+from fmnist_core.evaluation import evaluate
+from fmnist_core.network import Net
+from fmnist_core.runs.executor import MEMORY
+from fmnist_core.training import TrainingConfig, TrainingState
+
+WANTED = 5.0
+
+
+def net() -> Net:
+    """The tutorial's network with the fresh weights of seed 0, in the layout that training gives it."""
+    return TrainingState.new(TrainingConfig(device="cpu")).net
+
+
+def notebook_seconds() -> float:
+    """Seconds that the notebook's loop takes for the 10,000 test images."""
+    torch.manual_seed(0)
+    theirs, loader = Net(), notebook.loader(train=False, batch_size=20)
+    began = time.perf_counter()
+    notebook.test(theirs, loader)
+    return time.perf_counter() - began
+
+
+def our_seconds(images: torch.Tensor, labels: torch.Tensor) -> float:
+    """Seconds that `evaluate` takes for the 10,000 test images, which lie in memory as they do while training."""
+    ours = net()
+    began = time.perf_counter()
+    _ = evaluate(ours, images, labels).score
+    return time.perf_counter() - began
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--peer", choices=("notebook", "ours"), help="be one side of the comparison")
+    arguments = parser.parse_args()
+    split = dataset.load("test")
+    images, labels = torch.tensor(split.images), torch.tensor(split.labels)
+    match arguments.peer:
+        case "notebook":
+            return turns.serve(notebook_seconds)
+        case "ours":
+            return turns.serve(lambda: our_seconds(images, labels))
+
+    command = ("benchmarks.evaluation", "--peer")
+    found = turns.take_turns(
+        {"notebook": ((*command, "notebook"), {}), "ours": ((*command, "ours"), MEMORY)}, arguments.rounds
+    )
+    theirs, ours = (statistics.median(found[side]) for side in ("notebook", "ours"))
+    ratio = turns.ratio(found["notebook"], found["ours"])
+    loss, correct = notebook.test(net(), notebook.loader(train=False, batch_size=20))
+    score = evaluate(net(), images, labels).score
+    apart = sum(abs(a - b) for a, b in zip(score.correct, correct, strict=True))
+    rows = [
+        ("10,000 test images, the notebook's loop, s", f"{theirs:.2f}", ""),
+        ("10,000 test images, ours, s", f"{ours:.3f}", ""),
+        ("ratio", f"{ratio:.1f}", f"{WANTED:g} at least"),
+        ("relative difference of the losses", f"{abs(score.loss - loss) / loss:.1e}", "1e-05 at most"),
+        ("images counted differently", str(apart), "0"),
+    ]
+    turns.report(
+        "evaluation", rows, {"notebook_s": round(theirs, 3), "ours_s": round(ours, 4), "ratio": round(ratio, 2)}
+    )
+    return None
+
+
+if __name__ == "__main__":
+    main()
