@@ -11,20 +11,24 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from fmnist_core.dataset import data_folder
 from fmnist_core.recipes import TrainingConfig
-from fmnist_core.runs.dispatcher import BELL
+from fmnist_core.runs.dispatcher import BELL, INDEX_DAMAGED
 from fmnist_core.runs.executor import REPOSITORY
-from fmnist_core.runs.folder import RunFolder, is_run_id
+from fmnist_core.runs.folder import Request, RunFolder, is_run_id
 from fmnist_core.runs.index import FILE, VERSION, IndexReader
 from fmnist_core.runs.record import Run, State
 
 LEAST_FREE = 200 * 1024 * 1024
 """Bytes that must be free for a run to start."""
 NAME_LENGTH = 80
+
+T = TypeVar("T")
 
 
 class RunNotFound(LookupError):
@@ -47,11 +51,7 @@ def list_runs() -> list[Run]:
     """All runs, newest first."""
     ensure_dispatcher()
     runs = runs_folder()
-    try:
-        with IndexReader(runs) as index:
-            found = {run.id: run for run in index.runs()}
-    except sqlite3.Error:
-        found = {}
+    found = {run.id: _up_to_date(run, offset) for run, offset in _from_index(IndexReader.runs) or []}
     try:
         ids = [entry.name for entry in os.scandir(runs) if is_run_id(entry.name)]
     except OSError:
@@ -60,8 +60,7 @@ def list_runs() -> list[Run]:
         if run_id not in found and (run := _from_folder(RunFolder(runs / run_id))):
             found[run_id] = run  # too new for the index, or there is no index
     there = set(ids)
-    current = [_with_requests(run) for run in found.values() if run.id in there]
-    return sorted(current, key=lambda run: run.sequence, reverse=True)
+    return sorted((run for run in found.values() if run.id in there), key=lambda run: run.sequence, reverse=True)
 
 
 def get(run_id: str) -> Run:
@@ -70,16 +69,11 @@ def get(run_id: str) -> Run:
     runs = runs_folder()
     if not is_run_id(run_id) or not RunFolder(runs / run_id).has_file():
         raise RunNotFound("No such run. It may have been deleted, or the address is incomplete.")
-    run: Run | None
-    try:
-        with IndexReader(runs) as index:
-            run = index.run(run_id)
-    except sqlite3.Error:
-        run = None
-    run = run or _from_folder(RunFolder(runs / run_id))
+    indexed = _from_index(lambda index: index.run(run_id))
+    run = _up_to_date(*indexed) if indexed else _from_folder(RunFolder(runs / run_id))
     if run is None:
         raise RunNotFound("No such run: its folder holds no settings that can be read.")
-    return _with_requests(run)
+    return run
 
 
 def folder(run_id: str) -> RunFolder:
@@ -93,25 +87,46 @@ def folder(run_id: str) -> RunFolder:
 def devices() -> tuple[str, ...]:
     """What runs can compute on, the fastest first, such as ("cuda", "cpu")."""
     ensure_dispatcher()
+    devices = _from_index(lambda index: index.fact("devices"))
     try:
-        with IndexReader(runs_folder()) as index:
-            return tuple(json.loads(index.fact("devices") or "[]")) or ("cpu",)
-    except sqlite3.Error:
+        return tuple(json.loads(devices or "[]")) or ("cpu",)
+    except ValueError:
         return ("cpu",)
+
+
+def _from_index(read: Callable[[IndexReader], T]) -> T | None:
+    """What `read` finds in the index; None where it cannot be read."""
+    runs = runs_folder()
+    try:
+        with IndexReader(runs) as index:
+            return read(index)
+    except sqlite3.OperationalError:  # not there yet, or locked
+        return None
+    except sqlite3.DatabaseError:
+        _ring(runs, INDEX_DAMAGED)
+        return None
 
 
 def _from_folder(run_folder: RunFolder) -> Run | None:
     try:
-        return run_folder.run().apply_all(run_folder.events())
+        return _up_to_date(run_folder.run(), 0)
     except (OSError, ValueError):
         return None
 
 
-def _with_requests(run: Run) -> Run:
+def _up_to_date(run: Run, offset: int) -> Run:
+    """With what the index has not heard yet, and cannot on a full disk, and with what was asked for."""
     if run.state.is_final:
         return run
     run_folder = RunFolder(runs_folder() / run.id)
-    return replace(run, stopping=run_folder.is_asked("stop"), pausing=run_folder.is_asked("pause"))
+    if news := list(run_folder.events(offset)):
+        run = replace(run.apply_all(news), stalled=False)
+    is_over = run.state.is_final
+    return replace(
+        run,
+        stopping=not is_over and run_folder.is_asked("stop"),
+        pausing=not is_over and run_folder.is_asked("pause"),
+    )
 
 
 # --- Doing ---------------------------------------------------------------------------------------------------------
@@ -144,19 +159,20 @@ def stop(run_id: str) -> None:
 
 def pause(run_id: str) -> None:
     """Write a checkpoint and give the slot back. Raises RunNotFound."""
-    folder(run_id).settle("resume")  # one that came before the run had paused
-    _ask(run_id, "pause")
+    _ask(run_id, "pause", instead_of="resume")  # one that came before the run had paused
 
 
 def resume(run_id: str) -> None:
     """Go on from the checkpoint. Raises RunNotFound."""
-    folder(run_id).settle("pause")
-    _ask(run_id, "resume")
+    _ask(run_id, "resume", instead_of="pause")
 
 
-def _ask(run_id: str, request: str) -> None:
+def _ask(run_id: str, request: Request, instead_of: Request | None = None) -> None:
+    run_folder = folder(run_id)
     try:
-        folder(run_id).ask(request)  # type: ignore[arg-type]
+        if instead_of:
+            run_folder.settle(instead_of)
+        run_folder.ask(request)
     except OSError as error:
         raise RunRefused(f"The run's folder cannot be written to ({error.strerror}).") from error
     ensure_dispatcher()
@@ -164,7 +180,7 @@ def _ask(run_id: str, request: str) -> None:
 
 def _next_sequence(runs: Path) -> int:
     """The next number, also when two processes ask at once."""
-    with open(runs / ".sequence", "a+") as file:
+    with open(runs / ".sequence", "a+", encoding="ascii", errors="replace") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.seek(0)
         text = file.read().strip()
@@ -224,13 +240,13 @@ def ensure_dispatcher() -> None:
     _started[runs] = (process, time.monotonic())
 
 
-def _ring(runs: Path) -> bool:
+def _ring(runs: Path, message: bytes = b"!") -> bool:
     try:
         bell = os.open(runs / BELL, os.O_WRONLY | os.O_NONBLOCK)  # fails where nobody listens
     except OSError:
         return False
     try:
-        os.write(bell, b"!")
+        os.write(bell, message)
     except BlockingIOError:
         pass  # it has rung often enough
     finally:

@@ -41,6 +41,8 @@ from fmnist_core.runs.record import (
 LOCK = ".dispatcher.lock"
 BELL = ".bell"
 """A named pipe: whoever writes a byte into it wakes the dispatcher."""
+INDEX_DAMAGED = b"?"
+"""The byte of somebody who could not read the index; any other byte says no more than that somebody is there."""
 
 STALLED_AFTER = 30.0
 """Seconds without an event after which a living worker counts as stalled."""
@@ -125,7 +127,7 @@ class Dispatcher:
         self.gone: set[str] = set()
         """Runs whose folders were deleted, and which the index still has."""
         self.strangers: set[str] = set()
-        self.ending = False
+        self.index_doubted = self.ending = False
         self.visited_at = time.monotonic()
         self.told_devices: tuple[str, ...] = ()
 
@@ -145,8 +147,8 @@ class Dispatcher:
     def _save(self) -> None:
         """Bring the index up to date; make it anew when somebody removed or damaged it."""
         try:
-            if not self.index.is_as_left:
-                raise sqlite3.DatabaseError("somebody removed the index or wrote to it")
+            if self.index_doubted or not self.index.is_as_left:
+                raise sqlite3.DatabaseError("the index was removed, written to or damaged")
             saved = [self.known[run_id] for run_id in self.unsaved if run_id in self.known]
             self.gone -= self.known.keys()
             if saved or self.gone:
@@ -163,7 +165,7 @@ class Dispatcher:
             self.index.close()
             self.index, indexed = open_index(self.runs)
             self.unsaved, self.told_devices = set(self.known), ()
-            self.gone = set(indexed) - self.unsaved
+            self.gone, self.index_doubted = set(indexed) - self.unsaved, False
 
     def _find(self) -> set[str]:
         """Notice folders that are new; name those that are no run's, once."""
@@ -252,7 +254,7 @@ class Dispatcher:
                 time.sleep(1)
             ready, _, _ = select.select([bell], [], [], 0.1 if self.is_busy else 1.0)
             if ready:
-                os.read(bell, 4096)
+                self.index_doubted |= INDEX_DAMAGED in os.read(bell, 4096)
                 self.visited_at = time.monotonic()
             if self.is_busy:
                 self.visited_at = time.monotonic()

@@ -139,15 +139,15 @@ class IndexReader:
     def __exit__(self, *_: object) -> None:
         self._connection.close()
 
-    def runs(self) -> list[Run]:
-        """All runs, newest first."""
-        rows = self._connection.execute("SELECT run FROM runs ORDER BY sequence DESC")
-        return [_run(text) for (text,) in rows]
+    def runs(self) -> list[tuple[Run, int]]:
+        """All runs, newest first, each with the offset up to which its events are in it."""
+        rows = self._connection.execute("SELECT run, offset FROM runs ORDER BY sequence DESC")
+        return [(_run(text), offset) for text, offset in rows]
 
-    def run(self, run_id: str) -> Run | None:
-        """One run, if the index has it."""
-        row = self._connection.execute("SELECT run FROM runs WHERE id = ?", (run_id,)).fetchone()
-        return _run(row[0]) if row else None
+    def run(self, run_id: str) -> tuple[Run, int] | None:
+        """One run with its offset, if the index has it."""
+        row = self._connection.execute("SELECT run, offset FROM runs WHERE id = ?", (run_id,)).fetchone()
+        return (_run(row[0]), row[1]) if row else None
 
     def fact(self, name: str) -> str | None:
         """What `save_fact` kept."""
