@@ -17,6 +17,7 @@ from fmnist_core.dataset import data_folder
 from fmnist_core.events import Losses, Measured
 from fmnist_core.recipes import TrainingConfig
 from fmnist_core.runs import client
+from fmnist_core.runs.dispatcher import LOCK
 from fmnist_core.runs.executor import REPOSITORY
 from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.record import Claimed, Run, RunEvent, State
@@ -60,15 +61,16 @@ class Lab:
     def start_dispatcher(self, program: str = "", **environment: str) -> subprocess.Popen[bytes]:
         """A dispatcher, once it has the lock; `program` runs first in its process, to shorten a waiting time, say."""
         program += "\nimport sys; from fmnist_core.runs import dispatcher; sys.exit(dispatcher.main(sys.argv[1:]))"
-        process = self.python("-c", program, str(self.runs), **environment)
-        wait_until(lambda: self.dispatcher == process.pid)
+        process, lock = self.python("-c", program, str(self.runs), **environment), self.runs / LOCK
+        wait_until(lambda: lock.exists() and is_locked(lock))
         return process
 
     def start_forking_dispatcher(self, **environment: str) -> subprocess.Popen[bytes]:
         """A dispatcher whose workers start in no time."""
         environment["CUDA_VISIBLE_DEVICES"] = ""  # a process that has used CUDA cannot fork
         process = self.python("-m", "tests.runs.forking_dispatcher", str(self.runs), **environment)
-        wait_until(lambda: self.dispatcher == process.pid)
+        lock = self.runs / LOCK
+        wait_until(lambda: lock.exists() and is_locked(lock))
         return process
 
     def start_worker(self, run: RunFolder) -> subprocess.Popen[bytes]:
@@ -138,7 +140,7 @@ class Lab:
     @property
     def dispatcher(self) -> int | None:
         """The process that holds the dispatcher's lock: of this lab, with the file open, and the lock is taken."""
-        lock = (self.runs / ".dispatcher.lock").resolve()
+        lock = (self.runs / LOCK).resolve()
         if not lock.exists() or not is_locked(lock):
             return None
         return next((pid for pid in self.processes() if lock in open_files(pid) and "dispatcher" in command(pid)), None)
@@ -163,6 +165,10 @@ class Lab:
 
     def close(self) -> None:
         """End all of them."""
+        started, _at = client._started.pop(self.runs, (None, 0.0))
+        for child in [*self.children, *([started] if started else [])]:
+            child.kill()  # by its handle: just after its birth it has not got its environment yet
+            child.wait(PATIENCE)
         for _attempt in range(100):
             if not (left := self.processes()):
                 break
@@ -172,12 +178,9 @@ class Lab:
                 except ProcessLookupError:
                     continue
             time.sleep(0.05)
-        for child in self.children:
-            child.communicate(timeout=PATIENCE)
-        process, _at = client._started.pop(self.runs, (None, 0))
-        if process:
-            process.wait(PATIENCE)
         assert not self.processes()
+        for child in self.children:
+            child.communicate()  # nobody holds the other ends of its pipes any more
 
 
 # --- Looking at processes and runs ---------------------------------------------------------------------------------

@@ -40,7 +40,7 @@ def test_killed_at_every_operation(own_lab: Lab):
         assert len(events(run, Claimed)) == 1 + len(events(run, Died)) - torn
         assert_same_result(run, undisturbed)
     with IndexReader(own_lab.runs) as index:
-        assert index.runs() == [recorded(run) for run in reversed([undisturbed, *runs])]
+        assert [run for run, _offset in index.runs()] == [recorded(run) for run in reversed([undisturbed, *runs])]
 
 
 def wait_for_all(runs: list[RunFolder]) -> None:
@@ -66,5 +66,5 @@ def wait_for_all(runs: list[RunFolder]) -> None:
 def index_has(runs: list[RunFolder]) -> bool:
     """Whether the index has heard that they are finished: at most a turn of the dispatcher later."""
     with IndexReader(runs[0].path.parent) as index:
-        found = {run.id: run.state for run in index.runs()}
+        found = {run.id: run.state for run, _offset in index.runs()}
     return all(found.get(run.id) == State.FINISHED for run in runs)
