@@ -36,7 +36,7 @@ class Notebook:
         """What the notebook would have printed by now."""
         match event:
             case Measured(epoch=0, test=test):
-                yield f"Accuracy before training:  {100 * test.accuracy}"
+                yield f"Accuracy before training:  {100.0 * sum(test.correct) / sum(test.total)}"  # as it divides
             case Losses(step=step, losses=losses):
                 for number, loss in enumerate(losses, start=step):
                     epoch, batch = divmod(number, self.steps_per_epoch)
