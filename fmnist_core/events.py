@@ -80,4 +80,12 @@ class Diverged:
     learning_rate: float
 
 
-Event = Started | Losses | Measured | Diverged
+@dataclass(frozen=True)
+class Slowed:
+    """The processor is so busy with other programs that threads waited for each other: from here on, fewer compute."""
+
+    step: int
+    threads: int
+
+
+Event = Started | Losses | Measured | Diverged | Slowed

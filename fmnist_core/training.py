@@ -6,10 +6,14 @@
 
 Between two events `state` is consistent: it can be saved, and the run goes on from there to the same result, bit for
 bit on the same device and number of threads.
+
+On a processor that is busy with other programs, threads spend their time waiting for each other: on two cores beside one
+other busy program, two threads are ten times slower than one. `train` notices that, and goes on with one (`Slowed`).
 """
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,7 +24,7 @@ import torch.nn.functional as F
 
 from fmnist_core import dataset
 from fmnist_core.evaluation import as_input, evaluate
-from fmnist_core.events import Diverged, Event, Losses, Measured, Started
+from fmnist_core.events import Diverged, Event, Losses, Measured, Slowed, Started
 from fmnist_core.network import Net, QuickNet, build
 from fmnist_core.recipes import TrainingConfig
 
@@ -138,6 +142,7 @@ def train(state: TrainingState, data: TrainingData) -> Iterator[Event]:
     parameters = sum(parameter.numel() for parameter in state.net.parameters())
     yield Started(state.step, steps, steps_per_epoch, state.device.type, torch.get_num_threads(), parameters)
 
+    pace = _Pace(state)
     while True:
         epoch, step_in_epoch = divmod(state.step, steps_per_epoch)
         if step_in_epoch == 0:
@@ -158,6 +163,9 @@ def train(state: TrainingState, data: TrainingData) -> Iterator[Event]:
                     yield news
                     if isinstance(news, Diverged):
                         return
+                if pace.is_lost(losses.speed, images, labels):
+                    torch.set_num_threads(1)
+                    yield Slowed(state.step, 1)
                 losses.restart_clock()  # what the listener did in between is not training
 
 
@@ -212,6 +220,8 @@ class _Losses:
     state: TrainingState
     waiting: list[torch.Tensor] = field(default_factory=list)
     began: float = field(default_factory=time.perf_counter)
+    speed: float = 0.0
+    """Steps per second of what was collected last."""
 
     def add(self, loss: torch.Tensor) -> None:
         self.waiting.append(loss.detach())
@@ -228,7 +238,9 @@ class _Losses:
         """Fetch what is waiting, and count the time that it took."""
         values = torch.stack(self.waiting).cpu().numpy()  # waits for the device
         self.waiting.clear()
-        self.state.seconds += time.perf_counter() - self.began
+        elapsed = time.perf_counter() - self.began
+        self.state.seconds += elapsed
+        self.speed = len(values) / elapsed
         first = self.state.step - len(values)
         finite = int(np.isfinite(values).cumprod().sum())  # up to the first that is not
         news: list[Losses | Diverged] = []
@@ -239,3 +251,33 @@ class _Losses:
             step, learning_rate = first + finite + 1, self.state.config.learning_rate
             news.append(Diverged(step, float(values[finite]), learning_rate))
         return news
+
+
+class _Pace:
+    """Whether the threads of the processor get in each other's way."""
+
+    TRIAL = 4
+    """Steps that are tried with one thread, on a copy of the network."""
+
+    def __init__(self, state: TrainingState) -> None:
+        self.state, self.best = state, float("inf")
+
+    def is_lost(self, speed: float, images: torch.Tensor, labels: torch.Tensor) -> bool:
+        """Whether one thread would now be more than twice as quick as the `speed` (steps/s) that all of them reached.
+
+        Asked at the start, and when the speed has fallen to less than half of the best. Changes nothing but time.
+        """
+        threads = torch.get_num_threads()
+        slow = speed < self.best / 2
+        self.best = speed if self.best == float("inf") else max(self.best, speed)
+        if self.state.device.type != "cpu" or threads == 1 or not slow:
+            return False
+        net = copy.deepcopy(self.state.net)
+        with torch.random.fork_rng(devices=[]):  # dropout goes on as if nothing had been tried
+            torch.set_num_threads(1)
+            began = time.perf_counter()
+            for _step in range(self.TRIAL):
+                F.cross_entropy(net(images), labels).backward()  # type: ignore[no-untyped-call]
+            alone = self.TRIAL / (time.perf_counter() - began)
+            torch.set_num_threads(threads)
+        return alone > 2 * speed

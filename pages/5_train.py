@@ -150,7 +150,9 @@ def _tiles(run_id: str, shown: State) -> None:
         _tile(
             "Images per second",
             f"{run.images_per_second:,.0f}" if run.images_per_second else "…",
-            "Training images, of late.",
+            "Training images, of late. Threads of the processor that compute; where it is busy with other programs, "
+            "training goes on with one, because several would wait for each other.",
+            f"{run.threads} thread{'s' if run.threads > 1 else ''}" if run.device == "cpu" else None,
         )
         _tile("Training time", duration(run.seconds), "Without pauses and measurements.")
         left = run.seconds_left

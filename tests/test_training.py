@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 
 from fmnist_core import training
 from fmnist_core.dataset import epoch_order, tutorial_loader
-from fmnist_core.events import Diverged, Event, Losses, Measured, Started
+from fmnist_core.events import Diverged, Event, Losses, Measured, Slowed, Started
 from fmnist_core.network import Net
 from fmnist_core.recipes import TrainingConfig
 from fmnist_core.training import TrainingData, TrainingState, available_devices, batches, find_device, train
@@ -309,3 +309,48 @@ def test_auto_is_the_fastest_device():
     """ "auto" takes the first of what there is; the CPU is always there."""
     assert find_device("auto").type == available_devices()[0]
     assert available_devices()[-1] == "cpu"
+
+
+# --- A processor that is busy with other programs ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_training_goes_on_with_one_thread_when_two_wait_for_each_other(
+    little: TrainingData, monkeypatch: pytest.MonkeyPatch
+):
+    """Where one thread would be more than twice as quick, it takes over, says so once, and every step is there."""
+    monkeypatch.setattr(training, "NEWS_EVERY", 0.0)
+    real = training._Losses.collect
+
+    def collect_slowly(self: training._Losses) -> object:
+        news = real(self)
+        if self.state.step > 3:
+            self.speed = 0.001  # as if threads had waited for each other
+        return news
+
+    monkeypatch.setattr(training._Losses, "collect", collect_slowly)
+    events = list(train(TrainingState.new(on_cpu(epochs=1, batch_size=100)), little))
+    assert [event for event in events if isinstance(event, Slowed)] == [Slowed(4, 1)]
+    assert sum(len(event.losses) for event in events if isinstance(event, Losses)) == 10
+    assert torch.get_num_threads() == 1
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_trying_one_thread_changes_nothing(little: TrainingData):
+    """Weights, gradients, dropout's generator and the number of threads are as they were."""
+    state = TrainingState.new(on_cpu())
+    before = {name: tensor.clone() for name, tensor in state.tensors().items()}
+    pace = training._Pace(state)
+    assert pace.is_lost(0.001, little.images[:20, None] / 255, little.labels[:20])
+    assert all(torch.equal(tensor, before[name]) for name, tensor in state.tensors().items())
+    assert all(parameter.grad is None for parameter in state.net.parameters())
+    assert torch.get_num_threads() == 2
+    assert not pace.is_lost(1e9, little.images[:20, None] / 255, little.labels[:20])

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import get_args
 
 from fmnist_core import events as training
-from fmnist_core.events import Diverged, Losses, Measured, Score, Started
+from fmnist_core.events import Diverged, Losses, Measured, Score, Slowed, Started
 from fmnist_core.recipes import TrainingConfig
 
 ATTEMPTS = 3
@@ -233,6 +233,8 @@ class Run:
                 )
             case Measured():
                 return replace(self, measured=(*self.measured, replace(event, logits=None)))
+            case Slowed():
+                return replace(self, threads=event.threads)
             case Diverged():
                 reason = (
                     f"The loss became {event.loss} in step {event.step:,} at learning rate {event.learning_rate:g}: "

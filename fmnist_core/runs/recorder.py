@@ -9,7 +9,7 @@ from types import FrameType
 
 import torch
 
-from fmnist_core.events import Diverged, Losses, Measured, Started
+from fmnist_core.events import Diverged, Losses, Measured, Slowed, Started
 from fmnist_core.runs.folder import EventWriter, RunFolder
 from fmnist_core.runs.record import (
     Failed,
@@ -88,7 +88,7 @@ class Recorder:
                     return
                 if logits is not None:
                     self.folder.write_logits(step, logits)
-        self.writer.write(event, durable=not isinstance(event, Losses | Started))
+        self.writer.write(event, durable=not isinstance(event, Losses | Slowed | Started))
         self.recorded = self.recorded.apply(event)
 
     def checkpoint(self) -> None:
