@@ -127,6 +127,7 @@ def test_dropout_works_in_training_only():
     net.eval()
     assert torch.equal(net(image), net(image))
 
+
 def test_quick_network_computes_the_same_gradients():
     """ReLU after pooling instead of before it: the same logits and the same gradients, to the last bit."""
     images, labels = torch.rand(64, 1, 28, 28), torch.randint(10, (64,))
