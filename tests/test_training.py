@@ -332,8 +332,7 @@ def test_training_goes_on_with_one_thread_when_two_wait_for_each_other(
 
     def collect_slowly(self: training._Losses) -> object:
         news = real(self)
-        if self.state.step > 3:
-            self.speed = 0.001  # as if threads had waited for each other
+        self.speed = 1e9 if self.state.step <= 3 else 0.001  # as if threads had begun to wait for each other
         return news
 
     monkeypatch.setattr(training._Losses, "collect", collect_slowly)
