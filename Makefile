@@ -32,7 +32,7 @@ format: $(VENV)/dev.installed ## Format the code
 	@$(BIN)/ruff check --fix .
 
 bench: $(VENV)/dev.installed ## Measure: a table and one line of JSON for each benchmark (minutes)
-	@for b in epoch evaluation pages clicks; do $(BIN)/python -m benchmarks.$$b || exit 1; done
+	@for b in epoch evaluation pages clicks live; do $(BIN)/python -m benchmarks.$$b || exit 1; done
 
 clean: ## Remove the virtual environment and caches; data and runs stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
