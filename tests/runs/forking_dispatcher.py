@@ -15,9 +15,10 @@ import signal
 import sys
 import traceback
 from pathlib import Path
+from typing import IO, Any
 
 from fmnist_core import training
-from fmnist_core.runs import dispatcher, worker
+from fmnist_core.runs import dispatcher, folder, worker
 from fmnist_core.runs.folder import EventWriter, RunFolder
 from fmnist_core.runs.record import RunEvent, to_json
 from fmnist_core.training import TrainingData
@@ -78,7 +79,7 @@ def die_at(number: int) -> None:
     """Let this process kill itself at its `number`-th operation on the disk, counted from 0.
 
     Operations are: an event is written (it dies after half of the line), is written (it dies after all of it), a file is
-    synced, a file is renamed.
+    opened to be written (it dies after the first bytes), is synced, is renamed.
     """
     count = 0
 
@@ -101,6 +102,14 @@ def die_at(number: int) -> None:
         if next_operation():
             die()
 
+    def open_or_die(path: Path, mode: str = "r", **options: int) -> IO[Any]:
+        file = open(path, mode, **options)  # noqa: SIM115 - it is handed on
+        if mode == "wb" and next_operation():
+            file.write(b"half")
+            file.flush()
+            die()
+        return file
+
     def fsync_or_die(descriptor: int) -> None:
         if next_operation():
             die()
@@ -112,6 +121,7 @@ def die_at(number: int) -> None:
         replace(source, target)
 
     EventWriter.write = write_or_die  # type: ignore[method-assign]
+    folder.open = open_or_die  # type: ignore[attr-defined]
     os.fsync = fsync_or_die
     os.replace = replace_or_die  # type: ignore[assignment]
 

@@ -95,10 +95,10 @@ class Lab:
         return pid
 
     def kill_dispatcher(self) -> int:
-        """SIGKILL; returns when the process is gone, with the id that it had."""
+        """SIGKILL to its whole process group; returns when the process is gone, with the id that it had."""
         pid = self.dispatcher
         assert pid
-        os.kill(pid, signal.SIGKILL)
+        os.killpg(pid, signal.SIGKILL)
         wait_until(lambda: not is_alive(pid))
         return pid
 

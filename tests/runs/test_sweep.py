@@ -15,9 +15,9 @@ AT_ONCE = 20
 
 
 def test_killed_at_every_operation(own_lab: Lab):
-    """Wherever a worker is killed, half way through a line or between a file and its renaming, nothing is lost or doubled.
+    """Wherever a worker is killed, half way through a line or a file or before its renaming, nothing is lost or doubled.
 
-    For each n, a run of two epochs over 1,000 images (68 operations) is killed at the n-th, until n is beyond the
+    For each n, a run of two epochs over 1,000 images (75 operations) is killed at the n-th, until n is beyond the
     last. Each one ends like a run that nobody disturbs, bit for bit; no run is ever running without a living worker for
     10 s; the index ends as the folders say.
     """
@@ -39,6 +39,7 @@ def test_killed_at_every_operation(own_lab: Lab):
         torn = run is runs[0]  # its first worker died in the middle of its first line, which was to tell its number
         assert len(events(run, Claimed)) == 1 + len(events(run, Died)) - torn
         assert_same_result(run, undisturbed)
+        assert not [path for path in run.path.rglob("*") if path.suffix == ".tmp"]
     with IndexReader(own_lab.runs) as index:
         assert [run for run, _offset in index.runs()] == [recorded(run) for run in reversed([undisturbed, *runs])]
 
