@@ -256,21 +256,24 @@ class _Losses:
 class _Pace:
     """Whether the threads of the processor get in each other's way."""
 
+    PATIENCE = 5
+    """Times in a row (a second or more) that it must have been so: a moment's disturbance changes nothing."""
     TRIAL = 4
     """Steps that are tried with one thread, on a copy of the network."""
 
     def __init__(self, state: TrainingState) -> None:
-        self.state, self.best = state, float("inf")
+        self.state, self.best, self.slow = state, 0.0, 0
 
     def is_lost(self, speed: float, images: torch.Tensor, labels: torch.Tensor) -> bool:
-        """Whether one thread would now be more than twice as quick as the `speed` (steps/s) that all of them reached.
+        """Whether one thread would be more than twice as quick as the `speed` (steps/s) that all of them reach of late.
 
-        Asked at the start, and when the speed has fallen to less than half of the best. Changes nothing but time.
+        Tried at the start, and when the speed has fallen to less than half of the best. Changes nothing but time.
         """
         threads = torch.get_num_threads()
-        slow = speed < self.best / 2
-        self.best = speed if self.best == float("inf") else max(self.best, speed)
-        if self.state.device.type != "cpu" or threads == 1 or not slow:
+        is_slow = self.best == 0 or self.slow > 0 or speed < self.best / 2
+        self.best = max(self.best, speed)
+        if self.state.device.type != "cpu" or threads == 1 or not is_slow:
+            self.slow = 0
             return False
         net = copy.deepcopy(self.state.net)
         with torch.random.fork_rng(devices=[]):  # dropout goes on as if nothing had been tried
@@ -280,4 +283,5 @@ class _Pace:
                 F.cross_entropy(net(images), labels).backward()  # type: ignore[no-untyped-call]
             alone = self.TRIAL / (time.perf_counter() - began)
             torch.set_num_threads(threads)
-        return alone > 2 * speed
+        self.slow = self.slow + 1 if alone > 2 * speed else 0
+        return self.slow >= self.PATIENCE

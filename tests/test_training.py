@@ -337,7 +337,7 @@ def test_training_goes_on_with_one_thread_when_two_wait_for_each_other(
 
     monkeypatch.setattr(training._Losses, "collect", collect_slowly)
     events = list(train(TrainingState.new(on_cpu(epochs=1, batch_size=100)), little))
-    assert [event for event in events if isinstance(event, Slowed)] == [Slowed(4, 1)]
+    assert [event for event in events if isinstance(event, Slowed)] == [Slowed(3 + training._Pace.PATIENCE, 1)]
     assert sum(len(event.losses) for event in events if isinstance(event, Losses)) == 10
     assert torch.get_num_threads() == 1
 
@@ -348,8 +348,17 @@ def test_trying_one_thread_changes_nothing(little: TrainingData):
     state = TrainingState.new(on_cpu())
     before = {name: tensor.clone() for name, tensor in state.tensors().items()}
     pace = training._Pace(state)
-    assert pace.is_lost(0.001, little.images[:20, None] / 255, little.labels[:20])
+    batch = little.images[:20, None] / 255, little.labels[:20]
+    assert [pace.is_lost(0.001, *batch) for _time in range(pace.PATIENCE)] == [False] * (pace.PATIENCE - 1) + [True]
     assert all(torch.equal(tensor, before[name]) for name, tensor in state.tensors().items())
     assert all(parameter.grad is None for parameter in state.net.parameters())
     assert torch.get_num_threads() == 2
-    assert not pace.is_lost(1e9, little.images[:20, None] / 255, little.labels[:20])
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_a_moments_disturbance_changes_nothing(little: TrainingData):
+    """Slow, then quick again, then slow: patience starts anew."""
+    pace = training._Pace(TrainingState.new(on_cpu()))
+    batch = little.images[:20, None] / 255, little.labels[:20]
+    speeds = [1e9, *[0.001] * (pace.PATIENCE - 1), 1e9, *[0.001] * (pace.PATIENCE - 1)]
+    assert not any(pace.is_lost(speed, *batch) for speed in speeds)
