@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from fmnist_core.runs import client
+from fmnist_core.runs.folder import EventWriter
 from fmnist_core.runs.record import Claimed, Paused, State
 from tests.runs.lab import LONGER, SMALL, Lab, assert_same_result, events, recorded, steps_recorded, wait_until
 from tests.runs.test_store import DISK_FULL
@@ -61,6 +62,29 @@ def test_full(own_lab: Lab):
     own_lab.wait(other, State.FINISHED)
     assert len(events(run, Claimed)) == 3
     assert_same_result(run, other)
+
+
+def test_full_but_for_the_last_words(own_lab: Lab):
+    """An event that does not fit leaves the file as it was; the last words fit, because space was set aside for them."""
+    run = own_lab.create(SMALL)
+    writer = EventWriter(run)
+    writer.reserve()
+    writer.write(Claimed(1))
+    fill(own_lab.runs.parent / "filler")
+    written = [Claimed(1)]
+    with pytest.raises(OSError, match="No space left"):  # noqa: PT012 - the last page of the file has still room for some
+        while len(written) < 1000:
+            writer.write(Claimed(2))
+            written.append(Claimed(2))
+    assert events(run) == written
+    last = Paused(0, "more than a page: " + "x" * 10_000)
+    with pytest.raises(OSError, match="No space left"):
+        writer.write(last)
+    writer.write_last_words(last)
+    writer.close()
+    assert events(run) == [*written, last]
+    assert (run.path / "events.jsonl").read_bytes().endswith(b'"}\n')
+    (own_lab.runs.parent / "filler").unlink()
 
 
 def test_nearly_full(own_lab: Lab):
