@@ -256,8 +256,8 @@ class _Losses:
 class _Pace:
     """Whether the threads of the processor get in each other's way."""
 
-    PATIENCE = 5
-    """Times in a row (a second or more) that it must have been so: a moment's disturbance changes nothing."""
+    PATIENCE = 25
+    """Times in a row (five seconds or more) that it must have been so: opening a page beside it changes nothing."""
     TRIAL = 4
     """Steps that are tried with one thread, on a copy of the network."""
 

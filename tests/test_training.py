@@ -336,9 +336,9 @@ def test_training_goes_on_with_one_thread_when_two_wait_for_each_other(
         return news
 
     monkeypatch.setattr(training._Losses, "collect", collect_slowly)
-    events = list(train(TrainingState.new(on_cpu(epochs=1, batch_size=100)), little))
+    events = list(train(TrainingState.new(on_cpu(epochs=1, batch_size=20)), little))
     assert [event for event in events if isinstance(event, Slowed)] == [Slowed(3 + training._Pace.PATIENCE, 1)]
-    assert sum(len(event.losses) for event in events if isinstance(event, Losses)) == 10
+    assert sum(len(event.losses) for event in events if isinstance(event, Losses)) == 50
     assert torch.get_num_threads() == 1
 
 

@@ -141,7 +141,7 @@ class Dispatcher:
             if not watched.run.state.is_final and self._look_at(watched):
                 self.unsaved.add(watched.folder.id)
         self._start_next()
-        self.executor.look_after(spare=True)
+        self.executor.look_after(spare=not self.is_busy)  # getting warm would slow down what runs
         self._save()
 
     def _save(self) -> None:

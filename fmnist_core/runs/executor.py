@@ -13,7 +13,7 @@ from typing import IO, Protocol
 REPOSITORY = Path(__file__).parent.parent.parent
 
 SPARE_AFTER = 3.0
-"""Seconds after a start before the next spare is made, so that it does not slow the first steps down."""
+"""Seconds after a start before the next spare is made, so that one that dies at once is not made again at once."""
 
 MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(1 << 30), "MALLOC_MMAP_THRESHOLD_": str(32 << 20)}
 """For glibc's allocator, others ignore it: keep the memory that a training step frees for the next step. Without it
@@ -80,7 +80,7 @@ class LocalExecutor:
         if self._spare and self._spare.poll() is not None:
             self._spare = None
         if spare and not self._spare and time.monotonic() - self._last_start > SPARE_AFTER:
-            self._last_start = time.monotonic()  # one that dies at once is not made again at once
+            self._last_start = time.monotonic()
             self._spare = self._popen("--spare", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
             assert self._spare.stdout
             os.set_blocking(self._spare.stdout.fileno(), False)
