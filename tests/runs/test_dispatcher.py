@@ -169,7 +169,9 @@ def test_spare_killed_before_it_takes_its_run(lab_with_spare: Lab, monkeypatch: 
     spare = spare_of(lab_with_spare)
     os.kill(spare, signal.SIGSTOP)
     run = lab_with_spare.start(SMALL)
-    wait_until(lambda: len(lab_with_spare.spares) == 2)  # the stopped one is a worker now, and there is a next spare
+    pipe, dispatcher = os.readlink(f"/proc/{spare}/fd/0"), lab_with_spare.children[0].pid
+    fds = Path(f"/proc/{dispatcher}/fd")
+    wait_until(lambda: all(os.readlink(fd) != pipe for fd in fds.iterdir() if fd.is_symlink()))  # it was given the run
     assert not events(run)
     os.kill(spare, signal.SIGKILL)
     assert lab_with_spare.wait(run, State.FINISHED).deaths == 1
