@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from fmnist_core.recipes import TrainingConfig
@@ -135,3 +136,17 @@ def test_where_runs_cannot_be_written_the_page_says_why(monkeypatch: pytest.Monk
     page.button(key="start").click().run()
     assert not page.exception
     assert "A run cannot be started" in page.error[0].value
+
+
+def test_cleared_caches_are_noticed_by_nobody(open_page: Open, empty: Path):
+    """Any browser can have Streamlit's caches cleared for everyone: the run goes on, the page is drawn again."""
+    run_id = client.start(TrainingConfig(batch_size=600, epochs=2))
+    wait_for(run_id, "running")
+    page = open_page(PAGE, run=run_id)
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    page.run()
+    assert not page.exception
+    run = wait_for(run_id, "finished")
+    assert run.step == 200
+    assert run.deaths == 0
