@@ -30,6 +30,7 @@ def main() -> None:
             "fmnist_core.training.train",
             "fmnist_core.training.batches",
             "fmnist_core.training.TrainingState",
+            "fmnist_core.network.QuickNet",
             "fmnist_core.recipes.TrainingConfig",
         ),
     )
