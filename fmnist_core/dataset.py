@@ -267,6 +267,23 @@ def epoch_order(n: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
     return np.random.default_rng([seed, epoch]).permutation(n)
 
 
+def held_out(validation: int, fold: int = 0) -> npt.NDArray[np.int64]:
+    """The training images that a run holds out to choose settings by: block `fold`, (validation,) int64, ascending.
+
+    >>> held_out(10_000, fold=1)[[0, -1]].tolist()
+    [10000, 19999]
+    """
+    return np.arange(fold * validation, (fold + 1) * validation)
+
+
+def trained_on(n: int, validation: int = 0, fold: int = 0) -> npt.NDArray[np.int64]:
+    """The others of `n` training images, (n - validation,) int64, ascending. Raises ValueError where none is left."""
+    kept = np.delete(np.arange(n), held_out(validation, fold))
+    if not len(kept):
+        raise ValueError(f"validation must leave images to train on, got {validation:,} of {n:,}")
+    return kept
+
+
 def batch_indices(n: int, *, size: int, seed: int, batch: int) -> npt.NDArray[np.int64]:
     """The images of one batch (0-based) of the first epoch, (size,) int64; past the end it starts again.
 

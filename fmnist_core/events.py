@@ -66,9 +66,13 @@ class Measured:
     test: Score
     """On the 10,000 test images."""
     train: Score
-    """On the first 10,000 training images: as many as the test has, measured in the same way."""
+    """On the first 10,000 of the images that are trained on: as many as the test has, measured in the same way."""
+    validation: Score | None = None
+    """On the training images that are held out, where there are any."""
     logits: npt.NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
     """(10,000, 10) float32 on the test images, in the data set's order; kept in a file beside the events."""
+    validation_logits: npt.NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
+    """(validation, 10) float32 on the images of `dataset.held_out`; kept in the same way."""
 
 
 @dataclass(frozen=True)

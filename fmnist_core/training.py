@@ -17,16 +17,21 @@ import copy
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
+from torch import nn
 
-from fmnist_core import dataset
-from fmnist_core.evaluation import as_input, evaluate
+from fmnist_core import augmentation, dataset
+from fmnist_core.architectures import build
+from fmnist_core.evaluation import Evaluation, as_input, evaluate
 from fmnist_core.events import Diverged, Event, Losses, Measured, Slowed, Started
-from fmnist_core.network import Net, QuickNet, build
+from fmnist_core.optimizers import make_optimizer
 from fmnist_core.recipes import TrainingConfig
+from fmnist_core.schedules import learning_rate_at
 
 NEWS_EVERY = 0.2
 """Seconds between two `Losses` events: how soon a watcher hears of a step, and how soon a stop is noticed."""
@@ -62,7 +67,7 @@ class TrainingState:
 
     config: TrainingConfig
     device: torch.device
-    net: Net
+    net: nn.Module
     optimizer: torch.optim.Optimizer
     step: int = 0
     """Weight updates so far."""
@@ -78,15 +83,19 @@ class TrainingState:
         device = find_device(config.device)
         torch.manual_seed(config.seed)
         torch.backends.cudnn.deterministic = True  # same seed, same losses, on a GPU too
-        net = build(config, QuickNet).to(device).to(memory_format=torch.channels_last)
-        fused = device.type in ("cpu", "cuda")  # one call for all parameters
-        optimizer: torch.optim.Optimizer
-        match config.optimizer:
-            case "sgd":
-                optimizer = torch.optim.SGD(net.parameters(), config.learning_rate, config.momentum, fused=fused)
-            case "adam":
-                optimizer = torch.optim.Adam(net.parameters(), config.learning_rate, fused=fused)
-        return cls(config, device, net, optimizer)
+        net = build(config).to(device).to(memory_format=torch.channels_last)
+        return cls(config, device, net, make_optimizer(config, net, device))
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the next step."""
+        rate: float = self.optimizer.param_groups[0]["lr"]
+        return rate
+
+    @learning_rate.setter
+    def learning_rate(self, rate: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Weights, optimizer state and generator states, by name, on the CPU: what a checkpoint holds."""
@@ -135,30 +144,33 @@ class TrainingState:
 def train(state: TrainingState, data: TrainingData) -> Iterator[Event]:
     """Train from where `state` stands to the end of the last epoch; tells of it at least every few tenths of a second.
 
-    Measures before the first step and after each epoch. Ends early, with `Diverged`, when a loss is not finite.
+    Measures before the first step, after each epoch and at the end. Ends early, with `Diverged`, when a loss is not finite.
     """
-    config, steps_per_epoch = state.config, -(-len(data.labels) // state.config.batch_size)
-    steps = config.epochs * steps_per_epoch
+    config = state.config
+    steps_per_epoch, steps = extent(config, data)
     parameters = sum(parameter.numel() for parameter in state.net.parameters())
     yield Started(state.step, steps, steps_per_epoch, state.device.type, torch.get_num_threads(), parameters)
 
+    learning_rates = learning_rate_at(config, np.arange(steps), steps).tolist()
     pace = _Pace(state)
     while True:
         epoch, step_in_epoch = divmod(state.step, steps_per_epoch)
-        if step_in_epoch == 0:
+        if step_in_epoch == 0 or state.step == steps:
             yield measure(state, data)
         if state.step == steps:
             return
         losses = _Losses(state)
         state.net.train()
-        for images, labels in batches(data, config, epoch, step_in_epoch):  # 1. take a batch
+        some = islice(batches(data, config, epoch, step_in_epoch), steps - state.step)
+        for images, labels in some:  # 1. take a batch
             state.optimizer.zero_grad()  # 2. forget the last gradients
             logits = state.net(images)  # 3. predict: (batch, 10)
-            loss = F.cross_entropy(logits, labels)  # 4. measure how wrong that is
+            loss = mean_loss(config, logits, labels)  # 4. measure how wrong that is
             loss.backward()  # type: ignore[no-untyped-call]  # 5. find each weight's share in it
+            state.learning_rate = learning_rates[state.step]
             state.optimizer.step()  # 6. change every weight a little
             losses.add(loss)
-            if losses.are_due or state.step % steps_per_epoch == 0:
+            if losses.are_due or state.step % steps_per_epoch == 0 or state.step == steps:
                 for news in losses.collect():
                     yield news
                     if isinstance(news, Diverged):
@@ -169,31 +181,63 @@ def train(state: TrainingState, data: TrainingData) -> Iterator[Event]:
                 losses.restart_clock()  # what the listener did in between is not training
 
 
+def extent(config: TrainingConfig, data: TrainingData) -> tuple[int, int]:
+    """Steps in an epoch, and steps of the whole run, on these images."""
+    steps_per_epoch = -(-(len(data.labels) - config.validation) // config.batch_size)
+    return steps_per_epoch, config.limited(config.epochs * steps_per_epoch)
+
+
 def batches(
     data: TrainingData, config: TrainingConfig, epoch: int, skip: int = 0
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """The batches of one epoch (0-based) after the first `skip`: images (batch, 1, 28, 28) float32, labels (batch,)."""
-    order = torch.from_numpy(dataset.epoch_order(len(data.labels), config.seed, epoch)).to(data.images.device)
-    size = config.batch_size
-    for some in torch.split(order[skip * size :], max(1, GATHERED // size) * size):
+    indices = dataset.trained_on(len(data.labels), config.validation, config.fold)
+    indices = indices[dataset.epoch_order(len(indices), config.seed, epoch)]
+    order = torch.from_numpy(indices[skip * config.batch_size :]).to(data.images.device)
+    together = max(1, GATHERED // config.batch_size)  # batches
+    for number, some in enumerate(torch.split(order, together * config.batch_size)):
+        images = data.images[some]
+        if augmentation.is_augmented(config):
+            change = augmentation.changes(config, len(some), epoch, skip + number * together)
+            images = augmentation.augment(images, change)
+        inputs = as_input(images, standardise=config.standardise)
         yield from zip(
-            torch.split(as_input(data.images[some]), size), torch.split(data.labels[some], size), strict=True
+            torch.split(inputs, config.batch_size), torch.split(data.labels[some], config.batch_size), strict=True
         )
 
 
+def mean_loss(config: TrainingConfig, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """The mean loss of a batch, in nats: what training makes small. `logits`: (batch, 10), `labels`: (batch,)."""
+    if config.loss == "cross-entropy":
+        return F.cross_entropy(logits, labels, label_smoothing=config.label_smoothing)
+    targets = F.one_hot(labels, 10) * (1 - config.label_smoothing) + config.label_smoothing / 10  # (batch, 10)
+    return F.binary_cross_entropy_with_logits(logits, targets, reduction="sum") / len(labels)
+
+
 def measure(state: TrainingState, data: TrainingData) -> Measured:
-    """Evaluate on the test images, and on as many training images."""
-    epoch, rest = divmod(state.step, steps := -(-len(data.labels) // state.config.batch_size))
-    test = evaluate(state.net, data.test_images, data.test_labels.cpu().numpy())
-    some = slice(len(data.test_labels))
-    train = evaluate(state.net, data.images[some], data.labels[some].cpu().numpy())
+    """Evaluate on the test images, on as many of those that are trained on, and on those that are held out."""
+    config, kept = state.config, dataset.trained_on(len(data.labels), state.config.validation, state.config.fold)
+    epoch, rest = divmod(state.step, steps := extent(config, data)[0])
+
+    def evaluated(images: torch.Tensor, labels: torch.Tensor) -> Evaluation:
+        options = {"standardise": config.standardise, "flip": config.flip_test}
+        return evaluate(state.net, images, labels.cpu().numpy(), **options)
+
+    def of_training(indices: npt.NDArray[np.int64]) -> Evaluation:
+        some = torch.from_numpy(indices).to(data.images.device)
+        return evaluated(data.images[some], data.labels[some])
+
+    test = evaluated(data.test_images, data.test_labels)
+    validation = of_training(dataset.held_out(config.validation, config.fold)) if config.validation else None
     return Measured(
         state.step,
         epoch + rest / steps if rest else epoch,
         state.seconds,
         test.score,
-        train.score,
+        of_training(kept[: len(data.test_labels)]).score,
+        validation.score if validation else None,
         test.logits,
+        validation.logits if validation else None,
     )
 
 

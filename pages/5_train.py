@@ -61,10 +61,9 @@ def _start_row(config: TrainingConfig, runs: list[Run]) -> None:
     name = st.text_input(
         "Name", placeholder="optional: how you want to find it again", max_chars=client.NAME_LENGTH, key="name"
     )
-    steps = config.epochs * config.steps_per_epoch
-    words = f"{config.epochs} epochs of {config.steps_per_epoch:,} steps: {steps:,} weight updates"
+    words = f"{config.epochs} epochs of {config.steps_per_epoch:,} steps: {config.total_steps:,} weight updates"
     if speed := _speed(config, runs):
-        words += f", about {duration(config.epochs * 60_000 / speed)} at the speed of your last run"
+        words += f", about {duration(config.total_steps * config.batch_size / speed)} at the speed of your last run"
     st.caption(f"{words}.")
     with st.container(horizontal=True, vertical_alignment="center"):
         clicked = st.button("Start training", type="primary", icon=":material/play_arrow:", key="start")

@@ -26,9 +26,14 @@ SHOWN = 20
 NAMES = {
     "batch_size": "Batch size",
     "epochs": "Epochs",
+    "step_limit": "Step limit",
     "learning_rate": "Learning rate",
+    "schedule": "Schedule",
     "momentum": "Momentum",
     "optimizer": "Optimizer",
+    "weight_decay": "Weight decay",
+    "loss": "Loss trained on",
+    "label_smoothing": "Label smoothing",
     "dropout": "Dropout",
     "seed": "Seed",
     "device": "Device",
@@ -36,6 +41,13 @@ NAMES = {
     "conv1_channels": "Filters in conv1",
     "conv2_channels": "Filters in conv2",
     "hidden_units": "Hidden units",
+    "standardise": "Standardised input",
+    "shift": "Shift, pixels",
+    "flip": "Mirrored at random",
+    "erase": "Erased square, pixels",
+    "flip_test": "Measured with mirror image",
+    "validation": "Images held out",
+    "fold": "Fold",
 }
 
 

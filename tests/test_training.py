@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
+from torchvision.transforms import Normalize
 
 from fmnist_core import training
 from fmnist_core.dataset import epoch_order, tutorial_loader
@@ -63,20 +64,30 @@ def notebook_losses(config: TrainingConfig, steps: int) -> list[float]:
         sampler=epoch_order(60_000, config.seed, 0).tolist(),
         generator=torch.Generator(),  # so that the loader leaves alone the generator that dropout draws from
     )
-    criterion = nn.CrossEntropyLoss()
+    criterion = nn.CrossEntropyLoss(label_smoothing=config.label_smoothing)
     optimizer: torch.optim.Optimizer
-    if config.optimizer == "sgd":
-        optimizer = torch.optim.SGD(net.parameters(), lr=config.learning_rate, momentum=config.momentum)
-    else:
+    if config.optimizer == "adam":
         optimizer = torch.optim.Adam(net.parameters(), lr=config.learning_rate)
+    else:
+        options = {"weight_decay": config.weight_decay, "nesterov": config.optimizer == "nesterov"}
+        optimizer = torch.optim.SGD(net.parameters(), lr=config.learning_rate, momentum=config.momentum, **options)
+    schedulers = torch.optim.lr_scheduler
+    scheduler: torch.optim.lr_scheduler.LRScheduler = schedulers.ConstantLR(optimizer, factor=1)
+    if config.schedule == "cosine":
+        scheduler = schedulers.CosineAnnealingLR(optimizer, steps)
+    elif config.schedule == "one-cycle":
+        shape = {"pct_start": 0.2, "anneal_strategy": "linear", "cycle_momentum": False}
+        scheduler = schedulers.OneCycleLR(optimizer, config.learning_rate, steps, **shape)
+    normalise = Normalize((0.2860,), (0.3530,)) if config.standardise else nn.Identity()
     losses = []
     net.train()
     for inputs, labels in islice(loader, steps):
         optimizer.zero_grad()
-        outputs = net(inputs)
+        outputs = net(normalise(inputs))
         loss = criterion(outputs, labels)
         loss.backward()
         optimizer.step()
+        scheduler.step()
         losses.append(loss.item())
     return losses
 
@@ -89,8 +100,11 @@ def notebook_losses(config: TrainingConfig, steps: int) -> list[float]:
     [
         ({}, 150),
         ({"dropout": 0.0, "learning_rate": 0.01}, 100),
-        ({"batch_size": 256, "learning_rate": 0.05}, 40),
+        ({"batch_size": 256, "learning_rate": 0.05}, 25),
         ({"optimizer": "adam", "batch_size": 64}, 30),
+        ({"optimizer": "nesterov", "weight_decay": 0.01, "label_smoothing": 0.2, "learning_rate": 0.02}, 30),
+        ({"schedule": "one-cycle", "step_limit": 25, "learning_rate": 0.05, "batch_size": 64}, 25),
+        ({"schedule": "cosine", "step_limit": 25, "learning_rate": 0.05, "batch_size": 64, "standardise": True}, 25),
     ],
 )
 def test_losses_are_those_of_the_notebooks_own_loop(data: TrainingData, settings: dict[str, object], steps: int):
@@ -152,12 +166,30 @@ def test_same_seed_same_losses(little: TrainingData):
     assert first != other
 
 
+EVERYTHING = {
+    "schedule": "one-cycle", "weight_decay": 0.01, "label_smoothing": 0.1, "shift": 2, "flip": True, "erase": 5,
+    "standardise": True, "flip_test": True,
+}  # fmt: skip
+
+
 @pytest.mark.usefixtures("every_step")
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"optimizer": "sgd"},
+        {"optimizer": "adam"},
+        {"optimizer": "nesterov", **EVERYTHING},
+        {"optimizer": "muon", "architecture": "residual", **EVERYTHING},
+        {"optimizer": "adam", "architecture": "perceptron", **EVERYTHING, "schedule": "cosine", "loss": "one-vs-rest"},
+    ],
+    ids=lambda settings: "-".join([settings["optimizer"], *(["everything"] if "shift" in settings else [])]),
+)
 @pytest.mark.parametrize("stop_at", [0, 1, 6, 11, 15])
-def test_going_on_from_a_checkpoint_gives_the_same_bits(little: TrainingData, optimizer: str, stop_at: int):
+def test_going_on_from_a_checkpoint_gives_the_same_bits(
+    little: TrainingData, settings: dict[str, object], stop_at: int
+):
     """Stopped anywhere (before, within, at the end of an epoch) and restored, a run ends with the very same weights."""
-    config = on_cpu(optimizer=optimizer, batch_size=96, epochs=2, learning_rate=0.01)  # 11 steps in an epoch
+    config = on_cpu(batch_size=96, epochs=2, learning_rate=0.01, **settings)  # 11 steps in an epoch
     undisturbed = TrainingState.new(config)
     expected = first_losses(train(undisturbed, little), 22)
 

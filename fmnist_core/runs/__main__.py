@@ -93,7 +93,10 @@ def parser() -> argparse.ArgumentParser:
     start.add_argument("--name", default="", help="shown in lists")
     for field in fields(TrainingConfig):
         option = f"--{field.name.replace('_', '-')}"
-        start.add_argument(option, type=type(field.default), default=field.default, help=f"default {field.default}")
+        if isinstance(field.default, bool):
+            start.add_argument(option, action=argparse.BooleanOptionalAction, default=field.default)
+        else:
+            start.add_argument(option, type=type(field.default), default=field.default, help=f"default {field.default}")
     start.add_argument("--follow", action="store_true", help="print the tutorial's lines until it ends")
 
     listing = commands.add_parser("list", help="all runs, newest first")

@@ -3,7 +3,8 @@
 config.json     what was asked for: name, number, settings
 events.jsonl    what happened: append only; whoever holds worker.lock may write
 checkpoints/    STEP.safetensors: weights, optimizer state, generator states; the two newest
-snapshots/      STEP.npy: logits on the test images, (10,000, 10) float32; step 0 is before training
+snapshots/      STEP.npy: logits on the test images, (10,000, 10) float32; step 0 is before training;
+                STEP.validation.npy: logits on the images held out, where there are any
 requests/       stop, pause, resume: small files that the worker or the dispatcher reads and removes
 worker.lock     held by the worker from birth to death, SIGKILL included
 worker.log      what the worker printed
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     import torch
 
 Request = Literal["stop", "pause", "resume"]
+Measurable = Literal["test", "validation"]
 
 CHECKPOINTS_KEPT = 2
 RESERVED = 64 * 1024
@@ -199,20 +201,23 @@ class RunFolder:
     def _checkpoints(self) -> list[Path]:
         return sorted((self.path / "checkpoints").glob("*.safetensors"))
 
-    def write_logits(self, step: int, logits: npt.NDArray[np.float32]) -> None:
-        """Keep the logits on the test images, (10,000, 10) float32, as they were after `step`."""
+    def write_logits(self, step: int, logits: npt.NDArray[np.float32], split: Measurable = "test") -> None:
+        """Keep the logits as they were after `step`: (10,000, 10) float32 for the test, (validation, 10) for the others."""
         content = io.BytesIO()
         np.save(content, logits)
-        _write(self.path / "snapshots" / f"{step:08d}.npy", content.getvalue())
+        _write(self._logits(step, split), content.getvalue())
 
-    def logits(self, step: int) -> npt.NDArray[np.float32]:
+    def logits(self, step: int, split: Measurable = "test") -> npt.NDArray[np.float32]:
         """What `write_logits` kept. Raises FileNotFoundError when there is nothing for this step."""
-        kept: npt.NDArray[np.float32] = np.load(self.path / "snapshots" / f"{step:08d}.npy")
+        kept: npt.NDArray[np.float32] = np.load(self._logits(step, split))
         return kept
 
     def logit_steps(self) -> list[int]:
         """The steps that `logits` knows, ascending; 0 is before training."""
-        return sorted(int(path.stem) for path in (self.path / "snapshots").glob("*.npy"))
+        return sorted(int(path.stem) for path in (self.path / "snapshots").glob("*.npy") if path.stem.isdigit())
+
+    def _logits(self, step: int, split: Measurable) -> Path:
+        return self.path / "snapshots" / f"{step:08d}{'' if split == 'test' else f'.{split}'}.npy"
 
     def redirect_output(self) -> None:
         """From now on this process prints into `worker.log`."""

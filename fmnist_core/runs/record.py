@@ -103,10 +103,12 @@ _KINDS: dict[str, type[RunEvent]] = {kind.__name__: kind for kind in get_args(Ru
 
 def to_json(event: RunEvent) -> str:
     """One line of `events.jsonl`, without the line end."""
-    values = {field.name: getattr(event, field.name) for field in fields(event) if field.name != "logits"}
+    values = {field.name: getattr(event, field.name) for field in fields(event) if not field.name.endswith("logits")}
     for name, value in values.items():
         if isinstance(value, Score):
             values[name] = asdict(value)
+    if values.get("validation", "") is None:  # nothing was held out
+        del values["validation"]
     return json.dumps({"event": type(event).__name__} | values, separators=(",", ":"))
 
 
@@ -115,7 +117,7 @@ def from_json(line: str | bytes) -> RunEvent:
     try:
         values = json.loads(line)
         kind = _KINDS[values.pop("event")]
-        for name in ("test", "train"):
+        for name in ("test", "train", "validation"):
             if name in values:
                 values[name] = _score(values[name])
         if "losses" in values:
@@ -232,7 +234,7 @@ class Run:
                     images_per_second=speed,
                 )
             case Measured():
-                return replace(self, measured=(*self.measured, replace(event, logits=None)))
+                return replace(self, measured=(*self.measured, replace(event, logits=None, validation_logits=None)))
             case Slowed():
                 return replace(self, threads=event.threads)
             case Diverged():
@@ -273,8 +275,5 @@ class Run:
         values = json.loads(text)
         values["config"] = TrainingConfig.from_dict(values["config"])
         values["state"] = State(values["state"])
-        values["measured"] = tuple(
-            Measured(m["step"], m["epoch"], m["seconds"], _score(m["test"]), _score(m["train"]))
-            for m in values["measured"]
-        )
+        values["measured"] = tuple(from_json(json.dumps(measured)) for measured in values["measured"])
         return cls(**values)

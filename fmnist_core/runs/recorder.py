@@ -83,11 +83,13 @@ class Recorder:
                     return
                 if known > 0:
                     event = Losses(step + known, losses[known:], event.seconds)
-            case Measured(step=step, logits=logits):
+            case Measured(step=step, logits=logits, validation_logits=validation_logits):
                 if any(measured.step == step for measured in self.recorded.measured):
                     return
                 if logits is not None:
                     self.folder.write_logits(step, logits)
+                if validation_logits is not None:
+                    self.folder.write_logits(step, validation_logits, "validation")
         self.writer.write(event, durable=not isinstance(event, Losses | Slowed | Started))
         self.recorded = self.recorded.apply(event)
 
