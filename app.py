@@ -15,7 +15,8 @@ from fmnist_core import dataset
 from fmnist_core.runs import client
 from fmnist_core.runs.record import Run, State
 from pages.parts import frame
-from pages.parts.live_chart.route import routes
+from pages.parts.live_chart import route as live_chart
+from pages.parts.time_slider import route as time_slider
 
 SHOWN_RUNS = 5
 ROWS = 2
@@ -199,4 +200,4 @@ def _epochs(count: float) -> str:
 if __name__ == "__main__":
     home()
 else:
-    app = st.App(__file__, routes=routes)
+    app = st.App(__file__, routes=[*live_chart.routes, *time_slider.routes])

@@ -8,7 +8,7 @@ import streamlit as st
 from fmnist_core import evaluation
 from fmnist_core.dataset import CLASSES, Split
 from fmnist_core.evaluation import Evaluation, wilson
-from fmnist_core.events import Measured, Score
+from fmnist_core.events import Score
 from fmnist_core.runs import client
 from fmnist_core.runs.record import Run
 from fmnist_core.views import charts
@@ -16,6 +16,7 @@ from fmnist_core.views.colours import AFTER, BEFORE
 from pages.parts import address, frame
 from pages.parts.gallery import gallery
 from pages.parts.matrix import Cell, matrix
+from pages.parts.moment import moment
 from pages.parts.run_picker import run_picker
 
 MOMENTS = ("After", "Before")
@@ -38,29 +39,39 @@ def main() -> None:
     run = run_picker()
     if run is None or run.before is None or run.latest is None:
         return
-    _say_what_is_tested(run, run.latest)
     test = frame.data_or_stop("test")
-    _tiles(run.before.test, run.latest.test)
+    step = moment(run)
+    after = _score(run, step, test)
+    _say_what_is_tested(run, step)
+    _tiles(run.before.test, after)
     st.subheader("Accuracy of each class", anchor=False)
-    _per_class(run.before.test, run.latest.test)
-    _matrix_and_pictures(run.id, (run.latest.step, run.before.step), test)
+    _per_class(run.before.test, after)
+    _matrix_and_pictures(run.id, (step, run.before.step), test)
 
 
-def _say_what_is_tested(run: Run, latest: Measured) -> None:
-    epochs = "epoch" if latest.epoch == 1 else "epochs"
-    if latest.step == 0:
-        st.info("This network has not finished an epoch yet: after is the same as before.", icon=":material/info:")
+def _score(run: Run, step: int, test: Split) -> Score:
+    """What the network got right after `step`: as the run recorded it, else counted from the logits that were kept."""
+    if (measured := next((known for known in run.measured if known.step == step), None)) is not None:
+        return measured.test
+    return Evaluation.from_logits(client.folder(run.id).logits(step), test.labels).score
+
+
+def _say_what_is_tested(run: Run, step: int) -> None:
+    epoch = step / run.config.steps_per_epoch
+    epochs = "epoch" if epoch == 1 else "epochs"
+    if step == 0:
+        st.info("This is the moment before training: after is the same as before.", icon=":material/info:")
     elif run.is_active:
-        st.info(f"Training goes on. After means: after {latest.epoch:.3g} {epochs}.", icon=":material/trending_down:")
+        st.info(f"Training goes on. After means: after {epoch:.3g} {epochs}.", icon=":material/trending_down:")
     else:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption(
-                f"After means: after {latest.epoch:.3g} {epochs}, which is {latest.step:,} weight updates.",
+                f"After means: after {epoch:.3g} {epochs}, which is {step:,} weight updates.",
                 width="content",
             )
             st.page_link("pages/5_train.py", label="Its loss curve", query_params={"run": run.id})
     if run.is_active:
-        st.fragment(_wait_for_news, run_every=2.0, key="news")(run.id, latest.step)
+        st.fragment(_wait_for_news, run_every=2.0, key="news")(run.id, run.latest.step if run.latest else 0)
 
 
 def _wait_for_news(run_id: str, shown: int) -> None:

@@ -103,6 +103,7 @@ STYLE = """<style>
 @container (min-width: 600px) { .wall { --zoom: 2; } }
 @container (min-width: 900px) { .wall { --zoom: 3; } .wall span { display: block; } }
 .wall a:hover, .wall a:focus-visible { outline: 2px solid rgb(107, 116, 230); outline-offset: 2px; }
+.time-moves [class*="st-key-time_"] ~ * { opacity: 0.35; transition: opacity 120ms; }
 .lines { --indent: 1ch; display: grid; grid-template-columns: minmax(0, 1.1fr) minmax(0, 1fr); font-size: 0.9rem; }
 .lines > div { padding: 0.5rem 1rem 0.5rem 0; border-top: 1px solid rgba(128, 132, 150, 0.22); }
 .lines pre { margin: 0; padding: 0; background: none; font: 0.8rem "Source Code Pro", monospace; white-space: pre-wrap; overflow-wrap: anywhere; }

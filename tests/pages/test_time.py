@@ -1,0 +1,91 @@
+"""The time slider: what it fetches, and what an address may bring."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+from streamlit.testing.v1 import AppTest
+
+from fmnist_core import dataset
+from fmnist_core.runs import client
+from pages.parts.time_slider.route import routes
+from tests.pages.conftest import HOSTILE, Open, Trained, words
+
+PAGE = "pages/6_test.py"
+
+
+@pytest.fixture
+def web(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> TestClient:
+    monkeypatch.setenv("FMNIST_RUNS", str(trained.folder))
+    return TestClient(Starlette(routes=routes), raise_server_exceptions=False)
+
+
+def slider(page: AppTest) -> dict:
+    """What the page gives its time slider."""
+    found = [e for e in page.get("bidi_component") if e.proto.component_name == "time_slider"]
+    (element,) = found
+    return json.loads(element.proto.json)
+
+
+def test_every_kept_moment_comes_with_its_predictions(web: TestClient, trained: Trained):
+    """Head, true classes, and the winners of the logits on disk, byte for byte."""
+    folder = client.folder(trained.first)
+    steps, after = [], -1
+    while True:
+        body = web.get(f"/api/runs/{trained.first}/moments", params={"after": after}).content
+        head, _, rest = body.partition(b"\n")
+        facts = json.loads(head)
+        assert np.array_equal(np.frombuffer(rest[:10_000], np.uint8), dataset.load("test").labels)
+        for place, step in enumerate(facts["steps"]):
+            shown = np.frombuffer(rest[10_000 * (place + 1) : 10_000 * (place + 2)], np.uint8)
+            assert np.array_equal(shown, folder.logits(step).argmax(1))
+        steps += facts["steps"]
+        if not facts["more"]:
+            break
+        after = steps[-1]
+    assert steps == folder.logit_steps()
+    assert not facts["live"]
+
+
+@pytest.mark.parametrize("after", ["-2", "1e3", "٣", "x", "9" * 100, ""])
+def test_cursor_must_be_a_step(web: TestClient, trained: Trained, after: str):
+    """400, never a traceback."""
+    assert web.get(f"/api/runs/{trained.first}/moments", params={"after": after}).status_code == 400
+
+
+@pytest.mark.parametrize("run", ["0123456789ab", "..%2F..%2Fetc", "%00"])
+def test_unknown_run_has_no_moments(web: TestClient, run: str):
+    """404, whatever the id looks like; and nothing can be changed."""
+    assert web.get(f"/api/runs/{run}/moments").status_code == 404
+    assert web.post("/api/runs/0123456789ab/moments").status_code == 405
+
+
+def test_the_page_shows_the_moment_in_the_address(open_page: Open, trained: Trained, monkeypatch: pytest.MonkeyPatch):
+    """`?step=0` is before training; a step between two kept ones means the one before it; the default is the last."""
+    monkeypatch.setenv("FMNIST_RUNS", str(trained.folder))
+    steps = client.folder(trained.first).logit_steps()
+    run = client.get(trained.first)
+    assert run.before
+    page = open_page(PAGE, run=trained.first, step="0")
+    assert not page.exception
+    assert slider(page)["shown"] == 0
+    assert page.metric[0].value == f"{100 * run.before.test.accuracy:.2f}\u00a0%"
+    between = open_page(PAGE, run=trained.first, step=str(steps[1] - 1))
+    assert slider(between)["shown"] == 0
+    assert slider(open_page(PAGE, run=trained.first))["shown"] == steps[-1]
+
+
+@pytest.mark.parametrize("step", [*HOSTILE, "999999999"])
+def test_nonsense_for_a_step_means_the_last(
+    open_page: Open, trained: Trained, monkeypatch: pytest.MonkeyPatch, step: str
+):
+    """A notice, and the last moment."""
+    monkeypatch.setenv("FMNIST_RUNS", str(trained.folder))
+    page = open_page(PAGE, run=trained.first, step=step)
+    assert not page.exception
+    assert "The address says step =" in words(page)
+    assert slider(page)["shown"] == client.folder(trained.first).logit_steps()[-1]
