@@ -1,0 +1,156 @@
+"""One run on the Train page: its state, its figures, its chart, and what a person can do with it now."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import streamlit as st
+
+from fmnist_core.evaluation import CHANCE
+from fmnist_core.runs import client
+from fmnist_core.runs.record import Run, State
+from pages.parts import frame, train_form
+from pages.parts.live_chart import live_chart
+from pages.parts.run_list import STATES, duration, state_words
+
+
+def run_view(run: Run) -> None:
+    """Everything about `run`; the figures and the chart follow it while it trains."""
+    st.subheader(frame.plain(run.title), anchor=False)
+    is_live = not run.state.is_final
+    st.fragment(_tiles, run_every=1.0 if is_live else None, key="tiles")(run.id, run.state)
+    live_chart(run)
+    st.caption(
+        "Thin line: the mean loss of each window of training batches, with dropout on. Points: the network in evaluation "
+        "mode after each epoch, on the 10,000 test images and on the first 10,000 training images. Epoch 0 is before training."
+    )
+
+
+def _tiles(run_id: str, shown: State) -> None:
+    """The figures that change every second; the page runs again when the run's state has changed."""
+    try:
+        run = client.get(run_id)
+    except client.RunNotFound:
+        st.rerun()
+    if run.state is not shown:
+        st.rerun()
+    _state_line(run)
+    before, latest = run.before, run.latest
+    gain = 100 * (latest.test.accuracy - before.test.accuracy) if before and latest and latest.step else None
+    with st.grid(3, min_column_width=150):
+        _tile(
+            "Accuracy before",
+            frame.percent(before.test.accuracy) if before else "…",
+            "Of the 10,000 test images, with the initial weights: chance is 10 %.",
+            f"loss {before.test.loss:.3f}" if before else None,
+        )
+        _tile(
+            "Accuracy now",
+            frame.percent(latest.test.accuracy) if latest and latest.step else "…",
+            "Of the 10,000 test images, after the last full epoch.",
+            None if gain is None else f"{gain:+.2f} points",
+            coloured=True,
+        )
+        _tile(
+            "Epoch",
+            f"{run.step / run.config.steps_per_epoch:.1f} / {run.config.epochs}",
+            "Passes over the training images. A step is one batch: one update of the weights.",
+            f"step {run.step:,}",
+        )
+        _tile(
+            "Images per second",
+            f"{run.images_per_second:,.0f}" if run.images_per_second else "…",
+            "Training images, of late. Threads of the processor that compute; where it is busy with other programs, "
+            "training goes on with one, because several would wait for each other.",
+            f"{run.threads} thread{'s' if run.threads > 1 else ''}" if run.device == "cpu" else None,
+        )
+        _tile("Training time", duration(run.seconds), "Without pauses and measurements.")
+        left = run.seconds_left
+        words = "…" if run.is_active or run.state is State.PAUSED else "none"
+        _tile("Time left", words if left is None else duration(left), "At the present speed, without measurements.")
+
+
+def _tile(label: str, value: str, help_text: str, delta: str | None = None, *, coloured: bool = False) -> None:
+    colour, arrow = ("normal", "auto") if coloured else ("off", "off")
+    st.metric(label, value, delta, delta_color=colour, delta_arrow=arrow, help=help_text, border=True, height="stretch")
+
+
+def _state_line(run: Run) -> None:
+    """The state in words, and what can be done now."""
+    _, icon, words = STATES[run.state]
+    if run.stalled:
+        icon, words = (
+            ":material/warning:",
+            "Its worker is alive but has said nothing for 30 seconds: it may be suspended.",
+        )
+    reason = frame.plain(run.reason)
+    if _guesses(run):
+        words = "But it learned nothing: the learning rate was probably so large that its units died (ReLU gives 0 for ever)."
+    text = f"{icon} **{state_words(run)}.** {reason or words}"
+    if run.state is State.RUNNING:
+        st.progress(run.progress, text)
+    else:
+        st.markdown(text)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        match run.state:
+            case State.RUNNING | State.STARTING | State.QUEUED:
+                st.button(
+                    "Stop",
+                    icon=":material/stop:",
+                    on_click=_ask,
+                    args=(client.stop, run.id),
+                    disabled=run.stopping,
+                    key="stop",
+                )
+                st.button(
+                    "Pause",
+                    icon=":material/pause:",
+                    on_click=_ask,
+                    args=(client.pause, run.id),
+                    disabled=run.stopping or run.pausing,
+                    key="pause",
+                )
+            case State.PAUSED:
+                st.button(
+                    "Resume",
+                    icon=":material/play_arrow:",
+                    type="primary",
+                    on_click=_ask,
+                    args=(client.resume, run.id),
+                    key="resume",
+                )
+                st.button("Stop", icon=":material/stop:", on_click=_ask, args=(client.stop, run.id), key="stop")
+            case _ if run.state is State.DIVERGED or _guesses(run):
+                smaller = replace(run.config, learning_rate=float(f"{run.config.learning_rate / 10:.1g}"))
+                st.button(
+                    f"Fill in learning rate {smaller.learning_rate:g}",
+                    icon=":material/edit:",
+                    type="primary",
+                    on_click=train_form.fill_in,
+                    args=(smaller,),
+                    key="smaller",
+                )
+        if run.latest and run.latest.step:
+            st.page_link(
+                "pages/6_test.py", label="Test this network", icon=":material/fact_check:", query_params={"run": run.id}
+            )
+        if not run.is_active:
+            st.button(
+                "Use these settings",
+                icon=":material/content_copy:",
+                on_click=train_form.fill_in,
+                args=(run.config,),
+                key="again",
+            )
+
+
+def _guesses(run: Run) -> bool:
+    """Whether it ended no better than chance."""
+    return run.state is State.FINISHED and run.latest is not None and run.latest.test.accuracy < 1.1 * CHANCE
+
+
+def _ask(request: object, run_id: str) -> None:
+    try:
+        request(run_id)  # type: ignore[operator]
+    except (client.RunNotFound, client.RunRefused) as error:
+        st.toast(frame.plain(str(error)), icon=":material/block:")
