@@ -14,12 +14,13 @@ import streamlit as st
 from fmnist_core import dataset
 from fmnist_core.recipes import LIMITS, TrainingConfig
 from pages.parts import address, frame
+from pages.parts.biographies import biographies
 from pages.parts.image_grid import image_grid
 
 if TYPE_CHECKING:
     from fmnist_core.views.statistics import Statistics
 
-VIEWS = ("Batch", "All images", "Statistics")
+VIEWS = ("Batch", "All images", "Statistics", "Biographies")
 ALL = "All classes"
 LARGEST_BATCH = 100
 PER_PAGE = 100
@@ -42,14 +43,16 @@ def main() -> None:
     )
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         view = address.one_of("Show", "view", VIEWS)
-        name = address.split_name(then=_from_the_start)
+        name = "test" if view == "Biographies" else address.split_name(then=_from_the_start)
     split = frame.data_or_stop(name)
     if view == "Batch":
         batch(split)
     elif view == "All images":
         all_images(split)
-    else:
+    elif view == "Statistics":
         statistics(split)
+    else:
+        biographies(split)
 
 
 def _from_the_start() -> None:

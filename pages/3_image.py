@@ -6,9 +6,12 @@ import numpy as np
 import streamlit as st
 
 from fmnist_core import dataset
+from fmnist_core.runs import client
 from fmnist_core.views.pictures import SCALES, Scale, scales
 from pages.parts import address, frame
+from pages.parts.moment import moment
 from pages.parts.pixel_grid import pixel_grid
+from pages.parts.run_picker import run_in_address
 
 SCALE_WORDS: dict[Scale, str] = {
     "tensor": "ToTensor, 0 to 1",
@@ -40,6 +43,7 @@ def main() -> None:
             "brightest white. Numbers are white below max / 2.5, else black, as in the tutorial."
         )
     with notes:
+        over_time(split, index)
         note(scale)
         if name == "train":
             st.page_link(
@@ -79,6 +83,28 @@ def next_of_class(split: dataset.Split, index: int) -> int:
     """The next picture with the label of this one; after the last, the first."""
     same = np.flatnonzero(split.labels == split.labels[index])
     return int(same[np.searchsorted(same, index, side="right") % len(same)])
+
+
+def over_time(split: dataset.Split, index: int) -> None:
+    """What the network of the run in the address says of this test picture, moment by moment; else the way there."""
+    if split.name != "test":
+        return
+    if "run" in st.query_params and (run := run_in_address()) and run.latest:
+        st.subheader("What the network says", anchor=False)
+        moment(run, image=index)
+        st.caption(
+            f"Network of the run {frame.plain(run.title)}. Each tick of the strip is one moment that the run kept, in "
+            "the colour of the class that it predicted; a tick with a dark foot is right. Moments are dense at the "
+            "start of training, so the strip is no scale of time."
+        )
+        return
+    if trained := next((run for run in client.list_runs() if run.latest), None):
+        st.page_link(
+            "pages/3_image.py",
+            label=f"What the network of {frame.plain(trained.title)} says of it, from first step to last",
+            icon=":material/timeline:",
+            query_params={"split": "test", "index": str(index), "run": trained.id},
+        )
 
 
 def note(scale: Scale) -> None:

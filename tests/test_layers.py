@@ -22,6 +22,7 @@ FLOORS = {
     "fmnist_core.architectures": 1,
     "fmnist_core.optimizers": 1,
     "fmnist_core.training": 2,
+    "fmnist_core.biography": 2,
     "fmnist_core.evaluation": 2,
     "fmnist_core.inference": 2,
     "fmnist_core.views": 3,

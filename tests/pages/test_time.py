@@ -89,3 +89,42 @@ def test_nonsense_for_a_step_means_the_last(
     assert not page.exception
     assert "The address says step =" in words(page)
     assert slider(page)["shown"] == client.folder(trained.first).logit_steps()[-1]
+
+
+def test_the_image_page_tells_an_images_biography(open_page: Open, trained: Trained, monkeypatch: pytest.MonkeyPatch):
+    """The ten logits at every moment; without a run in the address the way to one; for a training picture nothing."""
+    monkeypatch.setenv("FMNIST_RUNS", str(trained.folder))
+    folder = client.folder(trained.first)
+    page = open_page("pages/3_image.py", split="test", index="7", run=trained.first)
+    assert not page.exception
+    told = slider(page)
+    expected = np.array([folder.logits(step)[7] for step in folder.logit_steps()])
+    np.testing.assert_allclose(told["logits"], expected, atol=1e-3)
+    assert told["trueClass"] == dataset.load("test").labels[7]
+    for address, is_offered in (({"split": "test"}, True), ({"split": "train"}, False)):
+        links = open_page("pages/3_image.py", index="7", **address).get("page_link")
+        assert any("from first step to last" in link.proto.label for link in links) is is_offered
+
+
+def test_browse_finds_images_by_what_became_of_them(open_page: Open, trained: Trained, monkeypatch: pytest.MonkeyPatch):
+    """Shirts that ended as T-shirts: as many as the logits say, the surest first."""
+    monkeypatch.setenv("FMNIST_RUNS", str(trained.folder))
+    labels, folder = dataset.load("test").labels, client.folder(trained.first)
+    last = folder.logits(folder.logit_steps()[-1]).astype(np.float64)
+    mask = (labels == 6) & (last.argmax(1) == 0)
+    page = open_page(
+        "pages/2_browse.py",
+        view="Biographies",
+        run=trained.first,
+        order="Surest",
+        true_class="Shirt",
+        predicted_class="T-shirt/top",
+    )
+    assert not page.exception
+    assert f"**{mask.sum():,} of 10,000 test images**" in words(page)
+    sure = np.exp(last - np.log(np.exp(last).sum(1, keepdims=True)))[:, 0]
+    (grid,) = page.get("bidi_component")
+    shown = [int(link.split("index=")[1].split("&")[0]) for link in json.loads(grid.proto.json)["links"]]
+    assert set(shown) <= set(np.flatnonzero(mask))
+    assert (np.diff(sure[shown]) <= 1e-6).all()
+    assert len(shown) == min(60, mask.sum())

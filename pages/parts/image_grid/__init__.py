@@ -28,6 +28,7 @@ def image_grid(
     hovers: Sequence[str] | None = None,
     colours: Sequence[str | None] | None = None,
     links: Sequence[str] | None = None,
+    strips: Sequence[str] | None = None,
     marked: int | None = None,
     columns: int = 10,
     cell: int = 56,
@@ -38,7 +39,8 @@ def image_grid(
 
     `captions`: under each picture, "" for none. `hovers`: what the mouse and a screen reader are told of each.
     `colours`: of each border and caption. `links`: each picture's own address, so that it can also be opened in a new
-    tab or copied; without them the pictures are buttons. `marked`: the position of one that stands out.
+    tab or copied; without them the pictures are buttons. `strips`: a CSS background below each picture, such as its
+    biography. `marked`: the position of one that stands out.
     `columns`: at most, fewer where there is no room. `cell`: pixels of a picture's side at most, a multiple of 28.
     Texts are shown as they are: no Markdown, no HTML.
 
@@ -58,6 +60,7 @@ def image_grid(
             "hovers": list(hovers or captions),
             "colours": list(colours or []),
             "links": list(links or []),
+            "strips": list(strips or []),
             "marked": marked,
             "columns": columns,
             "zoom": cell // 28,

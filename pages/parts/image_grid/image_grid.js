@@ -58,7 +58,7 @@ class ImageGrid {
   }
 
   build() {
-    const { count, captions, hovers, colours, links, marked, spriteColumns, alt } = this.data;
+    const { count, captions, hovers, colours, links, strips, marked, spriteColumns, alt } = this.data;
     const hadFocus = this.list.getRootNode().activeElement?.matches?.(".picture");
     this.list.setAttribute("aria-label", `${alt}. Arrow keys move, Enter opens.`);
     this.list.style.setProperty("--sprite-columns", spriteColumns);
@@ -81,6 +81,12 @@ class ImageGrid {
       pixels.style.setProperty("--x", i % spriteColumns);
       pixels.style.setProperty("--y", Math.floor(i / spriteColumns));
       tile.append(pixels);
+      if (strips[i]) {
+        const strip = document.createElement("span");
+        strip.className = "strip";
+        strip.style.background = strips[i];
+        tile.append(strip);
+      }
       if (captions[i]) {
         const caption = document.createElement("span");
         caption.className = "caption";

@@ -170,6 +170,7 @@ class TimeSlider {
   }
 
   dim() {
+    if (this.data.logits) return; // of one image, everything that moves is in here
     const isBehind = this.data.steps[this.at] !== this.shown || this.app?.dataset.testScriptState === "running";
     document.body.classList.toggle("time-moves", isBehind && (this.moved ||= this.data.steps[this.at] !== this.shown));
     if (!isBehind) this.moved = false;
@@ -234,7 +235,7 @@ class TimeSlider {
     if (logits) this.drawOne(logits[this.at]);
     else if (predicted) this.drawAll();
     this.drawFilters(step);
-    const share = correct === null ? "" : `${((100 * correct) / this.labels.length).toFixed(2)} % right`;
+    const share = correct === null || logits ? "" : `${((100 * correct) / this.labels.length).toFixed(2)} % right`;
     this.find("where").innerHTML = `<b>${this.words(this.at)}</b>${share && ` · ${share}`}`;
     this.range.setAttribute("aria-valuetext", `${this.words(this.at)}. ${this.spoken ?? share}`);
     this.root.dataset.step = step;
