@@ -1,20 +1,20 @@
-// Follows one run: polls its events, keeps every loss, draws averages. See route.py for what the server answers.
+// Follows one run, and those laid beside it: polls their events, keeps every loss, draws. See route.py for the answers.
 
 const WINDOWS = [1, 10, 100, 1000];
-const TUTORIAL = 1000; // the tutorial prints the average of every 1,000 batches
 const EVERY = 250; // milliseconds between two questions
-const POINTS = 4000; // more than a screen can show; beyond that, only each stretch's extremes are drawn
 const FINAL = new Set(["finished", "stopped", "diverged", "failed"]);
+const AXES = { epoch: "Epoch", step: "Step", images: "Training images seen", time: "Training time (s)" };
 
 const charts = new WeakMap();
 
-export default function ({ data, parentElement }) {
+export default function ({ data, parentElement, setTriggerValue }) {
   let chart = charts.get(parentElement);
   if (!chart) {
     chart = new LiveChart(parentElement, data);
     charts.set(parentElement, chart);
     chart.begin();
   }
+  chart.open = (step) => setTriggerValue("step", step);
   chart.restyle(); // the theme may have changed
   return () => {
     chart.end();
@@ -42,9 +42,9 @@ const base = () => new URL(".", window.location.href);
 
 class LiveChart {
   constructor(root, data) {
-    Object.assign(this, { root, data, offset: 0, ended: false, pause: EVERY, count: 0, measured: [], state: "" });
-    this.losses = new Float32Array(4096);
-    this.window = WINDOWS.filter((w) => w <= Math.max(1, data.stepsPerEpoch / 10)).pop();
+    Object.assign(this, { root, data, ended: false, pause: EVERY, axis: "epoch", drawnIn: 0, drawnAt: 0 });
+    this.curves = data.curves.map((facts) => new Curve(facts)); // the first is the run itself
+    this.window = WINDOWS.filter((w) => w <= Math.max(1, this.curves[0].stepsPerEpoch / 10)).pop();
     this.find = (name) => root.querySelector(`.live-${name}`);
   }
 
@@ -57,7 +57,7 @@ class LiveChart {
         button.textContent = size === 1 ? "1 batch" : size.toLocaleString("en");
         button.title = size === TUTORIAL ? "1,000 batches, as the tutorial prints it" : `${size} batches`;
         button.setAttribute("role", "radio");
-        button.disabled = size > this.data.stepsPerEpoch;
+        button.disabled = size > this.curves[0].stepsPerEpoch;
         button.onclick = () => this.choose(size);
         button.onkeydown = (event) => this.step(event, size);
         button.dataset.size = size;
@@ -65,19 +65,28 @@ class LiveChart {
       }),
     );
     this.choose(this.window);
-    this.find("log").onchange = () => this.draw();
+    this.root.querySelector(".live-chart").onkeydown = (event) => event.stopPropagation(); // Streamlit listens to "r" and "c"
+    for (const name of ["log-x", "log-y"]) this.find(name).onchange = () => this.draw();
+    this.find("axis").onchange = (event) => {
+      this.axis = event.target.value;
+      this.draw();
+    };
+    this.find("csv").onclick = () => this.saveTable();
+    this.find("png").onclick = () =>
+      window.Plotly?.downloadImage(this.find("loss"), { format: "png", width: 1200, height: 600, scale: 2, filename: this.fileName("loss") });
     // the page's width changes with the menu; plotly.js only listens to the browser window
     this.resized = new ResizeObserver(() => {
       for (const name of ["loss", "accuracy"]) if (this.find(name)?.data) window.Plotly.Plots.resize(this.find(name));
     });
     this.resized.observe(this.find("plots"));
     loadPlotly(this.data.library).then(() => this.draw(), (error) => this.say(error.message));
-    this.poll();
+    for (const curve of this.curves) this.poll(curve);
   }
 
   end() {
     this.ended = true;
-    clearTimeout(this.timer);
+    for (const curve of this.curves) clearTimeout(curve.timer);
+    clearTimeout(this.later);
     this.resized?.disconnect();
     for (const name of ["loss", "accuracy"]) if (this.find(name)?.data) window.Plotly.purge(this.find(name));
   }
@@ -94,7 +103,6 @@ class LiveChart {
 
   step(event, size) {
     const move = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    event.stopPropagation(); // Streamlit listens to "r" and "c"
     if (!move) return;
     event.preventDefault();
     const next = this.find("windows").querySelector(`[data-size="${WINDOWS[WINDOWS.indexOf(size) + move]}"]`);
@@ -104,22 +112,22 @@ class LiveChart {
     }
   }
 
-  async poll() {
+  async poll(curve) {
     let wait = document.hidden ? 1000 : EVERY;
     try {
-      const address = new URL(`api/runs/${this.data.run}/events?after=${this.offset}`, base());
+      const address = new URL(`api/runs/${curve.run}/events?after=${curve.offset}`, base());
       const answer = await fetch(address, { signal: AbortSignal.timeout(10_000) });
       if (this.ended) return;
-      if (answer.status === 404) return this.say("This run has been deleted.");
+      if (answer.status === 404) return curve === this.curves[0] && this.say("This run has been deleted.");
       if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
       const news = await answer.json();
       if (this.ended) return;
       this.pause = EVERY;
       this.say("");
-      this.offset = news.next;
-      this.state = news.state;
-      for (const event of news.events) this.take(event);
-      if (news.events.length) this.draw();
+      curve.offset = news.next;
+      curve.state = news.state;
+      for (const event of news.events) curve.take(event);
+      if (news.events.length) this.drawSoon();
       if (news.more) wait = 0;
       else if (FINAL.has(news.state)) return; // nothing will ever come
       else if (news.state === "paused") wait = 1000;
@@ -128,22 +136,7 @@ class LiveChart {
       this.pause = wait = Math.min(2 * this.pause, 5000);
       this.say("No answer from the server: the run goes on, asking again …");
     }
-    this.timer = setTimeout(() => this.poll(), wait);
-  }
-
-  take(event) {
-    if (event.event === "Losses") {
-      const end = event.step + event.losses.length;
-      if (end > this.losses.length) {
-        const larger = new Float32Array(Math.max(2 * this.losses.length, end));
-        larger.set(this.losses);
-        this.losses = larger;
-      }
-      this.losses.set(event.losses, event.step); // by step: hearing it twice changes nothing
-      this.count = Math.max(this.count, end);
-    } else if (event.event === "Measured" && !this.measured.some((known) => known.step === event.step)) {
-      this.measured.push(event);
-    }
+    curve.timer = setTimeout(() => this.poll(curve), wait);
   }
 
   say(text) {
@@ -161,71 +154,124 @@ class LiveChart {
     this.draw();
   }
 
-  // The mean of each window of batches; windows do not reach over the end of an epoch, as in the tutorial.
-  averages() {
-    const { stepsPerEpoch } = this.data;
-    const x = [], y = [], text = [];
-    for (let epochStart = 0; epochStart < this.count; epochStart += stepsPerEpoch) {
-      const epochEnd = epochStart + stepsPerEpoch;
-      for (let from = epochStart; from < epochEnd; from += this.window) {
-        const to = Math.min(from + this.window, epochEnd);
-        if (to > this.count) break;
-        if (this.window === TUTORIAL && to - from < TUTORIAL) break; // the tutorial prints full windows only
-        let sum = 0;
-        for (let step = from; step < to; step += 1) sum += this.losses[step];
-        x.push(to / stepsPerEpoch);
-        y.push(sum / (to - from));
-        text.push(`batches ${(from + 1).toLocaleString("en")} to ${to.toLocaleString("en")}`);
-      }
-    }
-    return x.length > POINTS ? thin(x, y, text) : { x, y, text };
+  // --- Drawing ---
+
+  // Long curves take longer to draw: at most a quarter of the browser's time goes into it.
+  drawSoon() {
+    if (this.later) return;
+    this.later = setTimeout(() => this.draw(), Math.max(0, this.drawnAt + 3 * this.drawnIn - performance.now()));
   }
 
   draw() {
+    clearTimeout(this.later);
+    this.later = 0;
     if (!window.Plotly || this.ended || !this.theme) return;
-    const { colours } = this.data;
-    const line = (name, split, what, dash) => ({
-      name,
-      x: this.measured.map((m) => m.epoch),
-      y: this.measured.map((m) => what(m[split])),
-      mode: "lines+markers",
-      line: { color: colours[split], width: 2, dash },
-      marker: { size: 7, symbol: split === "test" ? "circle" : "circle-open", color: colours[split] },
-      hovertemplate: `%{y:.4f}<extra>${name}</extra>`,
-    });
-    const sum = (counts) => counts.reduce((a, b) => a + b, 0);
-    const accuracy = (score) => (100 * sum(score.correct)) / sum(score.total);
-    const windows = this.averages();
-    if (this.count || this.measured.length > 1) {
-      const loss = [
-        {
-          name: "batches, while training",
-          ...windows,
-          mode: windows.x.length < 3 ? "lines+markers" : "lines",
-          line: { color: colours.train, width: 1.5 },
-          opacity: 0.75,
-          hovertemplate: "%{y:.4f}<br>%{text}<extra>loss while training</extra>",
-        },
-        line("training images", "train", (s) => s.loss, "dot"),
-        line("test images", "test", (s) => s.loss),
-      ];
-      this.plot("loss", loss, { title: "Loss (nats per image)", type: this.find("log").checked ? "log" : "linear" });
+    const began = performance.now();
+    const own = this.curves[0];
+    const windows = own.averages(this.window, this.axis);
+    if (own.count || own.measured.length > 1) {
+      const traces = this.curves.toReversed().flatMap((curve) => this.lossTraces(curve));
+      this.plot("loss", traces, { title: "Loss (nats per image)", type: this.find("log-y").checked ? "log" : "linear" }, this.marks());
+      this.find("loss").dataset.points = windows.x.length;
     }
-    if (this.measured.length) {
-      const traces = [line("training images", "train", accuracy, "dot"), line("test images", "test", accuracy)];
-      for (const trace of traces) trace.hovertemplate = trace.hovertemplate.replace("%{y:.4f}", "%{y:.2f} %");
-      this.plot("accuracy", traces, { title: "Accuracy (%)", range: [0, 100] }, [
-        { type: "line", xref: "paper", x0: 0, x1: 1, y0: 10, y1: 10, line: { color: colours.reference, dash: "dot", width: 1 } },
-      ]);
+    if (own.measured.length) {
+      const traces = this.curves.toReversed().flatMap((curve) => this.accuracyTraces(curve));
+      this.plot("accuracy", traces, { title: "Accuracy (%)", range: [0, 100] }, this.chance());
     }
-    this.describe(windows, accuracy);
+    this.describe(windows);
+    this.drawnAt = performance.now();
+    this.drawnIn = this.drawnAt - began;
+    this.find("loss").dataset.drawn = this.drawnIn.toFixed(1);
   }
 
-  plot(name, traces, y, shapes = []) {
+  // Every loss goes to plotly.js, which leaves out what falls on the same pixels and keeps each peak (line.simplify).
+  lossTraces(curve) {
+    const isOwn = curve === this.curves[0];
+    const colour = curve.colour ?? this.data.colours.train;
+    const windows = curve.averages(this.window, this.axis);
+    const prefix = isOwn ? "" : `${plain(curve.name)}: `;
+    const traces = [];
+    if (this.window > 1) {
+      traces.push({
+        name: `${prefix}each batch`,
+        ...curve.raw(this.axis),
+        mode: "lines",
+        line: { color: colour, width: 1 },
+        opacity: 0.22,
+        hovertemplate: `%{y:.4f}<extra>${prefix}batch</extra>`,
+      });
+    }
+    traces.push({
+      name: isOwn ? "batches, while training" : plain(curve.name),
+      ...(this.window > 1 ? windows : curve.raw(this.axis)),
+      mode: windows.x.length < 3 ? "lines+markers" : "lines",
+      line: { color: colour, width: this.window > 1 ? 1.8 : 1.2 },
+      opacity: 0.9,
+      hovertemplate: this.window > 1 ? `%{y:.4f}<br>%{text}<extra>${prefix}while training</extra>` : `%{y:.4f}<extra>${prefix}batch</extra>`,
+    });
+    if (isOwn) traces.push(this.points(curve, "training images", "train", (s) => s.loss, "%{y:.4f}"));
+    traces.push(this.points(curve, `${prefix}test images`, "test", (s) => s.loss, "%{y:.4f}"));
+    return traces;
+  }
+
+  accuracyTraces(curve) {
+    const isOwn = curve === this.curves[0];
+    const prefix = isOwn ? "" : `${plain(curve.name)}: `;
+    const value = (score) => 100 * accuracy(score);
+    const traces = [this.points(curve, `${prefix}test images`, "test", value, "%{y:.2f} %")];
+    if (isOwn) traces.unshift(this.points(curve, "training images", "train", value, "%{y:.2f} %"));
+    return traces;
+  }
+
+  points(curve, name, split, value, template) {
+    const colour = curve === this.curves[0] ? this.data.colours[split] : curve.colour;
+    return {
+      name,
+      x: curve.measured.map((m) => (this.axis === "time" ? m.seconds : curve.at(m.step, this.axis))),
+      y: curve.measured.map((m) => value(m[split])),
+      mode: "lines+markers",
+      line: { color: colour, width: 2, dash: split === "train" ? "dot" : "solid" },
+      marker: { size: 7, symbol: split === "test" ? "circle" : "circle-open", color: colour },
+      hovertemplate: `${template}<extra>${name}</extra>`,
+    };
+  }
+
+  // Where a setting was changed while it trained; where a branch leaves its parent.
+  marks() {
+    const lines = this.curves[0].changes.map((change) => [change.step, `rate ${change.learning_rate}, momentum ${change.momentum}`]);
+    if (this.curves[0].branchedAt) lines.push([this.curves[0].branchedAt, "branched off"]);
+    const marks = lines.map(([step, text]) => ({ x: this.curves[0].at(step, this.axis), text })).filter(({ x }) => Number.isFinite(x));
+    const isLog = this.find("log-x").checked;
+    return {
+      shapes: marks.map(({ x }) => ({
+        type: "line", x0: x, x1: x, yref: "paper", y0: 0, y1: 1, line: { color: this.theme[0], width: 1, dash: "dash" },
+      })),
+      annotations: marks.map(({ x, text }, i) => ({
+        x: isLog ? Math.log10(x) : x, yref: "paper", y: 1 - 0.09 * (i % 3), text, showarrow: false, xanchor: "left", yanchor: "top",
+        font: { size: 11 }, bgcolor: this.theme[2], opacity: 0.9,
+      })),
+    };
+  }
+
+  chance() {
+    return {
+      shapes: [
+        { type: "line", xref: "paper", x0: 0, x1: 1, y0: 10, y1: 10, line: { color: this.data.colours.reference, dash: "dot", width: 1 } },
+      ],
+      annotations: [
+        { xref: "paper", x: 1, y: 10, text: "chance: 10 %", showarrow: false, xanchor: "right", yanchor: "bottom", font: { size: 11 } },
+      ],
+    };
+  }
+
+  plot(name, traces, y, extras) {
     const [text, border, background, font] = this.theme;
     const axis = { gridcolor: border, zerolinecolor: border, linecolor: border, automargin: true };
+    const isLog = this.find("log-x").checked;
+    const own = this.curves[0];
+    const whole = this.axis === "time" || isLog ? {} : { range: [0, own.at(own.steps, this.axis)], autorange: false };
     const layout = {
-      uirevision: "kept", // zoom and hidden lines stay while points arrive
+      uirevision: `${this.axis}${isLog}`, // zoom and hidden lines stay while points arrive
       paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)",
       font: { color: text, family: font, size: 12 },
@@ -233,49 +279,54 @@ class LiveChart {
       legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
       hovermode: "x unified",
       hoverlabel: { bgcolor: background, bordercolor: border, font: { color: text } },
-      xaxis: { ...axis, title: { text: "Epoch" }, range: [0, this.data.epochs], autorange: false, hoverformat: ".2f" },
+      xaxis: { ...axis, title: { text: AXES[this.axis] }, type: isLog ? "log" : "linear", ...whole, hoverformat: this.axis === "epoch" ? ".2f" : ",.6~r" },
       yaxis: { ...axis, ...y, title: { text: y.title }, ...(y.type === "log" ? { dtick: 1 } : {}) },
-      shapes,
-      annotations: shapes.length
-        ? [{ xref: "paper", x: 1, y: 10, text: "chance: 10 %", showarrow: false, xanchor: "right", yanchor: "bottom", font: { size: 11 } }]
-        : [],
+      ...extras,
     };
     const config = {
       responsive: false,
       displaylogo: false,
       modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]],
-      toImageButtonOptions: { filename: `fashion-mnist-${this.data.run}-${name}`, scale: 2 },
+      toImageButtonOptions: { filename: this.fileName(name), scale: 2 },
     };
     const element = this.find(name);
     element.querySelector(".live-skeleton")?.remove();
+    const isNew = !element.data;
     window.Plotly.react(element, traces, layout, config);
-    element.dataset.points = traces[0].x.length;
+    if (isNew && name === "loss") element.on("plotly_click", (event) => this.clicked(event));
   }
 
-  describe(windows, accuracy) {
-    const last = this.measured.at(-1);
-    const loss = windows.y.length ? `The loss while training is ${windows.y.at(-1).toFixed(3)} after ${this.count} batches.` : "";
-    this.find("loss").setAttribute("aria-label", `Loss by epoch. ${loss}`);
-    const now = last ? `${accuracy(last.test).toFixed(2)} % of the test images are right after epoch ${last.epoch}.` : "";
-    this.find("accuracy").setAttribute("aria-label", `Accuracy by epoch. ${now}`);
+  // A click opens the step under it: of this run's own line, the batch whose loss is nearest.
+  clicked({ points }) {
+    const own = this.curves[0];
+    const point = points.find(({ data }) => data.name === "each batch") ?? points.find(({ data }) => data.name === "batches, while training");
+    if (point) this.open(own.first + point.pointNumber + 1);
+  }
+
+  describe(windows) {
+    const own = this.curves[0];
+    const last = own.measured.at(-1);
+    const loss = windows.y.length ? `The loss while training is ${windows.y.at(-1).toFixed(3)} after ${own.count} batches.` : "";
+    this.find("loss").setAttribute("aria-label", `Loss by ${this.axis}. ${loss}`);
+    const now = last ? `${(100 * accuracy(last.test)).toFixed(2)} % of the test images are right after epoch ${last.epoch}.` : "";
+    this.find("accuracy").setAttribute("aria-label", `Accuracy by ${this.axis}. ${now}`);
+  }
+
+  // --- Files ---
+
+  fileName(what) {
+    return `fashion-mnist-${this.curves[0].run}-${what}`;
+  }
+
+  saveTable() {
+    const lines = [CSV_HEAD, ...this.curves.flatMap((curve) => curve.csv())];
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([`${lines.join("\n")}\n`], { type: "text/csv" }));
+    link.download = `${this.fileName("losses")}.csv`;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
   }
 }
 
-// For the screen only: the lowest and the highest point of each stretch, so that no peak is lost.
-function thin(x, y, text) {
-  const kept = { x: [], y: [], text: [] };
-  const stretch = Math.ceil((2 * x.length) / POINTS);
-  for (let from = 0; from < x.length; from += stretch) {
-    let low = from, high = from;
-    for (let i = from; i < Math.min(from + stretch, x.length); i += 1) {
-      if (y[i] < y[low]) low = i;
-      if (y[i] > y[high]) high = i;
-    }
-    for (const i of low === high ? [low] : [Math.min(low, high), Math.max(low, high)]) {
-      kept.x.push(x[i]);
-      kept.y.push(y[i]);
-      kept.text.push(text[i]);
-    }
-  }
-  return kept;
-}
+// plotly.js reads some HTML in names; this text shows as it is
+const plain = (name) => name.replaceAll("&", "&amp;").replaceAll("<", "&lt;");

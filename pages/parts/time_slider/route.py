@@ -22,7 +22,7 @@ MOST_FILTERS = 32
 def kept_moments(request: Request) -> Response:
     """The moments after `?after=` (a step; -1 for all): one line of JSON, then bytes.
 
-    `{"steps": […], "more": bool, "live": bool, "filters": [count, height, width] or null, "filterSteps": […]}`, then
+    `{"steps": […], "more": bool, "filters": [count, height, width] or null, "filterSteps": […]}`, then
     the true classes (10,000 uint8), the predicted ones (steps, 10,000) uint8, the filters (filterSteps, …) float32.
     """
     after = request.query_params.get("after", "-1")
@@ -41,7 +41,6 @@ def kept_moments(request: Request) -> Response:
     head = {
         "steps": steps,
         "more": len(later) > len(steps),
-        "live": not run.state.is_final,
         "filters": list(filters.shape[1:]) if len(filters) else None,
         "filterSteps": filter_steps,
     }

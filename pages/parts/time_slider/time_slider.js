@@ -26,7 +26,7 @@ const base = () => new URL(".", window.location.href);
 class TimeSlider {
   constructor(root) {
     Object.assign(this, { root, at: null, shown: null, held: false, playing: 0, telling: 0, labels: null });
-    Object.assign(this, { predicted: new Map(), filters: new Map(), known: -1, ended: false });
+    Object.assign(this, { predicted: new Map(), filters: new Map(), ended: false });
     this.find = (name) => root.querySelector(`.${name}`);
     this.range = root.querySelector("input");
     this.range.oninput = () => this.moveTo(Number(this.range.value));
@@ -79,20 +79,22 @@ class TimeSlider {
 
   // --- Moments: one line of JSON, then bytes (route.py) ---
 
+  // A run that trains also fills in moments between those that are there: whatever is missing is asked for.
   async fetch() {
-    if (this.fetching || this.known >= this.data.steps.at(-1)) return;
+    if (this.fetching) return;
     this.fetching = true;
     try {
-      for (let more = true; more && !this.ended; ) {
-        const address = new URL(`api/runs/${this.data.run}/moments?after=${this.known}`, base());
+      for (let missing; !this.ended && (missing = this.data.steps.find((step) => !this.predicted.has(step))) !== undefined; ) {
+        const address = new URL(`api/runs/${this.data.run}/moments?after=${missing - 1}`, base());
         const answer = await fetch(address, { signal: AbortSignal.timeout(20_000) });
         if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
-        more = this.take(await answer.arrayBuffer());
+        this.take(await answer.arrayBuffer());
+        if (!this.predicted.has(missing)) throw new Error("this moment is not there");
         this.draw();
       }
       this.say("");
     } catch {
-      this.say("The moments of this run did not come: reload the page to ask again.");
+      this.say("Some moments of this run did not come: reload the page to ask again.");
     }
     this.fetching = false;
   }
@@ -111,8 +113,6 @@ class TimeSlider {
       for (const step of head.filterSteps) this.filters.set(step, new Float32Array(next(4 * size).buffer));
       this.largest = Math.max(...[...this.filters.values()].map((all) => all.reduce((a, b) => Math.max(a, Math.abs(b)), 0)), 1e-9);
     }
-    this.known = Math.max(this.known, head.steps.at(-1) ?? this.data.steps.at(-1));
-    return head.more;
   }
 
   // --- Moving ---
