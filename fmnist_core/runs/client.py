@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -22,11 +23,13 @@ from fmnist_core.runs.dispatcher import BELL, INDEX_DAMAGED
 from fmnist_core.runs.executor import REPOSITORY
 from fmnist_core.runs.folder import Request, RunFolder, is_run_id
 from fmnist_core.runs.index import FILE, VERSION, IndexReader
-from fmnist_core.runs.record import Run, State
+from fmnist_core.runs.record import Moment, Run, State
 
 LEAST_FREE = 200 * 1024 * 1024
 """Bytes that must be free for a run to start."""
 NAME_LENGTH = 80
+NOTE_LENGTH = 2000
+"""Characters of a name and of a note; what is longer is cut."""
 
 T = TypeVar("T")
 
@@ -116,9 +119,11 @@ def _from_folder(run_folder: RunFolder) -> Run | None:
 
 def _up_to_date(run: Run, offset: int) -> Run:
     """With what the index has not heard yet, and cannot on a full disk, and with what was asked for."""
+    run_folder = RunFolder(runs_folder() / run.id)
+    with contextlib.suppress(OSError, ValueError):  # deleted just now: the index remembers it for a moment
+        run = run_folder.relabelled(run)
     if run.state.is_final:
         return run
-    run_folder = RunFolder(runs_folder() / run.id)
     if news := list(run_folder.events(offset)):
         run = replace(run.apply_all(news), stalled=False)
     is_over = run.state.is_final
@@ -132,8 +137,14 @@ def _up_to_date(run: Run, offset: int) -> Run:
 # --- Doing ---------------------------------------------------------------------------------------------------------
 
 
-def start(config: TrainingConfig, name: str = "") -> str:
-    """Put a run into the queue and return its id. Raises RunRefused."""
+def start(
+    config: TrainingConfig, name: str = "", *, owner: str = "", parent: Moment | None = None, group: str = ""
+) -> str:
+    """Put a run into the queue and return its id. Raises RunRefused.
+
+    `owner`: the anonymous name of the browser that asks; the queue is fair between owners. `group`: a common name of
+    runs that belong together.
+    """
     runs = runs_folder()
     try:
         runs.mkdir(parents=True, exist_ok=True)
@@ -145,7 +156,16 @@ def start(config: TrainingConfig, name: str = "") -> str:
         if _index_is_newer(runs):
             raise RunRefused(f"{runs / FILE} was written by a newer version of Fashion-MNIST Lab: use that one.")
         run_id = secrets.token_hex(6)
-        RunFolder.create(runs, run_id, _next_sequence(runs), name.strip()[:NAME_LENGTH], config)
+        RunFolder.create(
+            runs,
+            run_id,
+            _next_sequence(runs),
+            name.strip()[:NAME_LENGTH],
+            config,
+            owner=owner.strip()[:NAME_LENGTH],
+            parent=parent,
+            group=group.strip()[:NAME_LENGTH],
+        )
     except OSError as error:
         raise RunRefused(f"A run cannot be started: {runs} cannot be written to ({error.strerror}).") from error
     ensure_dispatcher()
@@ -165,6 +185,24 @@ def pause(run_id: str) -> None:
 def resume(run_id: str) -> None:
     """Go on from the checkpoint. Raises RunNotFound."""
     _ask(run_id, "resume", instead_of="pause")
+
+
+def rename(run_id: str, name: str) -> None:
+    """Give the run another name; an empty one is its number. Raises RunNotFound, RunRefused."""
+    _relabel(run_id, name=name.strip()[:NAME_LENGTH])
+
+
+def annotate(run_id: str, note: str) -> None:
+    """Write a note on the run, in the place of the one that is there. Raises RunNotFound, RunRefused."""
+    _relabel(run_id, note=note.strip()[:NOTE_LENGTH])
+
+
+def _relabel(run_id: str, **changed: str | float) -> None:
+    try:
+        folder(run_id).relabel(**changed)
+    except (OSError, ValueError) as error:
+        raise RunRefused(f"The run's folder cannot be written to ({error}).") from error
+    ensure_dispatcher()
 
 
 def _ask(run_id: str, request: Request, instead_of: Request | None = None) -> None:
@@ -259,11 +297,13 @@ __all__ = [
     "RunNotFound",
     "RunRefused",
     "State",
+    "annotate",
     "devices",
     "folder",
     "get",
     "list_runs",
     "pause",
+    "rename",
     "resume",
     "start",
     "stop",

@@ -133,9 +133,7 @@ class Dispatcher:
 
     def turn(self) -> None:
         """Look at everything once."""
-        for run_id in [run_id for run_id, watched in self.known.items() if not watched.folder.has_file()]:
-            del self.known[run_id]
-            self.gone.add(run_id)
+        self._look_at_labels()
         self.unsaved |= self._find()
         for watched in self.known.values():
             if not watched.run.state.is_final and self._look_at(watched):
@@ -143,6 +141,20 @@ class Dispatcher:
         self._start_next()
         self.executor.look_after(spare=not self.is_busy)  # getting warm would slow down what runs
         self._save()
+
+    def _look_at_labels(self) -> None:
+        """Notice runs that were deleted, renamed, annotated, moved in the queue."""
+        for run_id, watched in list(self.known.items()):
+            asked_at = watched.folder.asked_at()
+            if asked_at is None:
+                del self.known[run_id]
+                self.gone.add(run_id)
+            elif asked_at != watched.run.asked_at:
+                try:
+                    watched.run = watched.folder.relabelled(watched.run)
+                    self.unsaved.add(run_id)
+                except (OSError, ValueError):
+                    log.warning("run %s: config.json cannot be read", run_id)
 
     def _save(self) -> None:
         """Bring the index up to date; make it anew when somebody removed or damaged it."""

@@ -1,10 +1,9 @@
 """The files of a run. Nobody else knows their names.
 
-config.json     what was asked for: name, number, settings
+config.json     what was asked for: name, number, settings, owner, parent; name and note may be changed later
 events.jsonl    what happened: append only; whoever holds worker.lock may write
 checkpoints/    STEP.safetensors: weights, optimizer state, generator states; the two newest
-snapshots/      STEP.npy: logits on the test images, (10,000, 10) float32; step 0 is before training;
-                STEP.validation.npy: logits on the images held out, where there are any
+snapshots/      logits on the test images and weights at about a hundred steps: see snapshots.py
 requests/       stop, pause, resume: small files that the worker or the dispatcher reads and removes
 worker.lock     held by the worker from birth to death, SIGKILL included
 worker.log      what the worker printed
@@ -13,13 +12,12 @@ worker.log      what the worker printed
 from __future__ import annotations
 
 import fcntl
-import io
 import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal
@@ -29,13 +27,13 @@ import numpy.typing as npt
 
 from fmnist_core.events import Losses
 from fmnist_core.recipes import TrainingConfig
-from fmnist_core.runs.record import Run, RunEvent, from_json, to_json
+from fmnist_core.runs.record import Moment, Run, RunEvent, from_json, to_json
+from fmnist_core.runs.snapshots import Predictions, Snapshots, Split, Weights
 
 if TYPE_CHECKING:
     import torch
 
 Request = Literal["stop", "pause", "resume"]
-Measurable = Literal["test", "validation"]
 
 CHECKPOINTS_KEPT = 2
 RESERVED = 64 * 1024
@@ -67,12 +65,28 @@ class RunFolder:
     # --- What was asked for ----------------------------------------------------------------------------------------
 
     @classmethod
-    def create(cls, runs: Path, run_id: str, sequence: int, name: str, config: TrainingConfig) -> RunFolder:
+    def create(
+        cls,
+        runs: Path,
+        run_id: str,
+        sequence: int,
+        name: str,
+        config: TrainingConfig,
+        *,
+        owner: str = "",
+        parent: Moment | None = None,
+        group: str = "",
+    ) -> RunFolder:
         """Appears complete or not at all. Raises FileExistsError where the id is taken, OSError where it cannot be."""
         wanted = {
             "name": name,
+            "note": "",
             "sequence": sequence,
+            "order": sequence,
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "owner": owner,
+            "parent": parent,
+            "group": group,
             "config": config.to_dict(),
         }
         temporary = runs / f".new-{run_id}"
@@ -92,11 +106,49 @@ class RunFolder:
     def run(self) -> Run:
         """The run before its first event. Raises ValueError or OSError where this is not a run's folder."""
         try:
+            asked_at = self.asked_at()
             wanted = json.loads((self.path / "config.json").read_bytes())
-            config = TrainingConfig.from_dict(wanted["config"])
-            return Run(self.id, int(wanted["sequence"]), str(wanted["name"]), str(wanted["created_at"]), config)
-        except (KeyError, TypeError) as error:
+            sequence, parent = int(wanted["sequence"]), wanted.get("parent")
+            return Run(
+                self.id,
+                sequence,
+                str(wanted["name"]),
+                str(wanted["created_at"]),
+                TrainingConfig.from_dict(wanted["config"]),
+                note=str(wanted.get("note", "")),
+                order=float(wanted.get("order", sequence)),
+                owner=str(wanted.get("owner", "")),
+                parent=(str(parent[0]), int(parent[1])) if parent else None,
+                group=str(wanted.get("group", "")),
+                asked_at=asked_at or 0,
+                step=int(parent[1]) if parent else 0,
+            )
+        except (KeyError, TypeError, IndexError) as error:
             raise ValueError(f"{self.path / 'config.json'} is not a run's: {error!r}") from error
+
+    def asked_at(self) -> int | None:
+        """When `config.json` was written, in nanoseconds: tells only whether it is another one. None without one."""
+        try:
+            return (self.path / "config.json").stat().st_mtime_ns
+        except OSError:
+            return None
+
+    def relabelled(self, run: Run) -> Run:
+        """`run` with the name, note and order that it has now."""
+        if run.asked_at == self.asked_at():
+            return run
+        now = self.run()
+        return replace(run, name=now.name, note=now.note, order=now.order, asked_at=now.asked_at)
+
+    def relabel(self, **changed: str | float) -> None:
+        """Change name, note or order. Two at once: one after the other. Raises OSError where it cannot be written."""
+        handle = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            wanted = json.loads((self.path / "config.json").read_bytes())
+            _write(self.path / "config.json", json.dumps(wanted | changed, indent=2).encode())
+        finally:
+            os.close(handle)
 
     # --- What happened ---------------------------------------------------------------------------------------------
 
@@ -201,23 +253,38 @@ class RunFolder:
     def _checkpoints(self) -> list[Path]:
         return sorted((self.path / "checkpoints").glob("*.safetensors"))
 
-    def write_logits(self, step: int, logits: npt.NDArray[np.float32], split: Measurable = "test") -> None:
-        """Keep the logits as they were after `step`: (10,000, 10) float32 for the test, (validation, 10) for the others."""
-        content = io.BytesIO()
-        np.save(content, logits)
-        _write(self._logits(step, split), content.getvalue())
+    @property
+    def snapshots(self) -> Snapshots:
+        """The files of the time slider."""
+        return Snapshots(self.path / "snapshots")
 
-    def logits(self, step: int, split: Measurable = "test") -> npt.NDArray[np.float32]:
-        """What `write_logits` kept. Raises FileNotFoundError when there is nothing for this step."""
-        kept: npt.NDArray[np.float32] = np.load(self._logits(step, split))
-        return kept
+    def write_logits(self, step: int, logits: npt.NDArray[np.float32], split: Split = "test") -> None:
+        """Keep the logits, (N, 10), as they were after `step`."""
+        self.snapshots.write_logits(step, logits, split)
 
-    def logit_steps(self) -> list[int]:
+    def logits(self, step: int, split: Split = "test") -> npt.NDArray[np.float32]:
+        """(N, 10) float32, as they were after `step`. Raises FileNotFoundError when there is nothing for this step."""
+        return self.snapshots.logits(step, split)
+
+    def logit_steps(self, split: Split = "test") -> list[int]:
         """The steps that `logits` knows, ascending; 0 is before training."""
-        return sorted(int(path.stem) for path in (self.path / "snapshots").glob("*.npy") if path.stem.isdigit())
+        return self.snapshots.logit_steps(split)
 
-    def _logits(self, step: int, split: Measurable) -> Path:
-        return self.path / "snapshots" / f"{step:08d}{'' if split == 'test' else f'.{split}'}.npy"
+    def predictions(self) -> Predictions:
+        """Class and confidence of every test image at every snapshot."""
+        return self.snapshots.predictions()
+
+    def write_weights(self, weights: Mapping[int, Weights]) -> None:
+        """Keep the weights as they were after several steps."""
+        self.snapshots.write_weights(weights)
+
+    def weights(self, step: int) -> dict[str, npt.NDArray[np.float32]]:
+        """The network's tensors by name, as they were after `step`. Raises FileNotFoundError when they were not kept."""
+        return self.snapshots.weights(step)
+
+    def weight_steps(self) -> list[int]:
+        """The steps that `weights` knows, ascending."""
+        return self.snapshots.weight_steps()
 
     def redirect_output(self) -> None:
         """From now on this process prints into `worker.log`."""

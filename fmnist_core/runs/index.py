@@ -13,7 +13,7 @@ from typing import Self
 
 from fmnist_core.runs.record import Run
 
-VERSION = 1
+VERSION = 2
 FILE = "index.sqlite"
 
 _SCHEMA = """

@@ -16,6 +16,10 @@ ATTEMPTS = 3
 """Workers that may die over one run before it counts as failed."""
 
 
+Moment = tuple[str, int]
+"""A run's id and a step of it."""
+
+
 class State(StrEnum):
     """Where a run is on its way."""
 
@@ -147,6 +151,19 @@ class Run:
     created_at: str
     """Wall clock, UTC, ISO 8601; for people, not for ordering."""
     config: TrainingConfig
+    """As it was started;"""
+    note: str = ""
+    """What a person wrote about it: show it as text."""
+    order: float = 0.0
+    """Place among the waiting runs of its owner: the lowest goes first."""
+    owner: str = ""
+    """Who started it: an anonymous name of a browser, or empty."""
+    parent: Moment | None = None
+    """The run and the step that it branched off from; the parent may have been deleted since."""
+    group: str = ""
+    """Common name of runs that belong together, such as those of a sweep."""
+    asked_at: int = 0
+    """When name, note and order were written, in nanoseconds: tells whether they are the newest."""
     state: State = State.QUEUED
     reason: str = ""
     """Why it is paused, failed or waiting for another attempt: a sentence for the page."""
@@ -175,6 +192,11 @@ class Run:
     def title(self) -> str:
         """The name, or the number of a run without one."""
         return self.name or f"Run {self.sequence}"
+
+    @property
+    def first_step(self) -> int:
+        """Steps that were done before its own record begins: 0, or the step at which it branched off."""
+        return self.parent[1] if self.parent else 0
 
     @property
     def is_active(self) -> bool:
@@ -275,5 +297,6 @@ class Run:
         values = json.loads(text)
         values["config"] = TrainingConfig.from_dict(values["config"])
         values["state"] = State(values["state"])
+        values["parent"] = tuple(values["parent"]) if values["parent"] else None
         values["measured"] = tuple(from_json(json.dumps(measured)) for measured in values["measured"])
         return cls(**values)

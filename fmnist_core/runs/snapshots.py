@@ -1,0 +1,241 @@
+"""What the time slider reads: weights and predictions of a run at about a hundred steps, without torch.
+
+    snapshots/STEP.npy                logits on the test images, (10,000, 10) float16; step 0 is before training
+    snapshots/validation-STEP.npy     the same on the held-out validation images, where there are some
+    snapshots/film/FIRST-LAST.safetensors
+                                      weights at several steps: each tensor stacked along a first axis, "steps" in the
+                                      metadata
+    snapshots/predictions.npz         made from the logits and made again at any time: only quicker to read
+
+Each file appears complete or not at all. None is synced: a power cut may take the newest, training may not wait for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Split = Literal["test", "validation"]
+Weights = Mapping[str, npt.NDArray[np.float32]]
+"""Tensors of a network by name, such as "conv1.weight"."""
+
+_PREFIX: dict[Split, str] = {"test": "", "validation": "validation-"}
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What the network said about each test image at each snapshot."""
+
+    steps: npt.NDArray[np.int64]
+    """(S,) int64, ascending."""
+    classes: npt.NDArray[np.uint8]
+    """(S, N) uint8: the class of the highest logit."""
+    confidences: npt.NDArray[np.float32]
+    """(S, N) float32 in [0, 1]: the probability given to that class (softmax), to three digits."""
+
+
+@dataclass(frozen=True)
+class Snapshots:
+    """The folder `snapshots` of a run."""
+
+    path: Path
+
+    # --- Logits ----------------------------------------------------------------------------------------------------
+
+    def write_logits(self, step: int, logits: npt.NDArray[np.float32], split: Split = "test") -> None:
+        """Keep the logits, (N, 10), as they were after `step`."""
+        content = io.BytesIO()
+        np.save(content, as_float16(logits))
+        self._write(f"{_PREFIX[split]}{step:08d}.npy", content.getvalue())
+
+    def logits(self, step: int, split: Split = "test") -> npt.NDArray[np.float32]:
+        """What `write_logits` kept, (N, 10) float32. Raises FileNotFoundError when there is nothing for this step."""
+        kept: npt.NDArray[np.float32] = np.load(self.path / f"{_PREFIX[split]}{step:08d}.npy").astype(np.float32)
+        return kept
+
+    def logit_steps(self, split: Split = "test") -> list[int]:
+        """The steps that `logits` knows, ascending; 0 is before training."""
+        prefix = _PREFIX[split]
+        return sorted(
+            int(number)
+            for name in self._names()
+            if name.startswith(prefix) and name.endswith(".npy") and (number := name[len(prefix) : -4]).isdecimal()
+        )
+
+    def predictions(self) -> Predictions:
+        """Of every snapshot whose logits are there; a file that cannot be read is left out.
+
+        Keeps what it finds beside the logits, so that the next time takes milliseconds.
+        """
+        steps = self.logit_steps()
+        known = self._kept_predictions()
+        if known and known.steps.tolist() == steps:
+            return known
+        rows = {int(s): (known.classes[n], known.confidences[n]) for n, s in enumerate(known.steps)} if known else {}
+        found: dict[int, tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]] = {}
+        for step in steps:
+            try:
+                found[step] = rows[step] if step in rows else _winners(self.logits(step))
+            except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+                continue
+        same = {len(row[0]) for row in found.values()}
+        if len(same) != 1:
+            return Predictions(np.empty(0, np.int64), np.empty((0, 0), np.uint8), np.empty((0, 0), np.float32))
+        predictions = Predictions(
+            np.array(list(found), np.int64),
+            np.stack([row[0] for row in found.values()]),
+            np.stack([row[1] for row in found.values()]),
+        )
+        self._keep_predictions(predictions)
+        return predictions
+
+    def _kept_predictions(self) -> Predictions | None:
+        try:
+            with np.load(self.path / "predictions.npz") as kept:
+                return Predictions(kept["steps"], kept["classes"], kept["confidences"].astype(np.float32))
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return None
+
+    def _keep_predictions(self, predictions: Predictions) -> None:
+        content = io.BytesIO()
+        np.savez(
+            content,
+            steps=predictions.steps,
+            classes=predictions.classes,
+            confidences=predictions.confidences.astype(np.float16),
+        )
+        with contextlib.suppress(OSError):  # no room, or read-only: it is only quicker with it
+            self._write("predictions.npz", content.getvalue(), f".predictions-{os.getpid()}.tmp")
+
+    # --- Weights ---------------------------------------------------------------------------------------------------
+
+    def write_weights(self, weights: Mapping[int, Weights]) -> None:
+        """Keep the weights after several steps, in one file."""
+        from safetensors.numpy import save
+
+        if not weights:
+            return
+        steps = sorted(weights)
+        stacked = {name: np.stack([weights[step][name] for step in steps]) for name in weights[steps[0]]}
+        (self.path / "film").mkdir(exist_ok=True)
+        name = f"film/{steps[0]:08d}-{steps[-1]:08d}.safetensors"
+        self._write(name, save(stacked, {"steps": json.dumps(steps)}))
+
+    def weight_steps(self) -> list[int]:
+        """The steps that `weights` knows, ascending."""
+        return sorted(self._where)
+
+    def weights(self, step: int) -> dict[str, npt.NDArray[np.float32]]:
+        """The network's tensors by name, as they were after `step`. Raises FileNotFoundError when they were not kept."""
+        from safetensors import safe_open
+
+        if step not in self._where:
+            raise FileNotFoundError(f"the weights after step {step} were not kept")
+        path, row = self._where[step]
+        with safe_open(path, "np") as file:
+            return {name: file.get_slice(name)[row] for name in file.keys()}  # noqa: SIM118 - not a dict
+
+    def thin_out(self, most: int) -> None:
+        """Keep the weights of `most` bytes at most: the first, the last, and some spread evenly between them."""
+        steps = self.weight_steps()
+        total = sum(path.stat().st_size for path in self._films())
+        if total <= most or len(steps) <= 2:
+            return
+        wanted = max(2, int(len(steps) * most / total))
+        kept = {steps[round(n)] for n in np.linspace(0, len(steps) - 1, wanted)}
+        old = self._films()
+        self.write_weights({step: self.weights(step) for step in sorted(kept)})
+        for path in old:
+            if path.name != f"{steps[0]:08d}-{steps[-1]:08d}.safetensors":
+                path.unlink(missing_ok=True)
+
+    @property
+    def _where(self) -> dict[int, tuple[Path, int]]:
+        """File and row of each step."""
+        from safetensors import SafetensorError, safe_open
+
+        where = {}
+        for path in self._films():
+            try:
+                with safe_open(path, "np") as file:
+                    steps = json.loads(file.metadata()["steps"])
+                where.update({int(step): (path, row) for row, step in enumerate(steps)})
+            except (SafetensorError, OSError, KeyError, TypeError, ValueError):
+                continue  # damaged
+        return where
+
+    def _films(self) -> list[Path]:
+        return sorted((self.path / "film").glob("[0-9]*.safetensors"))
+
+    def undeveloped(self) -> list[int]:
+        """Steps whose weights are kept and whose logits have not been computed yet, ascending."""
+        return sorted(set(self.weight_steps()) - set(self.logit_steps()))
+
+    # --- Files -----------------------------------------------------------------------------------------------------
+
+    def _names(self) -> list[str]:
+        try:
+            return os.listdir(self.path)
+        except FileNotFoundError:
+            return []
+
+    def _write(self, name: str, content: bytes, temporary_name: str = "") -> None:
+        path = self.path / name
+        temporary = path.with_name(temporary_name or f".{path.name}.tmp")
+        try:
+            with open(temporary, "wb") as file:
+                file.write(content)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def as_float16(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float16]:
+    """Half the bytes, the same winner in each row, so that no image changes sides: a rounded tie is broken again.
+
+    >>> close = np.array([[1.0, 1.0001]], np.float32)
+    >>> close.astype(np.float16).argmax(1).item(), as_float16(close).argmax(1).item()
+    (0, 1)
+    """
+    largest = np.finfo(np.float16).max
+    rounded = np.clip(logits, -largest, largest).astype(np.float16)
+    winners = logits.argmax(axis=1)
+    for row in np.flatnonzero(rounded.argmax(axis=1) != winners):
+        ties = rounded[row] >= rounded[row, winners[row]]
+        ties[winners[row]] = False
+        rounded[row, ties] = np.nextafter(rounded[row, winners[row]], np.float16(-np.inf))
+    return rounded
+
+
+def _winners(logits: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+    """Class and probability of each row's highest logit."""
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True)).sum(axis=1)  # 1 / the winner's probability
+    return logits.argmax(axis=1).astype(np.uint8), (1 / shares).astype(np.float32)
+
+
+def spread(first: int, last: int, count: int) -> list[int]:
+    """At most `count` steps from `first` to `last`, both among them, dense at the start and logarithmic after.
+
+    >>> spread(0, 60_000, 12)
+    [0, 1, 3, 9, 27, 82, 245, 736, 2212, 6645, 19968, 60000]
+    >>> spread(0, 5, 12)
+    [0, 1, 2, 3, 4, 5]
+    """
+    length = last - first
+    if length < count:
+        return list(range(first, last + 1))
+    points, steps = count, [0, length]
+    while len(more := sorted({0, *(round(x) for x in np.geomspace(1, length, points - 1))})) <= count:
+        steps, points = more, points + 1  # the first ones round to the same step
+    return [first + step for step in steps]
