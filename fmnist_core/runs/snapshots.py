@@ -1,7 +1,7 @@
 """What the time slider reads: weights and predictions of a run at about a hundred steps, without torch.
 
     snapshots/STEP.npy                logits on the test images, (10,000, 10) float16; step 0 is before training
-    snapshots/validation-STEP.npy     the same on the held-out validation images, where there are some
+    snapshots/STEP.validation.npy     the same on the held-out validation images, where there are some
     snapshots/film/FIRST-LAST.safetensors
                                       weights at several steps: each tensor stacked along a first axis, "steps" in the
                                       metadata
@@ -29,7 +29,7 @@ Split = Literal["test", "validation"]
 Weights = Mapping[str, npt.NDArray[np.float32]]
 """Tensors of a network by name, such as "conv1.weight"."""
 
-_PREFIX: dict[Split, str] = {"test": "", "validation": "validation-"}
+_SUFFIX: dict[Split, str] = {"test": ".npy", "validation": ".validation.npy"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,21 +56,17 @@ class Snapshots:
         """Keep the logits, (N, 10), as they were after `step`."""
         content = io.BytesIO()
         np.save(content, as_float16(logits))
-        self._write(f"{_PREFIX[split]}{step:08d}.npy", content.getvalue())
+        self._write(f"{step:08d}{_SUFFIX[split]}", content.getvalue())
 
     def logits(self, step: int, split: Split = "test") -> npt.NDArray[np.float32]:
         """What `write_logits` kept, (N, 10) float32. Raises FileNotFoundError when there is nothing for this step."""
-        kept: npt.NDArray[np.float32] = np.load(self.path / f"{_PREFIX[split]}{step:08d}.npy").astype(np.float32)
+        kept: npt.NDArray[np.float32] = np.load(self.path / f"{step:08d}{_SUFFIX[split]}").astype(np.float32)
         return kept
 
     def logit_steps(self, split: Split = "test") -> list[int]:
         """The steps that `logits` knows, ascending; 0 is before training."""
-        prefix = _PREFIX[split]
-        return sorted(
-            int(number)
-            for name in self._names()
-            if name.startswith(prefix) and name.endswith(".npy") and (number := name[len(prefix) : -4]).isdecimal()
-        )
+        parts = (name.partition(".") for name in self._names())
+        return sorted(int(step) for step, dot, suffix in parts if step.isdecimal() and dot + suffix == _SUFFIX[split])
 
     def predictions(self) -> Predictions:
         """Of every snapshot whose logits are there; a file that cannot be read is left out.
