@@ -5,7 +5,7 @@ A step is one weight update. Steps count from 1 over the whole run; step 0 is th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +53,10 @@ class Losses:
     seconds: float
     """Training time up to the last of these steps, without pauses and measurements."""
 
+    def without(self, known: int) -> Losses:
+        """Without the first `known` steps."""
+        return replace(self, step=self.step + known, losses=self.losses[known:])
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -92,4 +96,30 @@ class Slowed:
     threads: int
 
 
-Event = Started | Losses | Measured | Diverged | Slowed
+@dataclass(frozen=True)
+class CopyLosses:
+    """In a race: the losses of the steps `step + 1` to `step + len(losses)`, of every copy."""
+
+    step: int
+    losses: tuple[tuple[float | None, ...], ...]
+    """(steps, copies): mean cross-entropy of each copy's batch; None from the step on at which a copy diverged."""
+    seconds: float
+    """Training time up to the last of these steps."""
+
+    def without(self, known: int) -> CopyLosses:
+        """Without the first `known` steps."""
+        return replace(self, step=self.step + known, losses=self.losses[known:])
+
+
+@dataclass(frozen=True)
+class CopiesMeasured:
+    """In a race: every copy in evaluation mode."""
+
+    step: int
+    epoch: float
+    seconds: float
+    accuracy: tuple[float | None, ...]
+    """(copies,): share of the held-out training images that are right; None for a copy that has diverged."""
+
+
+Event = Started | Losses | Measured | Diverged | Slowed | CopyLosses | CopiesMeasured

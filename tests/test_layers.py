@@ -15,6 +15,7 @@ FLOORS = {
     "fmnist_core": 0,
     "fmnist_core.dataset": 0,
     "fmnist_core.recipes": 0,
+    "fmnist_core.jobs": 0,
     "fmnist_core.events": 0,
     "fmnist_core.schedules": 1,
     "fmnist_core.augmentation": 1,
@@ -23,6 +24,8 @@ FLOORS = {
     "fmnist_core.optimizers": 1,
     "fmnist_core.training": 2,
     "fmnist_core.biography": 2,
+    "fmnist_core.rate_test": 2,
+    "fmnist_core.race": 2,
     "fmnist_core.evaluation": 2,
     "fmnist_core.inference": 2,
     "fmnist_core.views": 3,
@@ -32,7 +35,13 @@ FLOORS = {
 }
 """The floor of each module or package. A new module of the core is named here before it is imported."""
 
-PURE = ("fmnist_core.views", "fmnist_core.recipes", "fmnist_core.events", "fmnist_core.schedules")
+PURE = (
+    "fmnist_core.views",
+    "fmnist_core.recipes",
+    "fmnist_core.jobs",
+    "fmnist_core.events",
+    "fmnist_core.schedules",
+)
 """Values in, values out: no torch, not even within functions."""
 
 LIGHT_PAGES = ("app.py", "pages/2_*.py", "pages/3_*.py", "pages/5_*.py", "pages/6_*.py", "pages/7_*.py")

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from fmnist_core.dataset import data_folder
+from fmnist_core.jobs import Job
 from fmnist_core.recipes import TrainingConfig
 from fmnist_core.runs.dispatcher import BELL, INDEX_DAMAGED
 from fmnist_core.runs.executor import REPOSITORY
@@ -51,7 +52,16 @@ def runs_folder() -> Path:
 
 
 def list_runs() -> list[Run]:
-    """All runs, newest first."""
+    """All runs, newest first; jobs, such as races, are no runs."""
+    return [run for run in _list() if run.job is None]
+
+
+def list_jobs(kind: type[Job]) -> list[Run]:
+    """All jobs of one kind, newest first."""
+    return [run for run in _list() if isinstance(run.job, kind)]
+
+
+def _list() -> list[Run]:
     ensure_dispatcher()
     runs = runs_folder()
     found = {run.id: _up_to_date(run, offset) for run, offset in _from_index(IndexReader.runs) or []}
@@ -138,9 +148,15 @@ def _up_to_date(run: Run, offset: int) -> Run:
 
 
 def start(
-    config: TrainingConfig, name: str = "", *, owner: str = "", parent: Moment | None = None, group: str = ""
+    config: TrainingConfig,
+    name: str = "",
+    *,
+    owner: str = "",
+    parent: Moment | None = None,
+    group: str = "",
+    job: Job | None = None,
 ) -> str:
-    """Put a run into the queue and return its id. Raises RunRefused.
+    """Put a run, or a job, into the queue and return its id. Raises RunRefused.
 
     `owner`: the anonymous name of the browser that asks; the queue is fair between owners. `group`: a common name of
     runs that belong together.
@@ -165,6 +181,7 @@ def start(
             owner=owner.strip()[:NAME_LENGTH],
             parent=parent,
             group=group.strip()[:NAME_LENGTH],
+            job=job,
         )
     except OSError as error:
         raise RunRefused(f"A run cannot be started: {runs} cannot be written to ({error.strerror}).") from error
@@ -301,6 +318,7 @@ __all__ = [
     "devices",
     "folder",
     "get",
+    "list_jobs",
     "list_runs",
     "pause",
     "rename",

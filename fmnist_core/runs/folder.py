@@ -25,7 +25,9 @@ from typing import IO, TYPE_CHECKING, Literal
 import numpy as np
 import numpy.typing as npt
 
+from fmnist_core import jobs
 from fmnist_core.events import Losses
+from fmnist_core.jobs import Job
 from fmnist_core.recipes import TrainingConfig
 from fmnist_core.runs.record import Moment, Run, RunEvent, from_json, to_json
 from fmnist_core.runs.snapshots import Predictions, Snapshots, Split, Weights
@@ -76,6 +78,7 @@ class RunFolder:
         owner: str = "",
         parent: Moment | None = None,
         group: str = "",
+        job: Job | None = None,
     ) -> RunFolder:
         """Appears complete or not at all. Raises FileExistsError where the id is taken, OSError where it cannot be."""
         wanted = {
@@ -88,6 +91,7 @@ class RunFolder:
             "parent": parent,
             "group": group,
             "config": config.to_dict(),
+            **({"job": jobs.to_dict(job)} if job else {}),
         }
         temporary = runs / f".new-{run_id}"
         temporary.mkdir(parents=True)
@@ -120,6 +124,7 @@ class RunFolder:
                 owner=str(wanted.get("owner", "")),
                 parent=(str(parent[0]), int(parent[1])) if parent else None,
                 group=str(wanted.get("group", "")),
+                job=jobs.from_dict(wanted.get("job")),
                 asked_at=asked_at or 0,
                 step=int(parent[1]) if parent else 0,
             )

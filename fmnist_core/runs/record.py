@@ -9,7 +9,9 @@ from enum import StrEnum
 from typing import get_args
 
 from fmnist_core import events as training
-from fmnist_core.events import Diverged, Losses, Measured, Score, Slowed, Started
+from fmnist_core import jobs
+from fmnist_core.events import CopiesMeasured, CopyLosses, Diverged, Losses, Measured, Score, Slowed, Started
+from fmnist_core.jobs import Job, Race
 from fmnist_core.recipes import TrainingConfig
 
 ATTEMPTS = 3
@@ -125,7 +127,9 @@ def from_json(line: str | bytes) -> RunEvent:
             if name in values:
                 values[name] = _score(values[name])
         if "losses" in values:
-            values["losses"] = tuple(values["losses"])
+            values["losses"] = tuple(tuple(loss) if isinstance(loss, list) else loss for loss in values["losses"])
+        if "accuracy" in values:
+            values["accuracy"] = tuple(values["accuracy"])
         return kind(**values)
     except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
         raise ValueError(f"not an event: {line[:80]!r}") from error
@@ -164,6 +168,8 @@ class Run:
     """Common name of runs that belong together, such as those of a sweep."""
     asked_at: int = 0
     """When name, note and order were written, in nanoseconds: tells whether they are the newest."""
+    job: Job | None = None
+    """What it does instead of an ordinary training: it is then in no list of runs."""
     state: State = State.QUEUED
     reason: str = ""
     """Why it is paused, failed or waiting for another attempt: a sentence for the page."""
@@ -228,7 +234,11 @@ class Run:
         """Training time to go at the present speed; None until there is one."""
         if self.state is not State.RUNNING or not self.images_per_second:
             return None
-        return (self.steps - self.step) * self.config.batch_size / self.images_per_second
+        return (self.steps - self.step) * self._images_per_step / self.images_per_second
+
+    @property
+    def _images_per_step(self) -> int:
+        return self.config.batch_size * (self.job.copies if isinstance(self.job, Race) else 1)
 
     def apply(self, event: RunEvent) -> Run:
         """The run after `event`."""
@@ -244,8 +254,8 @@ class Run:
                     steps=event.steps,
                     steps_per_epoch=event.steps_per_epoch,
                 )
-            case Losses():
-                elapsed, images = event.seconds - self.seconds, len(event.losses) * self.config.batch_size
+            case Losses() | CopyLosses():
+                elapsed, images = event.seconds - self.seconds, len(event.losses) * self._images_per_step
                 speed = self.images_per_second
                 if elapsed > 0:
                     speed = 0.8 * speed + 0.2 * images / elapsed if speed else images / elapsed
@@ -257,6 +267,8 @@ class Run:
                 )
             case Measured():
                 return replace(self, measured=(*self.measured, replace(event, logits=None, validation_logits=None)))
+            case CopiesMeasured():
+                return self
             case Slowed():
                 return replace(self, threads=event.threads)
             case Diverged():
@@ -289,13 +301,16 @@ class Run:
         """For the index."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         measured = [json.loads(to_json(event)) for event in self.measured]
-        return json.dumps(values | {"config": self.config.to_dict(), "measured": measured}, separators=(",", ":"))
+        values |= {"config": self.config.to_dict(), "measured": measured}
+        values["job"] = jobs.to_dict(self.job) if self.job else None
+        return json.dumps(values, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> Run:
         """Back from the index."""
         values = json.loads(text)
         values["config"] = TrainingConfig.from_dict(values["config"])
+        values["job"] = jobs.from_dict(values.get("job"))
         values["state"] = State(values["state"])
         values["parent"] = tuple(values["parent"]) if values["parent"] else None
         values["measured"] = tuple(from_json(json.dumps(measured)) for measured in values["measured"])

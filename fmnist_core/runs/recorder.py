@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 import torch
 
-from fmnist_core.events import Diverged, Losses, Measured, Slowed, Started
+from fmnist_core.events import CopyLosses, Diverged, Losses, Measured, Slowed, Started
 from fmnist_core.runs.folder import EventWriter, RunFolder
 from fmnist_core.runs.record import (
     Failed,
@@ -42,7 +44,7 @@ class Recorder:
 
         `ready`: the data, where they are on the run's device already.
         """
-        try:
+        with self.faults_recorded():
             self.writer.reserve()
             self.state = self._state()
             device = self.state.device
@@ -63,6 +65,12 @@ class Recorder:
                 if isinstance(event, Measured) or (isinstance(event, Losses) and is_due):
                     self.checkpoint()
             self.record(Finished(self.state.step))
+
+    @contextmanager
+    def faults_recorded(self) -> Iterator[None]:
+        """An error ends the run with a sentence; a full disk pauses it. Errors go on to the log."""
+        try:
+            yield
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 self._fail(error)
@@ -77,12 +85,12 @@ class Recorder:
     def record(self, event: RunEvent) -> None:
         """Write what is new. After a restart from a checkpoint, steps are trained again that are recorded already."""
         match event:
-            case Losses(step=step, losses=losses):
-                known = self.recorded.step - step
-                if known >= len(losses):
+            case Losses() | CopyLosses():
+                known = self.recorded.step - event.step
+                if known >= len(event.losses):
                     return
                 if known > 0:
-                    event = Losses(step + known, losses[known:], event.seconds)
+                    event = event.without(known)
             case Measured(step=step, logits=logits, validation_logits=validation_logits):
                 if any(measured.step == step for measured in self.recorded.measured):
                     return
@@ -90,7 +98,7 @@ class Recorder:
                     self.folder.write_logits(step, logits)
                 if validation_logits is not None:
                     self.folder.write_logits(step, validation_logits, "validation")
-        self.writer.write(event, durable=not isinstance(event, Losses | Slowed | Started))
+        self.writer.write(event, durable=not isinstance(event, Losses | CopyLosses | Slowed | Started))
         self.recorded = self.recorded.apply(event)
 
     def checkpoint(self) -> None:

@@ -47,11 +47,10 @@ def work(folder: RunFolder, ready: TrainingData | None) -> int:
         writer = EventWriter(folder)
         writer.write(claimed := Claimed(os.getpid()))
 
-        from fmnist_core.runs.recorder import (
-            Recorder,
-        )  # torch: only now, because the lock must be taken at once
+        from fmnist_core.runs.job_recorder import JobRecorder  # torch: only now, because the lock must be taken at once
+        from fmnist_core.runs.recorder import Recorder
 
-        recorder = Recorder(folder, writer, recorded.apply(claimed))
+        recorder = (JobRecorder if recorded.job else Recorder)(folder, writer, recorded.apply(claimed))
         signal.signal(signal.SIGTERM, recorder.end)
         recorder.told_to_end |= bool(told_to_end)  # while torch was imported
         recorder.train(ready)
