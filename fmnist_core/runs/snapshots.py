@@ -17,7 +17,7 @@ import io
 import json
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -67,6 +67,12 @@ class Snapshots:
         """The steps that `logits` knows, ascending; 0 is before training."""
         parts = (name.partition(".") for name in self._names())
         return sorted(int(step) for step, dot, suffix in parts if step.isdecimal() and dot + suffix == _SUFFIX[split])
+
+    def logits_of(self, image: int, steps: Sequence[int]) -> npt.NDArray[np.float32]:
+        """(len(steps), 10) float32: the logits of one test image. Reads no more than those."""
+        paths = (self.path / f"{step:08d}{_SUFFIX['test']}" for step in steps)
+        found = [np.load(path, mmap_mode="r")[image] for path in paths]
+        return np.array(found, np.float32).reshape(-1, 10)
 
     def predictions(self) -> Predictions:
         """Of every snapshot whose logits are there; a file that cannot be read is left out.
@@ -140,6 +146,29 @@ class Snapshots:
         path, row = self._where[step]
         with safe_open(path, "np") as file:
             return {name: file.get_slice(name)[row] for name in file.keys()}  # noqa: SIM118 - not a dict
+
+    def first_filters(self) -> tuple[list[int], npt.NDArray[np.float32]]:
+        """The weights that touch the pixels, as pictures: steps, and (S, filters, height, width) float32.
+
+        Of a convolution its kernels over the one gray channel, such as 3 x 3; of a linear layer 28 x 28 for each unit.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        steps: list[int] = []
+        found: list[npt.NDArray[np.float32]] = []
+        for path in self._films():
+            with (
+                contextlib.suppress(SafetensorError, OSError, KeyError, TypeError, ValueError),
+                safe_open(path, "np") as film,
+            ):
+                shapes = {name: film.get_slice(name).get_shape()[1:] for name in film.keys()}  # noqa: SIM118 - not a dict
+                for name, shape in shapes.items():
+                    if (len(shape) == 4 and shape[1] == 1) or (len(shape) == 2 and shape[1] == 28 * 28):
+                        values = film.get_tensor(name)
+                        found.append(values[:, :, 0] if len(shape) == 4 else values.reshape(*values.shape[:2], 28, 28))
+                        steps += [int(step) for step in json.loads(film.metadata()["steps"])]
+                        break
+        return steps, np.concatenate(found) if found else np.empty((0, 0, 0, 0), np.float32)
 
     def thin_out(self, most: int) -> None:
         """Keep the weights of `most` bytes at most: the first, the last, and some spread evenly between them."""

@@ -11,8 +11,7 @@ import streamlit as st
 
 from fmnist_core.biography import Biographies, stretches
 from fmnist_core.dataset import CLASSES, Split
-from fmnist_core.evaluation import Evaluation
-from fmnist_core.runs import client, moments
+from fmnist_core.runs import client
 from fmnist_core.runs.record import Run
 from fmnist_core.views.colours import CLASS_COLOURS, RIGHT, WRONG
 from pages.parts import address, frame
@@ -35,16 +34,16 @@ KINDS: Mapping[str, tuple[str, Callable[[Biographies], npt.NDArray[np.bool_]]]] 
 }
 """What can be filtered by: name to (its meaning, which images)."""
 
-ORDERS: Mapping[str, Callable[[Biographies, Evaluation], Values]] = {
-    "Index": lambda story, _end: np.arange(len(story.labels)),
-    "Learned first": lambda story, _end: np.where(story.learned_at < 0, np.iinfo(np.int64).max, story.learned_at),
-    "Learned last": lambda story, _end: np.where(story.learned_at < 0, 1, -story.learned_at),
-    "Most often forgotten": lambda story, _end: -story.forgotten,
-    "Most changes of mind": lambda story, _end: -story.changes,
-    "Surest": lambda _story, end: -end.probabilities.max(axis=1),
-    "Most doubtful": lambda _story, end: end.probabilities.max(axis=1),
+ORDERS: Mapping[str, Callable[[Biographies, npt.NDArray[np.float32]], Values]] = {
+    "Index": lambda story, _sure: np.arange(len(story.labels)),
+    "Learned first": lambda story, _sure: np.where(story.learned_at < 0, np.iinfo(np.int64).max, story.learned_at),
+    "Learned last": lambda story, _sure: np.where(story.learned_at < 0, 1, -story.learned_at),
+    "Most often forgotten": lambda story, _sure: -story.forgotten,
+    "Most changes of mind": lambda story, _sure: -story.changes,
+    "Surest": lambda _story, sure: -sure,
+    "Most doubtful": lambda _story, sure: sure,
 }
-"""What can be sorted by: name to the values that are sorted, smallest first."""
+"""What can be sorted by: name to the values that are sorted, smallest first, given the confidence at the end."""
 
 
 def biographies(test: Split) -> None:
@@ -53,20 +52,20 @@ def biographies(test: Split) -> None:
     if run is None:
         return
     folder = client.folder(run.id)
-    steps = folder.logit_steps()
+    known = folder.predictions()
+    steps = known.steps.tolist()
     try:
-        story = Biographies(steps, moments.predictions(folder, steps), test.labels)
-        end = Evaluation.from_logits(folder.logits(steps[-1]), test.labels)
-    except (OSError, ValueError, IndexError):
+        story = Biographies(steps, known.classes, test.labels)
+    except ValueError:
         st.warning("This run's folder holds no predictions for the test images.", icon=":material/folder_off:")
         return
-    found, order = _chosen(story, end)
+    found, order = _chosen(story, known.confidences[-1])
     page = address.page_number(max(1, -(-len(found) // AT_ONCE)))
     shown = found[(page - 1) * AT_ONCE : page * AT_ONCE]
     if not len(shown):
         st.info("No test image is like that.", icon=":material/image_not_supported:")
         return
-    _pictures(test, story, end, shown, run, order)
+    _pictures(test, story, known.confidences[-1], shown, run, order)
     st.caption(
         f"Below each picture its biography: {len(steps)} moments of the run, from before training to step {steps[-1]:,}, in "
         "the colours of the predicted classes. A frame tells whether the last one is right. Forgetting as in Toneva et al., "
@@ -74,7 +73,7 @@ def biographies(test: Split) -> None:
     )
 
 
-def _chosen(story: Biographies, end: Evaluation) -> tuple[npt.NDArray[np.int64], str]:
+def _chosen(story: Biographies, sure: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.int64], str]:
     """Controls; the images that fit, in their order, and the order's name."""
     kind = address.one_of("What became of them", "kind", tuple(KINDS), then=_from_the_start)
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -92,7 +91,7 @@ def _chosen(story: Biographies, end: Evaluation) -> tuple[npt.NDArray[np.int64],
         (f", true class {true}" if true != ANY else "", f", predicted as {predicted}" if predicted != ANY else "")
     )
     st.markdown(f"**{len(found):,} of {len(story.labels):,} test images**: {meaning}{words}.")
-    return found[np.argsort(ORDERS[order](story, end)[found], kind="stable")], order
+    return found[np.argsort(ORDERS[order](story, sure)[found], kind="stable")], order
 
 
 def _choice(label: str, name: str, options: tuple[str, ...], width: int) -> str:
@@ -107,13 +106,18 @@ def _from_the_start() -> None:
 
 
 def _pictures(
-    test: Split, story: Biographies, end: Evaluation, shown: npt.NDArray[np.int64], run: Run, order: str
+    test: Split,
+    story: Biographies,
+    confidences: npt.NDArray[np.float32],
+    shown: npt.NDArray[np.int64],
+    run: Run,
+    order: str,
 ) -> None:
     captions, hovers = [], []
     for i in shown.tolist():
         true, guess = CLASSES[story.labels[i]], CLASSES[story.final[i]]
         learned, forgotten, changes = int(story.learned_at[i]), int(story.forgotten[i]), int(story.changes[i])
-        sure = float(end.probabilities[i].max())
+        sure = float(confidences[i])
         learned_words = f"learned at step {learned:,}" if learned >= 0 else "not learned"
         figure = {
             "Learned first": f"step {learned:,}" if learned >= 0 else "never",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from fmnist_core.runs import client, moments
+from fmnist_core.runs import client
 from fmnist_core.runs.record import Run
 from pages.parts import address, frame
 from pages.parts.time_slider import time_slider
@@ -30,7 +30,7 @@ def moment(run: Run, *, image: int | None = None) -> int:
         steps,
         step,
         key=key,
-        logits=None if image is None else moments.logits_of(folder, steps, image),
+        logits=None if image is None else folder.snapshots.logits_of(image, steps),
         true_class=None if image is None else int(frame.data_or_stop("test").labels[image]),
         on_move=lambda: _moved(key, steps),
     )

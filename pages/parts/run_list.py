@@ -46,11 +46,31 @@ def duration(seconds: float) -> str:
     return f"{int(seconds) // 3600} h {int(seconds) % 3600 // 60} min"
 
 
+def as_tree(runs: Sequence[Run]) -> list[tuple[Run, int]]:
+    """Each run with its depth: branches follow the run that they left, one deeper; else the order stays.
+
+    A branch whose parent is not among `runs` stands by itself.
+    """
+    known = {run.id for run in runs}
+    branches: dict[str, list[Run]] = {}
+    for run in runs:
+        parent = run.parent[0] if run.parent else ""
+        branches.setdefault(parent if parent in known else "", []).append(run)
+    found, waiting = [], [(run, 0) for run in reversed(branches.get("", []))]
+    while waiting:
+        run, depth = waiting.pop()
+        found.append((run, depth))
+        waiting += [(branch, depth + 1) for branch in reversed(branches.get(run.id, []))]
+    return found
+
+
 def run_list(runs: Sequence[Run], chosen: str = "") -> str | None:
-    """All runs as a table; the id of the one that was just clicked, else None."""
+    """All runs as a table, branches indented under their parents; the id of the one that was just clicked, else None."""
+    tree = as_tree(runs)
+    runs = [run for run, _ in tree]
     table = pd.DataFrame(
         {
-            "Run": [("▸ " if run.id == chosen else "") + run.title for run in runs],
+            "Run": [_indented(run, depth, run.id == chosen) for run, depth in tree],
             "State": [state_words(run) for run in runs],
             "Accuracy": [100 * run.latest.test.accuracy if run.latest else None for run in runs],
             "Before": [100 * run.before.test.accuracy if run.before else None for run in runs],
@@ -62,6 +82,8 @@ def run_list(runs: Sequence[Run], chosen: str = "") -> str | None:
             "Seed": [run.config.seed for run in runs],
             "Training time": [duration(run.seconds) for run in runs],
             "Started": [datetime.fromisoformat(run.created_at) for run in runs],
+            "Whose": [run.owner for run in runs],
+            "Note": [run.note.partition("\n")[0] for run in runs],
         }
     )
     percent = st.column_config.NumberColumn(format="%.2f %%", help="Share of the 10,000 test images that are right")
@@ -81,6 +103,11 @@ def run_list(runs: Sequence[Run], chosen: str = "") -> str | None:
     )
     rows = event.selection.rows
     return runs[rows[0]].id if rows and rows[0] < len(runs) else None
+
+
+def _indented(run: Run, depth: int, is_chosen: bool) -> str:
+    indent = "\u2003" * (depth - 1) + "└ " if depth else ""
+    return f"{indent}{'▸ ' if is_chosen else ''}{run.title}"
 
 
 def _optimizer(run: Run) -> str:

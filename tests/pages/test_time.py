@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from fmnist_core import dataset
 from fmnist_core.runs import client
+from fmnist_core.runs.snapshots import Snapshots
 from pages.parts.time_slider.route import routes
 from tests.pages.conftest import HOSTILE, Open, Trained, words
 
@@ -48,6 +50,20 @@ def test_every_kept_moment_comes_with_its_predictions(web: TestClient, trained: 
             break
         after = steps[-1]
     assert steps == folder.logit_steps()
+
+
+def test_filters_of_the_first_layer_come_from_the_film(tmp_path: Path):
+    """Of a convolution its kernels, of a linear layer a picture for each unit, each with the steps that have them."""
+    chance = np.random.default_rng(0)
+    for name, shape, picture in (("conv1.weight", (4, 1, 3, 3), (4, 3, 3)), ("fc.weight", (5, 784), (5, 28, 28))):
+        snapshots = Snapshots(tmp_path / name)
+        snapshots.path.mkdir()
+        kept = {step: {name: chance.random(shape, np.float32)} for step in (0, 3, 8)}
+        snapshots.write_weights({0: kept[0], 3: kept[3]})
+        snapshots.write_weights({8: kept[8]})
+        steps, filters = snapshots.first_filters()
+        assert steps == [0, 3, 8]
+        assert np.array_equal(filters, [kept[step][name].reshape(picture) for step in steps])
 
 
 @pytest.mark.parametrize("after", ["-2", "1e3", "٣", "x", "9" * 100, ""])
@@ -125,5 +141,5 @@ def test_browse_finds_images_by_what_became_of_them(open_page: Open, trained: Tr
     (grid,) = page.get("bidi_component")
     shown = [int(link.split("index=")[1].split("&")[0]) for link in json.loads(grid.proto.json)["links"]]
     assert set(shown) <= set(np.flatnonzero(mask))
-    assert (np.diff(sure[shown]) <= 1e-6).all()
+    assert (np.diff(sure[shown]) <= 2e-3).all()  # kept to three digits
     assert len(shown) == min(60, mask.sum())

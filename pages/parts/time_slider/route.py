@@ -11,10 +11,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from fmnist_core import dataset
-from fmnist_core.runs import client, moments
-from fmnist_core.runs.folder import RunFolder
+from fmnist_core.runs import client
 
-AT_ONCE = 40
+AT_ONCE = 128
 """Moments in one answer; with more to come, the slider asks again at once."""
 MOST_FILTERS = 32
 
@@ -31,13 +30,15 @@ def kept_moments(request: Request) -> Response:
     try:
         run = client.get(request.path_params["run_id"])
         folder = client.folder(run.id)
-        later = [step for step in folder.logit_steps() if step > int(after)]
-        steps = later[:AT_ONCE]
+        found = folder.predictions()
         labels = dataset.load("test").labels
-        predicted = moments.predictions(folder, steps)
     except (client.RunNotFound, dataset.DatasetError, OSError, ValueError):
         return Response(b'{"error":"No such run"}', 404, media_type="application/json")
-    filters, filter_steps = _filters(folder, steps)
+    later = np.flatnonzero(found.steps > int(after))
+    steps, predicted = found.steps[later[:AT_ONCE]].tolist(), found.classes[later[:AT_ONCE]]
+    film_steps, film = folder.snapshots.first_filters()
+    kept = [row for row, step in enumerate(film_steps) if step in set(steps)]
+    filters, filter_steps = film[kept, :MOST_FILTERS].astype("<f4"), [film_steps[row] for row in kept]
     head = {
         "steps": steps,
         "more": len(later) > len(steps),
@@ -49,19 +50,6 @@ def kept_moments(request: Request) -> Response:
     if "gzip" in request.headers.get("accept-encoding", ""):
         body, headers = gzip.compress(body, 1), headers | {"Content-Encoding": "gzip"}
     return Response(body, 200, headers, "application/octet-stream")
-
-
-def _filters(folder: RunFolder, steps: list[int]) -> tuple[np.ndarray, list[int]]:
-    """The first layer's weights as pictures, (n, count, height, width) float32, and the steps that have them."""
-    found: dict[int, np.ndarray] = {}
-    if not hasattr(folder, "weight_steps"):
-        return np.empty((0, 0, 0, 0), np.float32), []
-    for step in set(steps).intersection(folder.weight_steps()):
-        filters = moments.first_filters(folder.weights(step))
-        if filters is not None:
-            found[step] = filters[:MOST_FILTERS].astype("<f4")
-    known = sorted(found)
-    return (np.stack([found[step] for step in known]) if known else np.empty((0, 0, 0, 0), np.float32)), known
 
 
 # a plain function: Starlette runs it in its thread pool, so that reading a disk never holds up the server

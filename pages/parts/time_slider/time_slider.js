@@ -84,7 +84,8 @@ class TimeSlider {
     if (this.fetching) return;
     this.fetching = true;
     try {
-      for (let missing; !this.ended && (missing = this.data.steps.find((step) => !this.predicted.has(step))) !== undefined; ) {
+      const next = () => [this.data.shown, ...this.data.steps].find((step) => !this.predicted.has(step));
+      for (let missing; !this.ended && (missing = next()) !== undefined; ) {
         const address = new URL(`api/runs/${this.data.run}/moments?after=${missing - 1}`, base());
         const answer = await fetch(address, { signal: AbortSignal.timeout(20_000) });
         if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
