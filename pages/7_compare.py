@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from fmnist_core import evaluation
+from fmnist_core import comparison, evaluation
 from fmnist_core.dataset import CLASSES
 from fmnist_core.evaluation import Evaluation
 from fmnist_core.recipes import TrainingConfig
@@ -57,7 +57,7 @@ def main() -> None:
         "Compare",
         "Put two or more runs beside each other: what was set differently, how they learned, and whether the difference in "
         "the end is more than chance.",
-        code=(evaluation.difference, evaluation.mcnemar, charts.loss_curves, charts.window_means, charts.class_bars),
+        code=(comparison.difference, comparison.mcnemar, charts.loss_curves, charts.window_means, charts.class_bars),
     )
     everything = [run for run in client.list_runs() if run.latest]
     if not everything:
@@ -222,7 +222,7 @@ def _difference(runs: Sequence[Run], names: Sequence[str]) -> None:
     except (OSError, ValueError):
         st.warning("The predictions for each picture are missing from one run's folder.", icon=":material/folder_off:")
         return
-    apart = evaluation.difference(*results)
+    apart = comparison.difference(*results)
     counts = len(apart.only_first), len(apart.only_second)
     p = apart.p_value
     verdict = (

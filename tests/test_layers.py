@@ -27,6 +27,7 @@ FLOORS = {
     "fmnist_core.rate_test": 2,
     "fmnist_core.race": 2,
     "fmnist_core.evaluation": 2,
+    "fmnist_core.comparison": 2,
     "fmnist_core.inference": 2,
     "fmnist_core.views": 3,
     "fmnist_core.runs": 3,
