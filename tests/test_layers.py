@@ -19,6 +19,7 @@ FLOORS = {
     "fmnist_core.events": 0,
     "fmnist_core.schedules": 1,
     "fmnist_core.augmentation": 1,
+    "fmnist_core.data_quality": 1,
     "fmnist_core.network": 1,
     "fmnist_core.architectures": 1,
     "fmnist_core.optimizers": 1,

@@ -1,0 +1,37 @@
+"""The switch "Cleaned test set", `?cleaned=true`, which every figure of a page obeys."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import streamlit as st
+
+from fmnist_core import data_quality
+from pages.parts import address, frame
+
+
+def cleaned_switch() -> npt.NDArray[np.bool_] | None:
+    """Draw the switch and say what it leaves out; (10,000,) bool, True for pictures that stay, or None where all do."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        wanted = address.switch(
+            "Cleaned test set",
+            "cleaned",
+            False,
+            width="content",
+            help="Leaves out the test pictures of which training has seen a copy, and second copies within the test set. "
+            "Every figure on this page is then counted on the rest.",
+        )
+        if not wanted:
+            return None
+        frame.data_or_stop("train")
+        frame.data_or_stop("test")
+        with st.spinner("Looking for copies among 70,000 pictures"):
+            copies = data_quality.published_copies()
+        leaked, repeated = data_quality.leaked(copies), data_quality.repeated(copies)
+        mask = data_quality.clean_mask(leaked | repeated)
+        st.caption(
+            f"{mask.sum():,} of {len(mask):,} pictures: {len(leaked)} are left out because the training set has a copy, "
+            f"{len(repeated)} because the test set has another one.",
+            width="content",
+        )
+    return mask
