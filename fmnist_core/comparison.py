@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
 
+from fmnist_core.dataset import CLASSES
 from fmnist_core.evaluation import Evaluation
 
 
@@ -48,3 +50,43 @@ def mcnemar(only_first: int, only_second: int) -> float:
         term = term * (throws - k) // (k + 1)  # binomial coefficient (throws over k + 1), an exact integer
         ways += term
     return min(1.0, float(Fraction(2 * ways, 2**throws)))
+
+
+@dataclass(frozen=True)
+class ClassDifference:
+    """`Difference` on the pictures of one class."""
+
+    name: str
+    apart: Difference
+    p_value: float
+    """McNemar's, as if it were the only class."""
+    corrected: float
+    """After Holm's correction for ten tests."""
+
+
+def by_class(apart: Difference, labels: npt.NDArray[np.uint8]) -> list[ClassDifference]:
+    """The difference class by class. `labels`: of the whole split, because `apart` has the split's indices."""
+    parts = []
+    for number in range(len(CLASSES)):
+        sides = (indices[labels[indices] == number] for indices in (apart.only_first, apart.only_second))
+        parts.append(Difference(*sides))
+    p_values = [part.p_value for part in parts]
+    return [
+        ClassDifference(name, part, p_value, corrected)
+        for name, part, p_value, corrected in zip(CLASSES, parts, p_values, holm(p_values), strict=True)
+    ]
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Each p-value as it counts when all are looked at: below 0.05 for any only in 5 % of the cases without a difference.
+
+    Holm, 1979, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6.
+
+    >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03])]
+    [0.03, 0.06, 0.06]
+    """
+    corrected, highest = [0.0] * len(p_values), 0.0
+    for rank, position in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[position]))
+        corrected[position] = highest
+    return corrected
