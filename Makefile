@@ -6,10 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench clean
+.PHONY: help run test check format bench bench-recipes clean
 
 help: ## Print this help
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1|/' | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
 
 run: $(VENV)/run.installed ## Install what is missing, prepare the data, start the app; PORT=8501
 	@$(BIN)/python -m fmnist_core.dataset
@@ -33,6 +33,9 @@ format: $(VENV)/dev.installed ## Format the code
 
 bench: $(VENV)/dev.installed ## Measure: a table and one line of JSON for each benchmark (minutes)
 	@for b in epoch evaluation pages clicks live; do $(BIN)/python -m benchmarks.$$b || exit 1; done
+
+bench-recipes: $(VENV)/dev.installed ## Train the recipes with 5 seeds each and measure them (half an hour); RECIPES="fast minute" SEEDS=3
+	@$(BIN)/python -m benchmarks.recipes $(if $(RECIPES),--recipes $(RECIPES)) $(if $(SEEDS),--seeds $(SEEDS))
 
 clean: ## Remove the virtual environment and caches; data and runs stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

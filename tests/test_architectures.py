@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from fmnist_core.architectures import ARCHITECTURES, Linear, Perceptron, Residual, build, describe
+from fmnist_core.architectures import ARCHITECTURES, Linear, Perceptron, Residual, WideResidual, build, describe
 from fmnist_core.network import QuickNet
 from fmnist_core.recipes import Architecture, TrainingConfig
 
@@ -41,6 +41,13 @@ def test_sizes_are_what_the_names_say():
     assert size(Perceptron(100)) == 784 * 100 + 100 + 100 * 10 + 10
     assert 27_480 / 2 < size(build(TrainingConfig(architecture="residual"))) <= 100_000
     assert size(build(TrainingConfig(architecture="deep"))) > size(build(TrainingConfig(architecture="residual")))
+
+
+def test_wide_residual_networks_have_the_published_size():
+    """Table 4 of "Wide Residual Networks" (for three colours): WRN-40-4 8.9 million parameters, WRN-16-8 11.0 million."""
+    for depth, width, millions in ((40, 4, 8.9), (16, 8, 11.0)):
+        parameters = sum(parameter.numel() for parameter in WideResidual(depth, width).parameters())
+        assert round(parameters / 1e6, 1) == millions
 
 
 def test_a_linear_network_is_a_matrix():

@@ -86,7 +86,7 @@ def taken_port() -> Iterator[int]:
 def test_plain_make_prints_each_target_with_a_line_of_help(workshop: Workshop):
     """Every target that a person can name is there, with what it does; and nothing else happens."""
     result = workshop.make()
-    listed = dict(re.findall(r"^  make (\w+) +(\S.*)$", result.stdout, re.MULTILINE))
+    listed = dict(re.findall(r"^  make ([\w-]+) +(\S.*)$", result.stdout, re.MULTILINE))
     phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert phony
     assert set(listed) == set(phony[1].split())
