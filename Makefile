@@ -13,6 +13,7 @@ help: ## Print this help
 
 run: $(VENV)/run.installed ## Install what is missing, prepare the data, start the app; PORT=8501
 	@$(BIN)/python -m fmnist_core.dataset
+	@$(BIN)/python -m fmnist_core.compiled
 	@$(BIN)/python -c 'import socket, sys; s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(("127.0.0.1", int(sys.argv[1])))' $(PORT) 2>/dev/null \
 		|| { echo "Port $(PORT) is taken or not allowed: try another, such as make run PORT=$$(( $(PORT) + 1 ))"; exit 1; }
 	@echo "Fashion-MNIST Lab: http://127.0.0.1:$(PORT)   (Ctrl-C ends it; runs in training go on)"

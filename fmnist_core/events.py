@@ -6,9 +6,13 @@ A step is one weight update. Steps count from 1 over the whole run; step 0 is th
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+
+Engine = Literal["torch", "compiled"]
+"""What takes the training steps: PyTorch, or the same arithmetic as compiled C (`fmnist_core/compiled/`)."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class Started:
     """CPU threads that the arithmetic may use."""
     parameters: int
     """Weights and biases of the network."""
+    engine: Engine = "torch"
 
 
 @dataclass(frozen=True)

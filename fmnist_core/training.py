@@ -5,9 +5,12 @@
         print(event)                              # a worker records it; leaving the loop stops the training
 
 Between two events `state` is consistent: it can be saved, and the run goes on from there to the same result, bit for
-bit on the same device and number of threads.
+bit on the same device with the same engine and number of threads.
 
-On a processor that is busy with other programs, threads spend their time waiting for each other: on two cores beside one
+There are two engines. PyTorch is the one to read: the loop in `train`. The other one is compiled C that takes the same
+steps, many in one call (`compiled/`), where there is one for the machine, the network and the optimizer.
+
+With PyTorch, on a processor that is busy with other programs, threads spend their time waiting for each other: on two cores beside one
 other busy program, two threads are ten times slower than one. `train` notices that, and goes on with one (`Slowed`).
 """
 
@@ -27,8 +30,9 @@ from torch import nn
 
 from fmnist_core import augmentation, dataset
 from fmnist_core.architectures import build
+from fmnist_core.compiled.steps import CompiledSteps
 from fmnist_core.evaluation import Evaluation, as_input, evaluate
-from fmnist_core.events import Diverged, Event, Losses, Measured, Slowed, Started
+from fmnist_core.events import Diverged, Engine, Event, Losses, Measured, Slowed, Started
 from fmnist_core.optimizers import make_optimizer
 from fmnist_core.recipes import TrainingConfig
 from fmnist_core.schedules import learning_rate_at
@@ -73,6 +77,8 @@ class TrainingState:
     """Weight updates so far."""
     seconds: float = 0.0
     """Training time so far, without pauses and measurements."""
+    compiled: CompiledSteps | None = None
+    """What takes the steps; None: PyTorch. The results differ in rounding, so a run stays with what it began with."""
 
     @classmethod
     def new(cls, config: TrainingConfig) -> TrainingState:
@@ -84,7 +90,13 @@ class TrainingState:
         torch.manual_seed(config.seed)
         torch.backends.cudnn.deterministic = True  # same seed, same losses, on a GPU too
         net = build(config).to(device).to(memory_format=torch.channels_last)
-        return cls(config, device, net, make_optimizer(config, net, device))
+        optimizer = make_optimizer(config, net, device)
+        return cls(config, device, net, optimizer, compiled=CompiledSteps.find(config, net, optimizer, device))
+
+    @property
+    def engine(self) -> Engine:
+        """What takes the steps."""
+        return "compiled" if self.compiled else "torch"
 
     @property
     def learning_rate(self) -> float:
@@ -149,7 +161,8 @@ def train(state: TrainingState, data: TrainingData) -> Iterator[Event]:
     config = state.config
     steps_per_epoch, steps = extent(config, data)
     parameters = sum(parameter.numel() for parameter in state.net.parameters())
-    yield Started(state.step, steps, steps_per_epoch, state.device.type, torch.get_num_threads(), parameters)
+    threads = torch.get_num_threads()
+    yield Started(state.step, steps, steps_per_epoch, state.device.type, threads, parameters, state.engine)
 
     learning_rates = learning_rate_at(config, np.arange(steps), steps).tolist()
     pace = _Pace(state)
@@ -161,8 +174,19 @@ def train(state: TrainingState, data: TrainingData) -> Iterator[Event]:
             return
         losses = _Losses(state)
         state.net.train()
-        some = islice(batches(data, config, epoch, step_in_epoch), steps - state.step)
-        for images, labels in some:  # 1. take a batch
+        end = min(steps, (epoch + 1) * steps_per_epoch)
+        if state.compiled:  # the loop below in C, many steps in one call
+            order, rates = epoch_order(data, config, epoch), learning_rates[state.step : end]
+            for several in state.compiled.steps(
+                data.images, data.labels, order, epoch, step_in_epoch, rates, NEWS_EVERY
+            ):
+                losses.add(several)
+                yield from losses.collect()
+                if losses.diverged:
+                    return
+                losses.restart_clock()
+            continue
+        for images, labels in islice(batches(data, config, epoch, step_in_epoch), end - state.step):  # 1. take a batch
             state.optimizer.zero_grad()  # 2. forget the last gradients
             logits = state.net(images)  # 3. predict: (batch, 10)
             loss = mean_loss(config, logits, labels)  # 4. measure how wrong that is
@@ -170,11 +194,10 @@ def train(state: TrainingState, data: TrainingData) -> Iterator[Event]:
             state.learning_rate = learning_rates[state.step]
             state.optimizer.step()  # 6. change every weight a little
             losses.add(loss)
-            if losses.are_due or state.step % steps_per_epoch == 0 or state.step == steps:
-                for news in losses.collect():
-                    yield news
-                    if isinstance(news, Diverged):
-                        return
+            if losses.are_due or state.step == end:
+                yield from losses.collect()
+                if losses.diverged:
+                    return
                 if pace.is_lost(losses.speed, images, labels):
                     torch.set_num_threads(1)
                     yield Slowed(state.step, 1)
@@ -187,13 +210,18 @@ def extent(config: TrainingConfig, data: TrainingData) -> tuple[int, int]:
     return steps_per_epoch, config.limited(config.epochs * steps_per_epoch)
 
 
+def epoch_order(data: TrainingData, config: TrainingConfig, epoch: int) -> npt.NDArray[np.int64]:
+    """The images that are trained on, in the order of that epoch (0-based)."""
+    indices = dataset.trained_on(len(data.labels), config.validation, config.fold)
+    return indices[dataset.epoch_order(len(indices), config.seed, epoch)]
+
+
 def batches(
     data: TrainingData, config: TrainingConfig, epoch: int, skip: int = 0
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """The batches of one epoch (0-based) after the first `skip`: images (batch, 1, 28, 28) float32, labels (batch,)."""
-    indices = dataset.trained_on(len(data.labels), config.validation, config.fold)
-    indices = indices[dataset.epoch_order(len(indices), config.seed, epoch)]
-    order = torch.from_numpy(indices[skip * config.batch_size :]).to(data.images.device)
+    indices = epoch_order(data, config, epoch)[skip * config.batch_size :]
+    order = torch.from_numpy(indices).to(data.images.device)
     together = max(1, GATHERED // config.batch_size)  # batches
     for number, some in enumerate(torch.split(order, together * config.batch_size)):
         images = data.images[some]
@@ -266,10 +294,13 @@ class _Losses:
     began: float = field(default_factory=time.perf_counter)
     speed: float = 0.0
     """Steps per second of what was collected last."""
+    diverged: bool = False
+    """Whether one of them was not finite."""
 
     def add(self, loss: torch.Tensor) -> None:
-        self.waiting.append(loss.detach())
-        self.state.step += 1
+        """The loss of one step, or the losses of several."""
+        self.waiting.append(loss.detach().view(-1))
+        self.state.step += loss.numel()
 
     @property
     def are_due(self) -> bool:
@@ -280,7 +311,7 @@ class _Losses:
 
     def collect(self) -> list[Losses | Diverged]:
         """Fetch what is waiting, and count the time that it took."""
-        values = torch.stack(self.waiting).cpu().numpy()  # waits for the device
+        values = torch.cat(self.waiting).cpu().numpy()  # waits for the device
         self.waiting.clear()
         elapsed = time.perf_counter() - self.began
         self.state.seconds += elapsed
@@ -294,6 +325,7 @@ class _Losses:
         if finite < len(values):
             step, learning_rate = first + finite + 1, self.state.config.learning_rate
             news.append(Diverged(step, float(values[finite]), learning_rate))
+            self.diverged = True
         return news
 
 

@@ -26,6 +26,7 @@ FLOORS = {
     "fmnist_core.network": 1,
     "fmnist_core.architectures": 1,
     "fmnist_core.optimizers": 1,
+    "fmnist_core.compiled": 2,
     "fmnist_core.training": 2,
     "fmnist_core.biography": 2,
     "fmnist_core.rate_test": 2,

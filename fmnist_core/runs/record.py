@@ -177,6 +177,8 @@ class Run:
     """Workers that died over it."""
     device: str = ""
     threads: int = 0
+    engine: training.Engine = "torch"
+    """What takes the steps, once training has started."""
     step: int = 0
     """Weight updates so far."""
     steps: int = 0
@@ -251,6 +253,7 @@ class Run:
                     state=State.RUNNING,
                     device=event.device,
                     threads=event.threads,
+                    engine=event.engine,
                     steps=event.steps,
                     steps_per_epoch=event.steps_per_epoch,
                 )

@@ -109,9 +109,14 @@ class Recorder:
 
     def _state(self) -> TrainingState:
         config = self.recorded.config
-        if checkpoint := self.folder.read_checkpoint(at_most=self.recorded.step):
-            return TrainingState.restore(config, *checkpoint)
-        return TrainingState.new(config)
+        checkpoint = self.folder.read_checkpoint(at_most=self.recorded.step)
+        state = TrainingState.restore(config, *checkpoint) if checkpoint else TrainingState.new(config)
+        if self.recorded.steps:  # it has trained before: with the same engine again, to the same bits
+            if self.recorded.engine == "torch":
+                state.compiled = None
+            elif state.engine != "compiled":
+                log.warning("the compiled training step is no longer there: going on with PyTorch, rounded otherwise")
+        return state
 
     def _last_words(self) -> RunEvent | None:
         """How the run ends now, if somebody wants it to."""

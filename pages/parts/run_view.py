@@ -13,6 +13,8 @@ from pages.parts import frame, train_form
 from pages.parts.live_chart import live_chart
 from pages.parts.run_list import STATES, duration, state_words
 
+ENGINES = {"torch": "PyTorch", "compiled": "compiled"}
+
 
 def run_view(run: Run) -> None:
     """Everything about `run`; the figures and the chart follow it while it trains."""
@@ -60,9 +62,12 @@ def _tiles(run_id: str, shown: State) -> None:
         _tile(
             "Images per second",
             f"{run.images_per_second:,.0f}" if run.images_per_second else "…",
-            "Training images, of late. Threads of the processor that compute; where it is busy with other programs, "
-            "training goes on with one, because several would wait for each other.",
-            f"{run.threads} thread{'s' if run.threads > 1 else ''}" if run.device == "cpu" else None,
+            "Training images, of late. Threads of the processor that compute, and the engine: PyTorch, or the same steps "
+            "compiled for this processor. Where it is busy with other programs, PyTorch goes on with one thread, because "
+            "several would wait for each other.",
+            f"{run.threads} thread{'s' if run.threads > 1 else ''}, {ENGINES[run.engine]}"
+            if run.device == "cpu"
+            else None,
         )
         _tile("Training time", duration(run.seconds), "Without pauses and measurements.")
         left = run.seconds_left
