@@ -18,7 +18,7 @@ class Difference:
     """Two networks on the same images: where only one of them is right."""
 
     only_first: npt.NDArray[np.int64]
-    """Indices of the images that only the first has right, ascending."""
+    """`Evaluation.indices` of the images that only the first has right, ascending."""
     only_second: npt.NDArray[np.int64]
 
     @property
@@ -32,10 +32,10 @@ class Difference:
 
 def difference(first: Evaluation, second: Evaluation) -> Difference:
     """Raises ValueError when they are not about the same images."""
-    if not np.array_equal(first.labels, second.labels):
+    if not (np.array_equal(first.indices, second.indices) and np.array_equal(first.labels, second.labels)):
         raise ValueError("the two evaluations are not of the same images")
     right, also_right = first.predictions == first.labels, second.predictions == second.labels
-    return Difference(np.flatnonzero(right & ~also_right), np.flatnonzero(~right & also_right))
+    return Difference(first.indices[right & ~also_right], first.indices[~right & also_right])
 
 
 def mcnemar(only_first: int, only_second: int) -> float:

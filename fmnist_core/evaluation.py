@@ -33,14 +33,32 @@ class Evaluation:
     """(N, 10) float32, before the softmax."""
     labels: npt.NDArray[np.uint8]
     """(N,) uint8."""
+    indices: npt.NDArray[np.int64]
+    """(N,) int64: which images of the split these are; 0 to N - 1 unless it is a `subset`."""
 
     @classmethod
     def from_logits(cls, logits: npt.ArrayLike, labels: npt.ArrayLike) -> Evaluation:
-        """Raises ValueError when the shapes do not fit."""
+        """All images of a split, in its order. Raises ValueError when the shapes do not fit."""
         logits, labels = np.asarray(logits, np.float32), np.asarray(labels, np.uint8)
         if logits.ndim != 2 or logits.shape[1] != len(CLASSES) or labels.shape != logits.shape[:1]:
             raise ValueError(f"need logits (N, 10) and labels (N,), got {logits.shape} and {labels.shape}")
-        return cls(logits, labels)
+        return cls(logits, labels, np.arange(len(labels)))
+
+    def subset(self, mask: npt.ArrayLike) -> Evaluation:
+        """The same about fewer images: those where `mask`, (N,) bool, is true. Their `indices` stay what they were.
+
+        Raises ValueError when the shape does not fit or no image is left.
+
+        >>> whole = Evaluation.from_logits(np.eye(10), range(10))
+        >>> whole.subset(whole.labels > 7).indices.tolist()
+        [8, 9]
+        """
+        mask = np.asarray(mask, bool)
+        if mask.shape != self.labels.shape or not mask.any():
+            raise ValueError(
+                f"need a mask ({len(self.labels)},) that leaves an image, got {mask.shape}, {mask.sum()} true"
+            )
+        return Evaluation(self.logits[mask], self.labels[mask], self.indices[mask])
 
     @cached_property
     def _log_probabilities(self) -> npt.NDArray[np.float64]:

@@ -11,6 +11,7 @@ from sklearn import metrics
 from torch import nn
 
 from fmnist_core import dataset
+from fmnist_core.comparison import difference
 from fmnist_core.dataset import CLASSES, load, tutorial_loader
 from fmnist_core.evaluation import Evaluation, as_input, evaluate, tutorial_report, wilson
 from fmnist_core.events import Score
@@ -36,9 +37,9 @@ def labels() -> np.ndarray:
     return np.array(load("test").labels[:1000])
 
 
-def made_up(n: int = 2000, scale: float = 3.0) -> Evaluation:
-    random = np.random.default_rng(0)
-    return Evaluation.from_logits(random.normal(size=(n, 10)) * scale, random.integers(0, 10, n))
+def made_up(n: int = 2000, seed: int = 0) -> Evaluation:
+    labels = np.random.default_rng(99).integers(0, 10, n)
+    return Evaluation.from_logits(np.random.default_rng(seed).normal(size=(n, 10)) * 3.0, labels)
 
 
 # --- Counting ------------------------------------------------------------------------------------------------------
@@ -102,6 +103,37 @@ def test_shapes_that_do_not_fit_are_refused(logits: tuple[int, ...], labels: int
     """Nine classes, a label too few, logits of one image: an error that names both shapes."""
     with pytest.raises(ValueError, match=r"need logits \(N, 10\) and labels \(N,\), got"):
         Evaluation.from_logits(np.zeros(logits), np.zeros(labels))
+
+
+def test_a_subset_counts_only_its_images_and_knows_which_they_are():
+    """Figures are those of the images that are left; `indices` still name them in the whole split, twice over too."""
+    whole = made_up()
+    mask = np.random.default_rng(1).random(len(whole.labels)) < 0.3
+    part = whole.subset(mask)
+    assert part.indices.tolist() == np.flatnonzero(mask).tolist()
+    assert part.accuracy == pytest.approx(metrics.accuracy_score(whole.labels[mask], whole.predictions[mask]))
+    assert part.loss == pytest.approx(whole.losses[mask].mean())
+    again = part.subset(part.predictions != part.labels)
+    assert again.indices.tolist() == np.flatnonzero(mask & (whole.predictions != whole.labels)).tolist()
+    assert again.accuracy == 0.0
+
+
+def test_differences_within_a_subset_name_the_images_of_the_whole():
+    """So that a picture behind a difference is the right one; and two subsets of other images are not compared."""
+    first, second = made_up(), made_up(seed=1)
+    mask = np.arange(len(first.labels)) % 3 == 1
+    apart = difference(first.subset(mask), second.subset(mask))
+    assert len(apart.only_first) > 0
+    assert set(apart.only_first.tolist()) == {i for i in difference(first, second).only_first.tolist() if i % 3 == 1}
+    with pytest.raises(ValueError, match="not of the same images"):
+        difference(first.subset(mask), second.subset(np.roll(mask, 1)))
+
+
+@pytest.mark.parametrize("mask", [np.ones(1999, bool), np.zeros(2000, bool)])
+def test_a_mask_that_fits_nothing_is_refused(mask: np.ndarray):
+    """Too short, or no image left: an error that says what was needed."""
+    with pytest.raises(ValueError, match=r"need a mask \(2000,\) that leaves an image"):
+        made_up().subset(mask)
 
 
 # --- Intervals -----------------------------------------------------------------------------------------------------
