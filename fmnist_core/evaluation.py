@@ -89,6 +89,24 @@ class Evaluation:
         return winners
 
     @cached_property
+    def is_right(self) -> npt.NDArray[np.bool_]:
+        """(N,) bool: whether the prediction is the label."""
+        right: npt.NDArray[np.bool_] = self.predictions == self.labels
+        return right
+
+    @cached_property
+    def confidences(self) -> npt.NDArray[np.float32]:
+        """(N,) float32: the probability given to the prediction, 0.1 to 1."""
+        highest: npt.NDArray[np.float32] = self.probabilities.max(axis=1)
+        return highest
+
+    @cached_property
+    def margins(self) -> npt.NDArray[np.float32]:
+        """(N,) float32: the highest probability minus that of the true class; 0 where the image is right."""
+        gaps: npt.NDArray[np.float32] = self.confidences - self.probabilities[np.arange(len(self.labels)), self.labels]
+        return gaps
+
+    @cached_property
     def matrix(self) -> npt.NDArray[np.int64]:
         """(10, 10) int64: images by [true class, predicted class]."""
         cells = np.bincount(self.labels.astype(np.int64) * 10 + self.predictions, minlength=100)

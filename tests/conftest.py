@@ -1,8 +1,34 @@
-"""What holds for all tests."""
+"""What holds for all tests, and real predictions for those that count."""
 
 from __future__ import annotations
 
 import os
 
+import pytest
+
+from fmnist_core import dataset
+from fmnist_core.evaluation import Evaluation, as_input, evaluate
+
 os.environ["FMNIST_COMPILED"] = "0"
 """Training goes PyTorch's way, unless a test asks for the compiled step: runs must last long enough to be disturbed."""
+
+
+@pytest.fixture(scope="session")
+def predictions() -> Evaluation:
+    """Real ones: the tutorial's network after a short training, on all 10,000 test images."""
+    import torch
+    import torch.nn.functional as F
+
+    from fmnist_core.network import Net
+
+    train, test = dataset.load("train"), dataset.load("test")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = Net()
+        optimizer = torch.optim.Adam(net.parameters(), 0.004)
+        images, labels = torch.tensor(train.images[:6_000]), torch.tensor(train.labels[:6_000]).long()
+        for some in torch.randperm(len(labels)).split(100):
+            optimizer.zero_grad()
+            F.cross_entropy(net(as_input(images[some])), labels[some]).backward()
+            optimizer.step()
+    return evaluate(net, torch.tensor(test.images), test.labels)
