@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -31,6 +32,15 @@ def put(**values: str | float | None) -> None:
         else:
             word = round(value, 6) if isinstance(value, float) else value
             st.query_params[name] = str(word).lower() if isinstance(word, bool) else str(word)
+
+
+def link(page: str, values: Mapping[str, str | int]) -> str:
+    """The address of a page, for a link within the app.
+
+    >>> link("image", {"split": "test", "index": 7})
+    'image?split=test&index=7'
+    """
+    return f"{page}?{urlencode(values)}"
 
 
 def kept(name: str, value: object, default: object, then: Then | None = None) -> dict[str, Any]:

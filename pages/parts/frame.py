@@ -198,13 +198,13 @@ def query_float(name: str, default: float, low: float, high: float) -> float:
     return _refuse(name, raw, f"a number from {low:g} to {high:g}", default)
 
 
-def query_choice(name: str, options: Sequence[Word], default: Word) -> Word:
-    """The word `?name=`, one of `options`; else `default` and a notice."""
+def query_choice(name: str, options: Sequence[Word], default: Word, wanted: str = "") -> Word:
+    """The word `?name=`, one of `options`; else `default` and a notice. `wanted`: what they are, where they are many."""
     raw = st.query_params.get(name)
     for option in options:
         if raw is None or raw == option:
             return default if raw is None else option
-    return _refuse(name, raw or "", f"one of {', '.join(options)}", default)
+    return _refuse(name, raw or "", wanted or f"one of {', '.join(options)}", default)
 
 
 def query_flag(name: str, default: bool) -> bool:

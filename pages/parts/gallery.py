@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import numpy.typing as npt
 import streamlit as st
@@ -14,39 +16,24 @@ from pages.parts.image_grid import image_grid
 from pages.parts.matrix import Cell
 
 AT_ONCE = 20
-SHOWS = ("All", "Right", "Wrong")
-ORDERS = ("Surest", "Doubtful")
+Shows = Literal["All", "Right", "Wrong"]
+SHOWS: tuple[Shows, ...] = ("All", "Right", "Wrong")
+Orders = Literal["Surest", "Doubtful"]
+ORDERS: tuple[Orders, ...] = ("Surest", "Doubtful")
+
+Positions = npt.NDArray[np.int64]
+"""Places within an `Evaluation`; `Evaluation.indices` says which images of the split they are."""
 
 
 def gallery(result: Evaluation, images: npt.NDArray[np.uint8], selected: Cell) -> None:
-    """The pictures of `selected`, or a sample where nothing is selected; a click opens one on the Image page."""
-    indices = _sample(result) if selected == (None, None) else _behind(result, selected)
-    if not len(indices):
-        st.info("There is no such picture.", icon=":material/image_not_supported:")
-        return
-    predictions = result.predictions
-    names = [
-        (CLASSES[result.labels[i]], CLASSES[predictions[i]], float(result.probabilities[i, predictions[i]]))
-        for i in indices
-    ]
-    image_grid(
-        images[indices],
-        captions=[guess if guess == true else f"{guess} ({true})" for true, guess, _ in names],
-        hovers=[
-            f"Test picture {i}\nTrue: {true}\nPredicted: {guess}, {100 * sure:.1f} % sure"
-            for i, (true, guess, sure) in zip(indices.tolist(), names, strict=True)
-        ],
-        links=[f"image?split=test&index={i}" for i in indices.tolist()],
-        colours=[RIGHT if guess == true else WRONG for true, guess, _ in names],
-        columns=5,
-        cell=84,
-        alt="Test pictures with predicted and true class",
-        key="gallery",
-    )
-    st.caption("The predicted class; where it is wrong, the true one in brackets. A click opens the picture.")
+    """The pictures of `selected`, or a sample where nothing is selected. `images`: the whole split, (N, 28, 28)."""
+    if selected == (None, None):
+        sample(result, images)
+    else:
+        behind(result, images, selected)
 
 
-def _sample(result: Evaluation) -> npt.NDArray[np.int64]:
+def sample(result: Evaluation, images: npt.NDArray[np.uint8]) -> None:
     """20 random pictures, fixed by `?sample=`, of all, the right or the wrong ones."""
     st.subheader("Sample predictions", anchor=False)
     number = frame.query_int("sample", 0, 0, 999_999)
@@ -60,45 +47,88 @@ def _sample(result: Evaluation) -> npt.NDArray[np.int64]:
             on_click=address.put,
             kwargs={"sample": (number + 1) % 1_000_000},
         )
-    right = result.predictions == result.labels
+    right = result.is_right
     pools = (np.arange(len(right)), np.flatnonzero(right), np.flatnonzero(~right))
     pool = pools[SHOWS.index(show)]
-    return np.random.default_rng(number).permutation(pool)[:AT_ONCE]
+    pictures(result, images, np.random.default_rng(number).permutation(pool)[:AT_ONCE])
 
 
-def _behind(result: Evaluation, selected: Cell) -> npt.NDArray[np.int64]:
-    """One page of the pictures behind a cell, a row or a column of the matrix."""
+def behind(result: Evaluation, images: npt.NDArray[np.uint8], selected: Cell) -> None:
+    """The pictures behind a cell, a row or a column of the matrix, a page at a time."""
     true, predicted = selected
-    labels, predictions = result.labels, result.predictions
-    mask = np.ones(len(labels), bool)
-    if true is not None:
-        mask &= labels == true
-    of = int(mask.sum())
-    if predicted is not None:
-        mask &= predictions == predicted
+    of_the_class = np.ones(len(result.labels), bool) if true is None else result.labels == true
+    mask = of_the_class if predicted is None else of_the_class & (result.predictions == predicted)
     found = np.flatnonzero(mask)
+    st.subheader(_words(selected, len(found), int(of_the_class.sum()), int(result.is_right[found].sum())), anchor=False)
+    ranked(
+        result,
+        images,
+        found,
+        close=("Close", {"true": None, "predicted": None, "page": None}),
+    )
 
-    st.subheader(_words(selected, len(found), of, int((labels[found] == predictions[found]).sum())), anchor=False)
+
+def ranked(
+    result: Evaluation,
+    images: npt.NDArray[np.uint8],
+    found: Positions,
+    *,
+    first: Orders = "Surest",
+    close: tuple[str, dict[str, None]] | None = None,
+) -> None:
+    """The pictures `found`, a page at a time, by confidence. `first`: the order unless the address names one.
+
+    `close`: a button's words, and what it takes out of the address.
+    """
     with st.container(horizontal=True, vertical_alignment="center"):
         order = address.one_of(
             "Order",
             "order",
-            ORDERS,
+            (first, *(word for word in ORDERS if word != first)),
             words={"Surest": "Surest first", "Doubtful": "Most doubtful first"},
+            then=lambda: address.put(page=None),
             label_visibility="collapsed",
             help="By the probability that the network gives to its prediction.",
         )
-        st.button(
-            "Back to a sample",
-            icon=":material/close:",
-            key="back_to_sample",
-            on_click=address.put,
-            kwargs={"true": None, "predicted": None, "page": None},
-        )
+        if close:
+            st.button(close[0], icon=":material/close:", key="close", on_click=address.put, kwargs=close[1])
     page = address.page_number(max(1, -(-len(found) // AT_ONCE)))
-    sure = result.probabilities[found, predictions[found]]
-    ranked = found[np.argsort(-sure if order == ORDERS[0] else sure, kind="stable")]
-    return ranked[(page - 1) * AT_ONCE : page * AT_ONCE]
+    sure = result.confidences[found]
+    by_confidence = found[np.argsort(-sure if order == "Surest" else sure, kind="stable")]
+    pictures(result, images, by_confidence[(page - 1) * AT_ONCE : page * AT_ONCE])
+
+
+def pictures(
+    result: Evaluation,
+    images: npt.NDArray[np.uint8],
+    found: Positions,
+    *,
+    columns: int = 5,
+    caption: bool = True,
+    key: str = "gallery",
+) -> None:
+    """The pictures `found`, each with its prediction; a click opens one on the Image page."""
+    if not len(found):
+        st.info("There is no such picture.", icon=":material/image_not_supported:")
+        return
+    indices = result.indices[found]
+    names = [(CLASSES[result.labels[i]], CLASSES[result.predictions[i]], float(result.confidences[i])) for i in found]
+    image_grid(
+        images[indices],
+        captions=[guess if guess == true else f"{guess} ({true})" for true, guess, _ in names],
+        hovers=[
+            f"Test picture {i}\nTrue: {true}\nPredicted: {guess}, {100 * sure:.1f} % sure"
+            for i, (true, guess, sure) in zip(indices.tolist(), names, strict=True)
+        ],
+        links=[f"image?split=test&index={i}" for i in indices.tolist()],
+        colours=[RIGHT if guess == true else WRONG for true, guess, _ in names],
+        columns=columns,
+        cell=84,
+        alt="Test pictures with predicted and true class",
+        key=key,
+    )
+    if caption:
+        st.caption("The predicted class; where it is wrong, the true one in brackets. A click opens the picture.")
 
 
 def _words(selected: Cell, found: int, of: int, right: int) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, log_loss
+from scipy.stats import binomtest
+from sklearn.metrics import accuracy_score, log_loss, precision_recall_fscore_support
 
 from fmnist_core import dataset
-from fmnist_core.runs import client
+from fmnist_core.runs import client, features
 from tests.pages.conftest import HOSTILE, Open, Trained, words
 
 PAGE = "pages/6_test.py"
@@ -32,21 +35,33 @@ def test_figures_are_those_of_the_stored_predictions(open_page: Open, trained: T
     assert 5 < float(shown["Accuracy before"].split()[0]) < 20
 
 
-def test_table_has_before_and_after_of_every_class(open_page: Open, trained: Trained):
-    """A row for each class, with both accuracies as the run recorded them."""
+def test_table_has_every_figure_of_every_class(open_page: Open, trained: Trained):
+    """Precision, recall, F1 and support are scikit-learn's; recall before training is what the run recorded."""
     run = client.get(trained.first)
     table = open_page(PAGE, run=trained.first).dataframe[0].value
+    labels, guesses = dataset.load("test").labels, client.folder(trained.first).logits(120).argmax(1)
+    precision, recall, f1, support = precision_recall_fscore_support(labels, guesses, zero_division=0)
     assert table["Class"].tolist() == list(dataset.CLASSES)
+    for name, figure in (("Recall", recall), ("Precision", precision), ("F1", f1)):
+        assert table[name].tolist() == pytest.approx(100 * figure)
+    assert table["Support"].tolist() == support.tolist()
     assert run.before
-    assert run.latest
-    assert table["Before"].tolist() == [correct / 10 for correct in run.before.test.correct]
-    assert table["After"].tolist() == [correct / 10 for correct in run.latest.test.correct]
+    assert table["Before"].tolist() == pytest.approx([correct / 10 for correct in run.before.test.correct])
+    assert table["Change"].tolist() == pytest.approx((table["Recall"] - table["Before"]).tolist())
+    ends = wilson_of_recall(guesses, labels, 6)
+    assert table["recall, 95 %"][6].split() == [f"{100 * ends.low:.1f}", "to", f"{100 * ends.high:.1f}"]
+
+
+def wilson_of_recall(guesses: np.ndarray, labels: np.ndarray, label: int):
+    """SciPy's Wilson interval of a class's recall."""
+    of_class = labels == label
+    result = binomtest(int((guesses[of_class] == label).sum()), int(of_class.sum()))
+    return result.proportion_ci(0.95, method="wilson")
 
 
 def test_report_is_printed_as_in_the_tutorial(open_page: Open, trained: Trained):
     """The tutorial's lines, word for word, for before and after."""
-    page = open_page(PAGE, run=trained.first)
-    printed = page.segmented_control(key="table_as").set_value("As the tutorial prints it").run()
+    printed = open_page(PAGE, run=trained.first, **{"as": "print"})
     after, before = (code.value for code in printed.code)
     run = client.get(trained.first)
     assert run.latest
@@ -59,11 +74,106 @@ def test_cell_in_the_address_is_named_and_counted(open_page: Open, trained: Trai
     """?true=&predicted= opens the pictures of one cell, and says how many there are."""
     labels, logits = dataset.load("test").labels, client.folder(trained.first).logits(120)
     count = int(((labels == 6) & (logits.argmax(1) == 0)).sum())
-    page = open_page(PAGE, run=trained.first, true="6", predicted="0")
+    page = open_page(PAGE, run=trained.first, view="matrix", true="6", predicted="0")
     assert not page.exception
     assert f"Shirt taken for T-shirt/top: {count:,} of 1,000 pictures" in words(page)
-    sample = page.button(key="back_to_sample").click().run()
-    assert "Sample predictions" in words(sample)
+    pairs = page.button(key="close").click().run()
+    assert "The most confused pairs" in words(pairs)
+
+
+@pytest.mark.parametrize("numbers", ["counts", "rows", "columns"])
+@pytest.mark.parametrize("order", ["given", "similar"])
+def test_matrix_can_show_the_difference_to_another_run(open_page: Open, trained: Trained, numbers: str, order: str):
+    """In each kind of numbers, and the other run is named in the list."""
+    page = open_page(
+        PAGE,
+        run=trained.first,
+        view="matrix",
+        moment="Difference",
+        against=trained.second,
+        numbers=numbers,
+        classes=order,
+        diagonal="false",
+    )
+    assert not page.exception
+    assert not page.warning
+    assert page.selectbox(key="chosen_against").value == trained.second
+    assert "more (+, blue) or less (−, orange) than in the other" in words(page)
+
+
+def test_mistakes_are_counted_and_filtered(open_page: Open, trained: Trained):
+    """As many as the predictions differ from the labels, of all classes and of one; none is said."""
+    labels, guesses = dataset.load("test").labels, client.folder(trained.first).logits(120).argmax(1)
+    page = open_page(PAGE, run=trained.first, view="mistakes")
+    assert not page.exception
+    assert f"{int((labels != guesses).sum()):,} mistakes" in words(page)
+    page = page.selectbox(key="chosen_true").set_value(6).run()
+    assert not page.exception
+    assert f"{int(((labels != guesses) & (labels == 6)).sum()):,} mistakes" in words(page)
+    assert page.query_params["true"] == "6"
+    page = page.selectbox(key="chosen_predicted").set_value(6).run()
+    assert "There is no such mistake" in words(page)
+
+
+def test_hidden_layer_is_computed_beside_the_run(open_page: Open, trained: Trained):
+    """A process of its own keeps what fc2 sees of all 70,000 images: fc2 makes the stored logits of it; then neighbours."""
+    folder = client.folder(trained.first)
+    deadline = time.monotonic() + 600
+    while (state := features.begin(folder, 120)) == "computing" and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert state == "ready"
+    kept, checkpoint = features.read(folder, 120), folder.read_checkpoint()
+    assert kept is not None
+    assert checkpoint is not None
+    weight, bias = (checkpoint[0][f"net.fc2.{name}"].numpy() for name in ("weight", "bias"))
+    assert (kept.shape, kept.dtype) == ((70_000, 50), np.float16)
+    again = kept[60_000:].astype(np.float32) @ weight.T + bias
+    assert again == pytest.approx(folder.logits(120), abs=0.03)
+    assert not open_page(PAGE, run=trained.first, view="mistakes").exception
+    assert features.read(folder, 7) is None
+    with pytest.raises(LookupError, match="step 7 were not kept"):
+        features.compute(folder, 7)
+
+
+def test_fitted_temperature_says_what_it_was_fitted_on(open_page: Open, trained: Trained):
+    """Without held-out images each half of the test images is judged with the other's temperature."""
+    page = open_page(PAGE, run=trained.first, view="calibration")
+    assert not page.exception
+    fitted = page.button(key="fit").click().run()
+    assert not fitted.exception
+    assert fitted.query_params["temperature"] == "fit"
+    assert "no picture is judged with a temperature that it helped to choose" in words(fitted)
+    moved = fitted.slider(key="chosen_temperature").set_value(2.0).run()
+    assert moved.query_params["temperature"] == "2.0"
+    assert "temperature" not in moved.button(key="as_trained").click().run().query_params
+
+
+def test_bin_opens_its_pictures(open_page: Open, trained: Trained):
+    """The list names each bin that has pictures, with how many are right."""
+    page = open_page(PAGE, run=trained.first, view="calibration", bin="8")
+    assert not page.exception
+    logits = client.folder(trained.first).logits(120).astype(np.float64)
+    sure = (np.exp(logits - logits.max(1, keepdims=True))).sum(1) ** -1
+    inside = (sure > 8 / 15) & (sure <= 9 / 15)
+    right = int((inside & (logits.argmax(1) == dataset.load("test").labels)).sum())
+    assert f"53.3 to 60.0 %: {right:,} of {int(inside.sum()):,} right" in page.selectbox(key="chosen_bin").options
+
+
+def test_threshold_splits_the_pictures(open_page: Open, trained: Trained):
+    """Answered, right and abstained are counted from the stored predictions."""
+    logits = client.folder(trained.first).logits(120).astype(np.float64)
+    sure = (np.exp(logits - logits.max(1, keepdims=True))).sum(1) ** -1
+    answered, right = sure >= 0.6, logits.argmax(1) == dataset.load("test").labels
+    page = open_page(PAGE, run=trained.first, view="threshold", threshold="0.6")
+    assert not page.exception
+    shown = {metric.label: metric.value for metric in page.metric}
+    assert shown["Answered"] == f"{int(answered.sum()):,} of 10,000"
+    assert shown["Right, of the answered"] == f"{100 * right[answered].mean():.2f}\u00a0%"
+    assert shown["Abstained"] == f"{int((~answered).sum()):,}"
+    page = page.segmented_control(key="chosen_which").set_value("answered wrong").run()
+    assert f"{int((answered & ~right).sum()):,} answered, but wrong" in words(page)
+    for end in (0.0, 1.0):
+        assert not page.slider(key="chosen_threshold").set_value(end).run().exception
 
 
 def test_without_a_run_in_the_address_the_newest_is_shown(open_page: Open, trained: Trained):
@@ -82,15 +192,38 @@ def test_unknown_run_is_said_and_others_are_offered(open_page: Open, run: str):
     assert page.selectbox
 
 
-@pytest.mark.parametrize("value", HOSTILE)
-@pytest.mark.parametrize("name", ["true", "predicted", "sample", "moment", "show", "diagonal", "page", "order"])
-def test_nonsense_in_the_address_is_answered_by_the_default(open_page: Open, trained: Trained, name: str, value: str):
+CONTROLS = {
+    "view": {},
+    "step": {},
+    "true": {},
+    "sample": {},
+    "show": {},
+    "as": {},
+    "predicted": {"view": "matrix"},
+    "moment": {"view": "matrix"},
+    "numbers": {"view": "matrix"},
+    "classes": {"view": "matrix"},
+    "diagonal": {"view": "matrix"},
+    "against": {"view": "matrix", "moment": "Difference"},
+    "order": {"view": "matrix", "true": "6"},
+    "page": {"view": "matrix", "true": "6"},
+    "sort": {"view": "mistakes"},
+    "temperature": {"view": "calibration"},
+    "bin": {"view": "calibration"},
+    "threshold": {"view": "threshold"},
+    "which": {"view": "threshold"},
+}
+"""Each parameter of the address, and where it is read."""
+
+
+@pytest.mark.parametrize("name", CONTROLS)
+def test_nonsense_in_the_address_is_answered_by_the_default(open_page: Open, trained: Trained, name: str):
     """A notice, never an exception."""
-    address = {"run": trained.first, name: value} | ({"true": "6"} if name in ("page", "order") else {})
-    page = open_page(PAGE, **address)
-    assert not page.exception
-    assert len(page.warning) == 1
-    assert f"The address says {name} =" in page.warning[0].value
+    for value in HOSTILE[list(CONTROLS).index(name) % 2 :: 2]:
+        page = open_page(PAGE, **{"run": trained.first, **CONTROLS[name], name: value})
+        assert not page.exception
+        assert len(page.warning) == 1, value
+        assert f"The address says {name} =" in page.warning[0].value
 
 
 def test_without_predictions_the_figures_stay(open_page: Open, trained: Trained):

@@ -2,7 +2,7 @@
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const table = parentElement.querySelector(".matrix");
-  if (!table.tBodies[0].rows.length) build(table, data.classes);
+  if (!table.tBodies[0].rows.length) build(table, data.classes.length);
   fill(table, data);
 
   const choose = (button) => {
@@ -27,7 +27,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     }[event.key];
     if (!button || !move) return;
     event.preventDefault();
-    const limit = (value) => Math.min(10, Math.max(0, value));
+    const limit = (value) => Math.min(data.classes.length, Math.max(0, value));
     const [row, column] = [limit(Number(button.dataset.row) + move[0]), limit(Number(button.dataset.column) + move[1])];
     const next = table.querySelector(`[data-row="${row}"][data-column="${column}"]`);
     if (next) focus(table, next).focus();
@@ -41,13 +41,13 @@ function focus(table, button) {
 }
 
 // row 0 and column 0 are the headings
-function build(table, classes) {
+function build(table, count) {
   const cell = (kind, row, column) => {
     const element = document.createElement(kind);
     const button = document.createElement("button");
     button.type = "button";
     button.tabIndex = row === 1 && column === 1 ? 0 : -1;
-    Object.assign(button.dataset, { row, column, true: row ? row - 1 : "", predicted: column ? column - 1 : "" });
+    Object.assign(button.dataset, { row, column });
     element.append(button);
     return element;
   };
@@ -55,39 +55,44 @@ function build(table, classes) {
   const corner = document.createElement("th");
   corner.innerHTML = "<span>predicted →</span><span>↓ true</span>";
   head.append(corner);
-  classes.forEach((name, i) => {
-    const heading = cell("th", 0, i + 1);
+  for (let column = 1; column <= count; column += 1) {
+    const heading = cell("th", 0, column);
     heading.scope = "col";
-    heading.firstChild.textContent = name;
-    heading.firstChild.setAttribute("aria-label", `All pictures predicted as ${name}`);
     head.append(heading);
-  });
-  classes.forEach((name, i) => {
-    const row = table.tBodies[0].insertRow();
-    const heading = cell("th", i + 1, 0);
+  }
+  for (let row = 1; row <= count; row += 1) {
+    const heading = cell("th", row, 0);
     heading.scope = "row";
-    heading.firstChild.textContent = name;
-    heading.firstChild.setAttribute("aria-label", `All pictures of ${name}`);
-    row.append(heading, ...classes.map((_, j) => cell("td", i + 1, j + 1)));
-  });
+    const line = table.tBodies[0].insertRow();
+    line.append(heading);
+    for (let column = 1; column <= count; column += 1) line.append(cell("td", row, column));
+  }
 }
 
-function fill(table, { classes, counts, selected, errorsOnly }) {
-  const highest = Math.max(1, ...counts.flatMap((row, i) => row.filter((_, j) => !errorsOnly || i !== j)));
+function fill(table, { classes, order, texts, short, tones, hovers, selected, colours }) {
+  table.style.setProperty("--more", colours[0] ?? "var(--st-primary-color)");
+  table.style.setProperty("--less", colours[1] ?? "var(--st-primary-color)");
   for (const button of table.querySelectorAll("button")) {
-    const row = button.dataset.true === "" ? null : Number(button.dataset.true);
-    const column = button.dataset.predicted === "" ? null : Number(button.dataset.predicted);
+    const row = Number(button.dataset.row) ? order[Number(button.dataset.row) - 1] : null;
+    const column = Number(button.dataset.column) ? order[Number(button.dataset.column) - 1] : null;
+    Object.assign(button.dataset, { true: row ?? "", predicted: column ?? "" });
     button.setAttribute("aria-pressed", String(row === selected[0] && column === selected[1] && (row ?? column) !== null));
-    if (row === null || column === null) continue;
-    const count = counts[row][column];
-    const isBlank = errorsOnly && row === column;
-    const share = isBlank ? 0 : Math.sqrt(count / highest); // a square root: small counts stay visible
-    button.textContent = count || "·";
-    button.title = `True: ${classes[row]}\nPredicted: ${classes[column]}\n${count.toLocaleString("en")} pictures`;
-    button.setAttribute("aria-label", `${classes[row]} predicted as ${classes[column]}: ${count}`);
-    button.style.setProperty("--share", `${Math.round(100 * share)}%`);
-    button.classList.toggle("dark", share > 0.55);
+    if (row === null || column === null) {
+      button.textContent = classes[row ?? column];
+      const words = row === null ? "All pictures predicted as" : "All pictures of";
+      button.setAttribute("aria-label", `${words} ${classes[row ?? column]}`);
+      continue;
+    }
+    const tone = tones[row][column];
+    const [long, brief] = [document.createElement("span"), document.createElement("span")];
+    [long.textContent, brief.textContent] = [texts[row][column], short[row][column]];
+    [long.className, brief.className] = ["long", "brief"];
+    button.replaceChildren(...(texts[row][column] === short[row][column] ? [texts[row][column]] : [long, brief]));
+    button.title = `True: ${classes[row]}\nPredicted: ${classes[column]}\n${hovers[row][column]}`;
+    button.setAttribute("aria-label", `${classes[row]} predicted as ${classes[column]}: ${hovers[row][column]}`);
+    button.style.setProperty("--share", `${Math.round(100 * Math.abs(tone))}%`);
+    button.style.setProperty("--tone", tone < 0 ? "var(--less)" : "var(--more)");
+    button.classList.toggle("dark", Math.abs(tone) > 0.55);
     button.classList.toggle("diagonal", row === column);
-    button.disabled = false;
   }
 }
