@@ -12,6 +12,7 @@ from fmnist_core.events import Score
 from fmnist_core.runs import client
 from fmnist_core.runs.record import Run
 from pages.parts import address, frame
+from pages.parts.cleaned import cleaned_switch
 from pages.parts.moment import moment
 from pages.parts.run_picker import run_picker
 from pages.parts.testing import abstaining, classes, confusion, mistakes, reliability
@@ -44,7 +45,7 @@ def main() -> None:
     step = moment(run)
     _say_what_is_tested(run, step)
     test = frame.data_or_stop("test")
-    tested = subject(run, step, test)
+    tested = subject(run, step, test, cleaned_switch())
     if tested is None:
         _tiles(run.before.test, run.latest.test)
         st.warning(
@@ -67,7 +68,7 @@ def main() -> None:
         case "classes":
             classes.draw(tested)
         case "matrix":
-            confusion.draw(tested, test)
+            confusion.draw(tested)
         case "mistakes":
             mistakes.draw(tested)
         case "calibration":
@@ -136,7 +137,7 @@ def _tiles(before: Score, after: Score) -> None:
             f"loss {before.loss:.4f}",
             delta_color="off",
             delta_arrow="off",
-            help="With the initial weights. Chance is 10 %: ten classes of 1,000 images each.",
+            help="With the initial weights. Chance is 10 %: ten classes of one size.",
             border=True,
         )
 

@@ -34,7 +34,7 @@ NO_WEIGHTS = 3
 """Exit status where the weights of the moment were not kept."""
 
 Features = npt.NDArray[np.float16]
-State = Literal["ready", "computing", "unknown weights", "too wide", "failed"]
+State = Literal["ready", "computing", "no hidden layer", "unknown weights", "too wide", "failed"]
 
 _begun: dict[tuple[Path, int], subprocess.Popen[bytes]] = {}
 
@@ -52,7 +52,10 @@ def begin(folder: RunFolder, step: int) -> State:
     """Compute them in the background unless they are there or being computed; how it stands."""
     if _file(folder, step).exists():
         return "ready"
-    if folder.run().config.hidden_units > MOST_UNITS:
+    config = folder.run().config
+    if config.architecture == "linear":
+        return "no hidden layer"
+    if config.architecture in ("net", "perceptron") and config.hidden_units > MOST_UNITS:
         return "too wide"
     process = _begun.get((folder.path, step))
     if process is None:
@@ -82,18 +85,19 @@ def compute(folder: RunFolder, step: int) -> Features:
     """
     import torch
 
+    from fmnist_core.architectures import build
     from fmnist_core.evaluation import evaluate
-    from fmnist_core.network import build
 
     torch.set_num_threads(1)  # beside other programs two threads wait for each other: 100 s instead of 3
-    net = build(folder.run().config)
+    config = folder.run().config
+    net = build(config)
     net.load_state_dict(_weights(folder, step))
     last = [module for module in net.modules() if isinstance(module, torch.nn.Linear)][-1]
     seen: list[torch.Tensor] = []
     last.register_forward_pre_hook(lambda _layer, inputs: seen.append(inputs[0].half()))
     for name in ("train", "test"):
         split = dataset.load(name)
-        evaluate(net, torch.tensor(split.images), split.labels)
+        evaluate(net, torch.tensor(split.images), split.labels, standardise=config.standardise)
     return torch.cat(seen).numpy()
 
 

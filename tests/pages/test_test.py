@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, log_loss, precision_recall_fscore_support
 
-from fmnist_core import dataset
+from fmnist_core import data_quality, dataset
 from fmnist_core.runs import client, features
 from tests.pages.conftest import HOSTILE, Open, Trained, words
 
@@ -174,6 +174,25 @@ def test_threshold_splits_the_pictures(open_page: Open, trained: Trained):
     assert f"{int((answered & ~right).sum()):,} answered, but wrong" in words(page)
     for end in (0.0, 1.0):
         assert not page.slider(key="chosen_threshold").set_value(end).run().exception
+
+
+def test_cleaned_test_set_is_obeyed_by_every_view(open_page: Open, trained: Trained):
+    """Tiles, support and threshold count only what is left; each view is drawn from it."""
+    kept = data_quality.clean_mask(
+        data_quality.leaked(copies := data_quality.published_copies()) | data_quality.repeated(copies)
+    )
+    right = (client.folder(trained.first).logits(120).argmax(1) == dataset.load("test").labels)[kept]
+    for view in ("classes", "matrix", "mistakes", "calibration", "threshold"):
+        page = open_page(PAGE, run=trained.first, view=view, cleaned="true")
+        assert not page.exception
+        assert page.metric[0].value == f"{100 * right.mean():.2f}\u00a0%"
+        match view:
+            case "classes":
+                assert page.dataframe[0].value["Support"].sum() == kept.sum()
+            case "mistakes":
+                assert f"{int((~right).sum()):,} mistakes" in words(page)
+            case "threshold":
+                assert page.metric[4].value.endswith(f"of {kept.sum():,}")
 
 
 def test_without_a_run_in_the_address_the_newest_is_shown(open_page: Open, trained: Trained):

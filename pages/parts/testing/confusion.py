@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import streamlit as st
 
-from fmnist_core.dataset import CLASSES, Split
+from fmnist_core.dataset import CLASSES
 from fmnist_core.evaluation import Evaluation
 from fmnist_core.metrics import Matrix, confused_pairs, similarity_order
 from fmnist_core.runs import client
@@ -17,7 +17,7 @@ from pages.parts import address, frame, run_picker
 from pages.parts.gallery import behind
 from pages.parts.matrix import Cell, Face, matrix
 from pages.parts.picture_rows import Picture, Row, Strip, picture_rows
-from pages.parts.testing.subject import Subject, evaluation
+from pages.parts.testing.subject import Subject
 
 Moment = Literal["After", "Before", "Difference"]
 Numbers = Literal["counts", "rows", "columns"]
@@ -28,12 +28,12 @@ SAMPLES = 4
 """Pictures of each pair."""
 
 
-def draw(subject: Subject, test: Split) -> None:
+def draw(subject: Subject) -> None:
     """The view."""
     selected = cell_in_address()
     left, right = st.columns([1, 1], gap="large")
     with left:
-        result, chosen = _matrix(subject, test, selected)
+        result, chosen = _matrix(subject, selected)
     if chosen is not None and chosen != selected:
         address.put(true=chosen[0], predicted=chosen[1], page=None)
         st.rerun()
@@ -50,7 +50,7 @@ def cell_in_address() -> Cell:
     return frame.query_int("true", None, 0, last), frame.query_int("predicted", None, 0, last)
 
 
-def _matrix(subject: Subject, test: Split, selected: Cell) -> tuple[Evaluation, Cell | None]:
+def _matrix(subject: Subject, selected: Cell) -> tuple[Evaluation, Cell | None]:
     """Controls and table: the evaluation whose pictures are meant, and the cell that was just chosen."""
     st.subheader("Confusion matrix", anchor=False)
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -62,7 +62,7 @@ def _matrix(subject: Subject, test: Split, selected: Cell) -> tuple[Evaluation, 
             words={"counts": "Counts", "rows": "% of row", "columns": "% of column"},
             label_visibility="collapsed",
         )
-    other = _other(subject, test) if moment == "Difference" else None
+    other = _other(subject) if moment == "Difference" else None
     with st.container(horizontal=True, vertical_alignment="center"):
         order = address.one_of(
             "Order of the classes",
@@ -136,7 +136,7 @@ def _shares(counts: Matrix, numbers: Numbers) -> npt.NDArray[np.float64]:
 # --- The other side of a difference ----------------------------------------------------------------------------------
 
 
-def _other(subject: Subject, test: Split) -> Evaluation | None:
+def _other(subject: Subject) -> Evaluation | None:
     """The moment or run in `?against=`: a step of this run, or another run's id; before training unless it is named."""
     steps = {measured.step: measured.epoch for measured in subject.run.measured}
     kept = [step for step in client.folder(subject.run.id).logit_steps() if step in steps and step != subject.step]
@@ -154,8 +154,8 @@ def _other(subject: Subject, test: Split) -> Evaluation | None:
         return subject.before
     try:
         if latest := runs[chosen].latest if chosen in runs else None:
-            return evaluation(chosen, latest.step, test)
-        return evaluation(subject.run.id, int(chosen), test)
+            return subject.other(chosen, latest.step)
+        return subject.other(subject.run.id, int(chosen))
     except (OSError, ValueError):
         st.warning("The predictions of the other are missing from its folder.", icon=":material/folder_off:")
         return None

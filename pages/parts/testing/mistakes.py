@@ -123,6 +123,7 @@ def _row(
 
     layer = {
         "computing": "The last hidden layer is being computed for all 70,000 pictures.",
+        "no hidden layer": "This network has no hidden layer: its last step sees the pixels themselves.",
         "unknown weights": "The weights of this moment were not kept, so its hidden layer cannot be asked.",
         "too wide": f"The last hidden layer has more than {features.MOST_UNITS} units: too many to search here.",
         "failed": "The last hidden layer could not be computed.",

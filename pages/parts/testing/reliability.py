@@ -75,7 +75,7 @@ def _temperature(subject: Subject) -> tuple[Evaluation, str]:
 
 def _fitted(subject: Subject) -> tuple[Evaluation, float, str]:
     """The evaluation with a fitted temperature, that temperature, and how it was found."""
-    if (held_out := validation(subject.run, subject.step)) is not None:
+    if (held_out := validation(subject)) is not None:
         value = fit_temperature(held_out)
         images = f"{len(held_out.labels):,} validation images"
         return (

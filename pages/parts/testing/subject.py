@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from fmnist_core import dataset
 from fmnist_core.dataset import Split
 from fmnist_core.evaluation import Evaluation
 from fmnist_core.runs import client
@@ -22,28 +23,45 @@ class Subject:
     """The moment that "after" means, in weight updates."""
     before: Evaluation
     after: Evaluation
-    images: npt.NDArray[np.uint8]
-    """(10,000, 28, 28): all test images; `Evaluation.indices` says which are meant."""
+    test: Split
+    """All test images; `Evaluation.indices` says which of them count."""
+    kept: npt.NDArray[np.bool_] | None
+    """(10,000,) bool: the images that count; None for all."""
 
     @property
-    def count(self) -> int:
-        """Images that are tested."""
-        return len(self.after.labels)
+    def images(self) -> npt.NDArray[np.uint8]:
+        """(10,000, 28, 28): all of them, for `Evaluation.indices` to choose from."""
+        return self.test.images
+
+    def other(self, run_id: str, step: int) -> Evaluation:
+        """Another run or moment, on the same images. Raises OSError or ValueError where the predictions are missing."""
+        return evaluation(run_id, step, self.test, self.kept)
 
 
-def subject(run: Run, step: int, test: Split) -> Subject | None:
-    """None where the predictions for each picture are missing from the run's folder."""
+def subject(run: Run, step: int, test: Split, kept: npt.NDArray[np.bool_] | None) -> Subject | None:
+    """`kept`: (10,000,) bool, the images that count, None for all. None where predictions are missing from the folder."""
     try:
-        return Subject(run, step, evaluation(run.id, 0, test), evaluation(run.id, step, test), test.images)
+        before, after = (evaluation(run.id, at, test, kept) for at in (0, step))
     except (OSError, ValueError):
         return None
+    return Subject(run, step, before, after, test, kept)
 
 
-def evaluation(run_id: str, step: int, test: Split) -> Evaluation:
+def evaluation(run_id: str, step: int, test: Split, kept: npt.NDArray[np.bool_] | None) -> Evaluation:
     """A run at one moment, on the images that count. Raises OSError or ValueError where the predictions are missing."""
-    return Evaluation.from_logits(client.folder(run_id).logits(step), test.labels)
+    result = Evaluation.from_logits(client.folder(run_id).logits(step), test.labels)
+    return result if kept is None else result.subset(kept)
 
 
-def validation(run: Run, step: int) -> Evaluation | None:
-    """The same network on the training images that the run held out; None where it held out none."""
-    return None
+def validation(subject: Subject) -> Evaluation | None:
+    """The same network on the training images that the run held out; None where there are none."""
+    config, folder = subject.run.config, client.folder(subject.run.id)
+    if not config.validation:
+        return None
+    try:
+        logits = folder.logits(subject.step, "validation")
+        return Evaluation.from_logits(
+            logits, dataset.load("train").labels[dataset.held_out(config.validation, config.fold)]
+        )
+    except (OSError, ValueError, dataset.DatasetError):
+        return None
