@@ -297,6 +297,19 @@ def batch_indices(n: int, *, size: int, seed: int, batch: int) -> npt.NDArray[np
     return epoch_order(n, seed, 0)[start : start + size]
 
 
+def step_indices(
+    n: int, *, size: int, seed: int, step: int, validation: int = 0, fold: int = 0
+) -> npt.NDArray[np.int64]:
+    """The training images of any step of a run, counted from 1, (size,) int64; the last batch of an epoch may be smaller.
+
+    >>> step_indices(60_000, size=20, seed=0, step=3002).tolist() == epoch_order(60_000, 0, 1)[20:40].tolist()
+    True
+    """
+    kept = trained_on(n, validation, fold)
+    epoch, batch = divmod(step - 1, -(-len(kept) // size))
+    return kept[epoch_order(len(kept), seed, epoch)][batch * size : (batch + 1) * size]
+
+
 # --- The tutorial's way in -----------------------------------------------------------------------------------------
 
 

@@ -127,4 +127,25 @@ class CopiesMeasured:
     """(copies,): share of the held-out training images that are right; None for a copy that has diverged."""
 
 
+@dataclass(frozen=True)
+class Changed:
+    """Somebody changed the settings after `step` steps: from the next step on, these hold.
+
+    Where a schedule changes the learning rate over the run, this is the new rate that it scales.
+    """
+
+    step: int
+    learning_rate: float
+    momentum: float
+    request: str = ""
+    """Name of the request that this fulfils; empty where a branch repeats what its parent did."""
+
+
+@dataclass(frozen=True)
+class Reached:
+    """Training has done `step` steps and told of all of them; never recorded."""
+
+    step: int
+
+
 Event = Started | Losses | Measured | Diverged | Slowed | CopyLosses | CopiesMeasured

@@ -16,10 +16,10 @@ other busy program, two threads are ten times slower than one. `train` notices t
 
 from __future__ import annotations
 
-import copy
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 import numpy as np
@@ -32,10 +32,11 @@ from fmnist_core import augmentation, dataset
 from fmnist_core.architectures import build
 from fmnist_core.compiled.steps import CompiledSteps
 from fmnist_core.evaluation import Evaluation, as_input, evaluate
-from fmnist_core.events import Diverged, Engine, Event, Losses, Measured, Slowed, Started
+from fmnist_core.events import Diverged, Engine, Event, Losses, Measured, Reached, Slowed, Started
 from fmnist_core.optimizers import make_optimizer
+from fmnist_core.pace import Pace
 from fmnist_core.recipes import TrainingConfig
-from fmnist_core.schedules import learning_rate_at
+from fmnist_core.schedules import factor_at
 
 NEWS_EVERY = 0.2
 """Seconds between two `Losses` events: how soon a watcher hears of a step, and how soon a stop is noticed."""
@@ -70,6 +71,7 @@ class TrainingState:
     """Where a run stands: everything that its next step depends on."""
 
     config: TrainingConfig
+    """As it is now: see `change`."""
     device: torch.device
     net: nn.Module
     optimizer: torch.optim.Optimizer
@@ -108,6 +110,16 @@ class TrainingState:
     def learning_rate(self, rate: float) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
+
+    def change(self, learning_rate: float, momentum: float) -> None:
+        """Go on with these from the next step on; a schedule then scales the new rate.
+
+        Raises ValueError for a value out of its range.
+        """
+        self.config = replace(self.config, learning_rate=learning_rate, momentum=momentum)
+        for group in self.optimizer.param_groups:
+            if "momentum" in group:
+                group["momentum"] = momentum
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Weights, optimizer state and generator states, by name, on the CPU: what a checkpoint holds."""
@@ -153,19 +165,21 @@ class TrainingState:
         return all(bool(parameter.isfinite().all()) for parameter in self.net.parameters())
 
 
-def train(state: TrainingState, data: TrainingData) -> Iterator[Event]:
+def train(state: TrainingState, data: TrainingData, stops: Iterable[int] = ()) -> Iterator[Event | Reached]:
     """Train from where `state` stands to the end of the last epoch; tells of it at least every few tenths of a second.
 
     Measures before the first step, after each epoch and at the end. Ends early, with `Diverged`, when a loss is not finite.
+    `stops`: steps that are `Reached` with everything told before, so that the listener can look at the state, keep it,
+    or change it (`TrainingState.change`) at exactly this step.
     """
-    config = state.config
+    config, boundaries = state.config, sorted(set(stops))
     steps_per_epoch, steps = extent(config, data)
     parameters = sum(parameter.numel() for parameter in state.net.parameters())
     threads = torch.get_num_threads()
     yield Started(state.step, steps, steps_per_epoch, state.device.type, threads, parameters, state.engine)
 
-    learning_rates = learning_rate_at(config, np.arange(steps), steps).tolist()
-    pace = _Pace(state)
+    factors = factor_at(config.schedule, np.arange(steps), steps).tolist()
+    pace, order_of, order = Pace(state), -1, np.empty(0, np.int64)
     while True:
         epoch, step_in_epoch = divmod(state.step, steps_per_epoch)
         if step_in_epoch == 0 or state.step == steps:
@@ -173,35 +187,57 @@ def train(state: TrainingState, data: TrainingData) -> Iterator[Event]:
         if state.step == steps:
             return
         losses = _Losses(state)
+        boundary = next_boundary(state.step, steps_per_epoch, steps, boundaries)
         state.net.train()
         end = min(steps, (epoch + 1) * steps_per_epoch)
-        if state.compiled:  # the loop below in C, many steps in one call
-            order, rates = epoch_order(data, config, epoch), learning_rates[state.step : end]
-            for several in state.compiled.steps(
-                data.images, data.labels, order, epoch, step_in_epoch, rates, NEWS_EVERY
-            ):
-                losses.add(several)
-                yield from losses.collect()
-                if losses.diverged:
-                    return
-                losses.restart_clock()
+        while state.compiled and state.step < end:  # the loop below in C, many steps in one call
+            if order_of != epoch:
+                order_of, order = epoch, epoch_order(data, config, epoch)
+            rates = [state.config.learning_rate * factor for factor in factors[state.step : boundary]]
+            several = state.compiled.steps(
+                data.images, data.labels, order, epoch, state.step % steps_per_epoch, rates, NEWS_EVERY
+            )
+            losses.add(next(several))
+            yield from losses.collect()
+            if losses.diverged:
+                return
+            if state.step == boundary:
+                if state.step in boundaries:
+                    yield Reached(state.step)
+                boundary = next_boundary(state.step, steps_per_epoch, steps, boundaries)
+            losses.restart_clock()  # what the listener did in between is not training
+        if state.step == end:
             continue
         for images, labels in islice(batches(data, config, epoch, step_in_epoch), end - state.step):  # 1. take a batch
             state.optimizer.zero_grad()  # 2. forget the last gradients
             logits = state.net(images)  # 3. predict: (batch, 10)
             loss = mean_loss(config, logits, labels)  # 4. measure how wrong that is
             loss.backward()  # type: ignore[no-untyped-call]  # 5. find each weight's share in it
-            state.learning_rate = learning_rates[state.step]
+            state.learning_rate = state.config.learning_rate * factors[state.step]
             state.optimizer.step()  # 6. change every weight a little
             losses.add(loss)
-            if losses.are_due or state.step == end:
+            if (is_due := losses.are_due) or state.step == boundary:
                 yield from losses.collect()
                 if losses.diverged:
                     return
-                if pace.is_lost(losses.speed, images, labels):
+                if is_due and pace.is_lost(losses.speed, images, labels):
                     torch.set_num_threads(1)
                     yield Slowed(state.step, 1)
+                if state.step == boundary:
+                    if state.step in boundaries:
+                        yield Reached(state.step)
+                    boundary = next_boundary(state.step, steps_per_epoch, steps, boundaries)
                 losses.restart_clock()  # what the listener did in between is not training
+
+
+def next_boundary(step: int, steps_per_epoch: int, steps: int, stops: list[int]) -> int:
+    """The first step after `step` at which something must happen: a stop (ascending), the end of the epoch or of the run.
+
+    >>> [next_boundary(step, 100, 250, [1, 130]) for step in (0, 1, 100, 130, 200)]
+    [1, 100, 130, 200, 250]
+    """
+    following = stops[bisect_right(stops, step) :][:1]
+    return min(*following, (step // steps_per_epoch + 1) * steps_per_epoch, steps)
 
 
 def extent(config: TrainingConfig, data: TrainingData) -> tuple[int, int]:
@@ -242,20 +278,29 @@ def mean_loss(config: TrainingConfig, logits: torch.Tensor, labels: torch.Tensor
     return F.binary_cross_entropy_with_logits(logits, targets, reduction="sum") / len(labels)
 
 
+def image_losses(config: TrainingConfig, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """The loss of each image, (N,), whose mean is `mean_loss`."""
+    if config.loss == "cross-entropy":
+        return F.cross_entropy(logits, labels, label_smoothing=config.label_smoothing, reduction="none")
+    targets = F.one_hot(labels, 10) * (1 - config.label_smoothing) + config.label_smoothing / 10  # (N, 10)
+    return F.binary_cross_entropy_with_logits(logits, targets, reduction="none").sum(1)
+
+
+def evaluated(config: TrainingConfig, net: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> Evaluation:
+    """The network on these images, (N, 28, 28) uint8, prepared as `config` says."""
+    return evaluate(net, images, labels.cpu().numpy(), standardise=config.standardise, flip=config.flip_test)
+
+
 def measure(state: TrainingState, data: TrainingData) -> Measured:
     """Evaluate on the test images, on as many of those that are trained on, and on those that are held out."""
     config, kept = state.config, dataset.trained_on(len(data.labels), state.config.validation, state.config.fold)
     epoch, rest = divmod(state.step, steps := extent(config, data)[0])
 
-    def evaluated(images: torch.Tensor, labels: torch.Tensor) -> Evaluation:
-        options = {"standardise": config.standardise, "flip": config.flip_test}
-        return evaluate(state.net, images, labels.cpu().numpy(), **options)
-
     def of_training(indices: npt.NDArray[np.int64]) -> Evaluation:
         some = torch.from_numpy(indices).to(data.images.device)
-        return evaluated(data.images[some], data.labels[some])
+        return evaluated(config, state.net, data.images[some], data.labels[some])
 
-    test = evaluated(data.test_images, data.test_labels)
+    test = evaluated(config, state.net, data.test_images, data.test_labels)
     validation = of_training(dataset.held_out(config.validation, config.fold)) if config.validation else None
     return Measured(
         state.step,
@@ -327,37 +372,3 @@ class _Losses:
             news.append(Diverged(step, float(values[finite]), learning_rate))
             self.diverged = True
         return news
-
-
-class _Pace:
-    """Whether the threads of the processor get in each other's way."""
-
-    PATIENCE = 25
-    """Times in a row (five seconds or more) that it must have been so: opening a page beside it changes nothing."""
-    TRIAL = 4
-    """Steps that are tried with one thread, on a copy of the network."""
-
-    def __init__(self, state: TrainingState) -> None:
-        self.state, self.best, self.slow = state, 0.0, 0
-
-    def is_lost(self, speed: float, images: torch.Tensor, labels: torch.Tensor) -> bool:
-        """Whether one thread would be more than twice as quick as the `speed` (steps/s) that all of them reach of late.
-
-        Tried at the start, and when the speed has fallen to less than half of the best. Changes nothing but time.
-        """
-        threads = torch.get_num_threads()
-        is_slow = self.best == 0 or self.slow > 0 or speed < self.best / 2
-        self.best = max(self.best, speed)
-        if self.state.device.type != "cpu" or threads == 1 or not is_slow:
-            self.slow = 0
-            return False
-        net = copy.deepcopy(self.state.net)
-        with torch.random.fork_rng(devices=[]):  # dropout goes on as if nothing had been tried
-            torch.set_num_threads(1)
-            began = time.perf_counter()
-            for _step in range(self.TRIAL):
-                F.cross_entropy(net(images), labels).backward()  # type: ignore[no-untyped-call]
-            alone = self.TRIAL / (time.perf_counter() - began)
-            torch.set_num_threads(threads)
-        self.slow = self.slow + 1 if alone > 2 * speed else 0
-        return self.slow >= self.PATIENCE

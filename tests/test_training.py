@@ -17,6 +17,7 @@ from fmnist_core import training
 from fmnist_core.dataset import epoch_order, tutorial_loader
 from fmnist_core.events import Diverged, Event, Losses, Measured, Slowed, Started
 from fmnist_core.network import Net
+from fmnist_core.pace import Pace
 from fmnist_core.recipes import TrainingConfig
 from fmnist_core.training import TrainingData, TrainingState, available_devices, batches, find_device, train
 
@@ -369,7 +370,7 @@ def test_training_goes_on_with_one_thread_when_two_wait_for_each_other(
 
     monkeypatch.setattr(training._Losses, "collect", collect_slowly)
     events = list(train(TrainingState.new(on_cpu(epochs=1, batch_size=20)), little))
-    assert [event for event in events if isinstance(event, Slowed)] == [Slowed(3 + training._Pace.PATIENCE, 1)]
+    assert [event for event in events if isinstance(event, Slowed)] == [Slowed(3 + Pace.PATIENCE, 1)]
     assert sum(len(event.losses) for event in events if isinstance(event, Losses)) == 50
     assert torch.get_num_threads() == 1
 
@@ -379,7 +380,7 @@ def test_trying_one_thread_changes_nothing(little: TrainingData):
     """Weights, gradients, dropout's generator and the number of threads are as they were."""
     state = TrainingState.new(on_cpu())
     before = {name: tensor.clone() for name, tensor in state.tensors().items()}
-    pace = training._Pace(state)
+    pace = Pace(state)
     batch = little.images[:20, None] / 255, little.labels[:20]
     assert [pace.is_lost(0.001, *batch) for _time in range(pace.PATIENCE)] == [False] * (pace.PATIENCE - 1) + [True]
     assert all(torch.equal(tensor, before[name]) for name, tensor in state.tensors().items())
@@ -390,7 +391,7 @@ def test_trying_one_thread_changes_nothing(little: TrainingData):
 @pytest.mark.usefixtures("two_threads")
 def test_a_moments_disturbance_changes_nothing(little: TrainingData):
     """Slow, then quick again, then slow: patience starts anew."""
-    pace = training._Pace(TrainingState.new(on_cpu()))
+    pace = Pace(TrainingState.new(on_cpu()))
     batch = little.images[:20, None] / 255, little.labels[:20]
     speeds = [1e9, *[0.001] * (pace.PATIENCE - 1), 1e9, *[0.001] * (pace.PATIENCE - 1)]
     assert not any(pace.is_lost(speed, *batch) for speed in speeds)

@@ -9,21 +9,21 @@ import os
 import secrets
 import shutil
 import sqlite3
-import subprocess
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from fmnist_core.dataset import data_folder
+from fmnist_core.events import Changed
 from fmnist_core.jobs import Job
 from fmnist_core.recipes import TrainingConfig
-from fmnist_core.runs.dispatcher import BELL, INDEX_DAMAGED
-from fmnist_core.runs.executor import REPOSITORY
+from fmnist_core.runs.bell import ensure_dispatcher, ring, runs_folder
+from fmnist_core.runs.branching import RunRefused, check
+from fmnist_core.runs.dispatcher import INDEX_DAMAGED
 from fmnist_core.runs.folder import Request, RunFolder, is_run_id
-from fmnist_core.runs.index import FILE, VERSION, IndexReader
+from fmnist_core.runs.index import FILE, IndexReader, is_newer
+from fmnist_core.runs.queue import ANY, MOST_WAITING, Waiting, expectations, in_order, moved
 from fmnist_core.runs.record import Moment, Run, State
 
 LEAST_FREE = 200 * 1024 * 1024
@@ -37,15 +37,6 @@ T = TypeVar("T")
 
 class RunNotFound(LookupError):
     """There is no such run. The message is meant for the page."""
-
-
-class RunRefused(Exception):
-    """The run was not started. The message says why, and is meant for the page."""
-
-
-def runs_folder() -> Path:
-    """`$FMNIST_RUNS`, else `runs/` of this repository."""
-    return Path(os.environ.get("FMNIST_RUNS") or REPOSITORY / "runs").expanduser().absolute()
 
 
 # --- Reading -------------------------------------------------------------------------------------------------------
@@ -97,14 +88,34 @@ def folder(run_id: str) -> RunFolder:
     return path
 
 
+def queue() -> list[Waiting]:
+    """The runs that wait, the next one first, each with its place and expected start."""
+    runs = _list()
+    waiting = [run for run in runs if run.state is State.QUEUED and not run.stopping]
+    active = [run for run in runs if run.state in (State.STARTING, State.RUNNING)]
+    slots = len(_fact("slots", [ANY]))
+    return expectations(in_order(waiting, _fact("served", {})), active, runs, slots)
+
+
+def _unfinished() -> list[Run]:
+    """Runs that are not over."""
+    return [run for run in _list() if not run.state.is_final]
+
+
+def _fact(name: str, otherwise: T) -> T:
+    """What the dispatcher has told of itself."""
+    try:
+        fact: str | None = _from_index(lambda index: index.fact(name))
+        found: T = json.loads(fact or "null")
+    except ValueError:
+        return otherwise
+    return found or otherwise
+
+
 def devices() -> tuple[str, ...]:
     """What runs can compute on, the fastest first, such as ("cuda", "cpu")."""
     ensure_dispatcher()
-    devices = _from_index(lambda index: index.fact("devices"))
-    try:
-        return tuple(json.loads(devices or "[]")) or ("cpu",)
-    except ValueError:
-        return ("cpu",)
+    return tuple(_fact("devices", ["cpu"]))
 
 
 def _from_index(read: Callable[[IndexReader], T]) -> T | None:
@@ -116,7 +127,7 @@ def _from_index(read: Callable[[IndexReader], T]) -> T | None:
     except sqlite3.OperationalError:  # not there yet, or locked
         return None
     except sqlite3.DatabaseError:
-        _ring(runs, INDEX_DAMAGED)
+        ring(runs, INDEX_DAMAGED)
         return None
 
 
@@ -141,6 +152,7 @@ def _up_to_date(run: Run, offset: int) -> Run:
         run,
         stopping=not is_over and run_folder.is_asked("stop"),
         pausing=not is_over and run_folder.is_asked("pause"),
+        changing=not is_over and bool(run_folder.changes_asked()),
     )
 
 
@@ -159,9 +171,40 @@ def start(
     """Put a run, or a job, into the queue and return its id. Raises RunRefused.
 
     `owner`: the anonymous name of the browser that asks; the queue is fair between owners. `group`: a common name of
-    runs that belong together.
+    runs that belong together. `parent`: the run and step whose checkpoint it starts from, as `branch` checks it.
     """
-    runs = runs_folder()
+    return _create(config, name, owner=owner, group=group, parent=parent, job=job)
+
+
+def branch(
+    run_id: str, step: int, config: TrainingConfig | None = None, name: str = "", *, owner: str = "", group: str = ""
+) -> str:
+    """Go on from a checkpoint of any run, after `step` steps, as a run of its own, and return its id.
+
+    `config`: other settings than the parent's at that step (`Run.config_at`). A branch that changes nothing repeats
+    what was changed in the parent later, and so lies exactly over it. Raises RunNotFound, RunRefused with a sentence.
+    """
+    parent = get(run_id)
+    config = config or parent.config_at(step)
+    if step not in (steps := folder(run_id).branch_steps()):
+        raise RunRefused(f"No checkpoint was kept after step {step:,}: there are {', '.join(f'{s:,}' for s in steps)}.")
+    check(parent, step, config)
+    is_same = config == parent.config_at(step)
+    planned = [replace(change, request="") for change in parent.changes if change.step > step] if is_same else []
+    return _create(config, name, owner=owner, group=group, parent=(run_id, step), planned=planned)
+
+
+def _create(
+    config: TrainingConfig,
+    name: str,
+    *,
+    owner: str,
+    group: str,
+    parent: Moment | None,
+    planned: Sequence[Changed] = (),
+    job: Job | None = None,
+) -> str:
+    runs, owner = runs_folder(), owner.strip()[:NAME_LENGTH]
     try:
         runs.mkdir(parents=True, exist_ok=True)
         if (free := shutil.disk_usage(runs).free) < LEAST_FREE:
@@ -169,8 +212,12 @@ def start(
                 f"Only {free / 1e6:,.0f} MB are free on the disk of {runs}: a run needs {LEAST_FREE / 1e6:,.0f} MB. "
                 f"Make room and start again."
             )
-        if _index_is_newer(runs):
+        if is_newer(runs):
             raise RunRefused(f"{runs / FILE} was written by a newer version of Fashion-MNIST Lab: use that one.")
+        if sum(run.state is State.QUEUED and run.owner == owner for run in _unfinished()) >= MOST_WAITING:
+            raise RunRefused(
+                f"{MOST_WAITING} of your runs are waiting already: stop one of them, or wait for one to start."
+            )
         run_id = secrets.token_hex(6)
         RunFolder.create(
             runs,
@@ -178,10 +225,13 @@ def start(
             _next_sequence(runs),
             name.strip()[:NAME_LENGTH],
             config,
-            owner=owner.strip()[:NAME_LENGTH],
+            owner=owner,
             parent=parent,
             group=group.strip()[:NAME_LENGTH],
             job=job,
+            planned=planned,
+            checkpoint=folder(parent[0]).checkpoint(parent[1]) if parent else None,
+            engine=get(parent[0]).engine if parent else "torch",
         )
     except OSError as error:
         raise RunRefused(f"A run cannot be started: {runs} cannot be written to ({error.strerror}).") from error
@@ -204,6 +254,69 @@ def resume(run_id: str) -> None:
     _ask(run_id, "resume", instead_of="pause")
 
 
+def change(run_id: str, *, learning_rate: float | None = None, momentum: float | None = None) -> None:
+    """Train on with another learning rate or momentum, from the next step on; a run that waits: when it goes on.
+
+    Where a schedule changes the learning rate over the run, this is the new rate that it scales. Raises RunNotFound,
+    RunRefused, and ValueError for a value out of its range.
+    """
+    run, run_folder = get(run_id), folder(run_id)
+    if run.state.is_final:
+        raise RunRefused("This run is over: branch off from it instead.")
+    wanted = [(learning_rate, momentum), *run_folder.changes_asked().values()]
+    now = run.config_now
+    for rate, share in reversed(wanted):
+        now = replace(
+            now,
+            learning_rate=now.learning_rate if rate is None else rate,
+            momentum=now.momentum if share is None else share,
+        )
+    _write_to(run_id, lambda: run_folder.ask_for_change(learning_rate, momentum))
+
+
+def step_once(run_id: str) -> None:
+    """Have a paused run take a single step, whose numbers come into `RunFolder.single_step`. Raises RunNotFound, RunRefused."""
+    run = get(run_id)
+    if run.state is not State.PAUSED or run.job:
+        raise RunRefused("Only a paused run takes single steps: pause it first.")
+    _write_to(run_id, lambda: folder(run_id).ask("step", str(run.step + 1)))
+
+
+def delete(run_id: str, *, stop: bool = False) -> None:
+    """Remove the run and all its files. While it trains: refused, or with `stop` as soon as it has stopped.
+
+    Raises RunNotFound, RunRefused.
+    """
+    run, run_folder = get(run_id), folder(run_id)
+    if run.is_active and not stop:
+        raise RunRefused("This run is still active: stop it first.")
+
+    def ask() -> None:
+        run_folder.ask("delete")
+        if run.is_active:
+            run_folder.ask("stop")
+        else:
+            run_folder.relabel()  # so that the dispatcher looks, too
+
+    _write_to(run_id, ask)
+    until = time.monotonic() + 0.5
+    while not run.is_active and run_folder.has_file() and time.monotonic() < until:
+        with contextlib.suppress(OSError):  # somebody else was quicker
+            if run_folder.delete():
+                return
+        time.sleep(0.02)  # a worker leaves it
+
+
+def move(run_id: str, place: int) -> None:
+    """Bring a waiting run to another place among its owner's waiting runs; 0 is the first. Raises RunNotFound, RunRefused."""
+    run = get(run_id)
+    if run.state is not State.QUEUED:
+        raise RunRefused("Only a run that waits can be moved.")
+    own = [waiting.run for waiting in queue() if waiting.run.owner == run.owner]
+    if any(other.id == run_id for other in own):
+        _relabel(run_id, order=moved(own, run_id, place))
+
+
 def rename(run_id: str, name: str) -> None:
     """Give the run another name; an empty one is its number. Raises RunNotFound, RunRefused."""
     _relabel(run_id, name=name.strip()[:NAME_LENGTH])
@@ -215,19 +328,24 @@ def annotate(run_id: str, note: str) -> None:
 
 
 def _relabel(run_id: str, **changed: str | float) -> None:
-    try:
-        folder(run_id).relabel(**changed)
-    except (OSError, ValueError) as error:
-        raise RunRefused(f"The run's folder cannot be written to ({error}).") from error
-    ensure_dispatcher()
+    _write_to(run_id, lambda: folder(run_id).relabel(**changed))
 
 
 def _ask(run_id: str, request: Request, instead_of: Request | None = None) -> None:
     run_folder = folder(run_id)
-    try:
+
+    def ask() -> None:
         if instead_of:
             run_folder.settle(instead_of)
         run_folder.ask(request)
+
+    _write_to(run_id, ask)
+
+
+def _write_to(run_id: str, write: Callable[[], None]) -> None:
+    folder(run_id)
+    try:
+        write()
     except OSError as error:
         raise RunRefused(f"The run's folder cannot be written to ({error.strerror}).") from error
     ensure_dispatcher()
@@ -250,79 +368,27 @@ def _next_sequence(runs: Path) -> int:
     return last + 1
 
 
-def _index_is_newer(runs: Path) -> bool:
-    if not (runs / FILE).exists():
-        return False
-    try:
-        connection = sqlite3.connect(f"{(runs / FILE).as_uri()}?mode=ro", uri=True)
-        try:
-            return bool(connection.execute("PRAGMA user_version").fetchone()[0] > VERSION)
-        finally:
-            connection.close()
-    except sqlite3.Error:
-        return False
-
-
-# --- The dispatcher ------------------------------------------------------------------------------------------------
-
-_started: dict[Path, tuple[subprocess.Popen[bytes], float]] = {}
-
-
-def ensure_dispatcher() -> None:
-    """Wake the dispatcher, or start it when there is none. Does nothing where the runs folder cannot be written to."""
-    runs = runs_folder()
-    if _ring(runs):
-        return
-    process, at = _started.get(runs, (None, -10.0))
-    if process is not None:
-        process.poll()  # reap it when it has ended
-        if time.monotonic() - at < 3:
-            return  # it is on its way
-    try:
-        runs.mkdir(parents=True, exist_ok=True)
-        with open(runs / "dispatcher.log", "ab") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "fmnist_core.runs.dispatcher", str(runs)],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                cwd=REPOSITORY,
-                env=os.environ | {"FMNIST_DATA": str(data_folder())},
-                start_new_session=True,  # it outlives the web server
-            )
-    except OSError:
-        return  # read-only: looking still works
-    _started[runs] = (process, time.monotonic())
-
-
-def _ring(runs: Path, message: bytes = b"!") -> bool:
-    try:
-        bell = os.open(runs / BELL, os.O_WRONLY | os.O_NONBLOCK)  # fails where nobody listens
-    except OSError:
-        return False
-    try:
-        os.write(bell, message)
-    except BlockingIOError:
-        pass  # it has rung often enough
-    finally:
-        os.close(bell)
-    return True
-
-
 __all__ = [
     "Run",
     "RunNotFound",
     "RunRefused",
     "State",
     "annotate",
+    "branch",
+    "change",
+    "delete",
     "devices",
     "folder",
     "get",
     "list_jobs",
     "list_runs",
+    "move",
     "pause",
+    "queue",
     "rename",
     "resume",
+    "runs_folder",
     "start",
+    "step_once",
     "stop",
 ]

@@ -9,11 +9,13 @@ one adopts what it finds. Without runs to look after and without visitors it end
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import logging
 import os
 import select
+import shutil
 import signal
 import sqlite3
 import sys
@@ -22,9 +24,11 @@ from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
+from fmnist_core.runs import developer
 from fmnist_core.runs.executor import Executor, LocalExecutor
-from fmnist_core.runs.folder import EventWriter, RunFolder, is_run_id
+from fmnist_core.runs.folder import DELETED, RunFolder, is_run_id
 from fmnist_core.runs.index import Index, IndexTooNew
+from fmnist_core.runs.queue import free_slot, in_order, kind_of, slots_of
 from fmnist_core.runs.record import (
     ATTEMPTS,
     Died,
@@ -37,6 +41,7 @@ from fmnist_core.runs.record import (
     Stopped,
     from_json,
 )
+from fmnist_core.runs.writing import EventWriter
 
 LOCK = ".dispatcher.lock"
 BELL = ".bell"
@@ -51,6 +56,9 @@ IDLE_AFTER = 600.0
 GRACE = 60.0
 """Seconds that a worker which has not ended has to take its run: a cold one on a busy machine imports torch first."""
 
+DEVELOP_AGAIN = 30.0
+"""Seconds between two processes that develop films which others have left."""
+
 EX_TEMPFAIL, EX_CONFIG = 75, 78
 
 log = logging.getLogger("dispatcher")
@@ -64,6 +72,10 @@ class Watched:
         self.heard_at = time.monotonic()
         self.given_out_at: float | None = None
         """When a worker was asked to take it; None once it has, or when none was asked."""
+        self.step_given_out_at: float | None = None
+        """When a worker was asked to take a single step of it."""
+        self.slot = ""
+        """Where it trains."""
 
     def follow(self) -> bool:
         """Apply new events; True when there were any."""
@@ -97,7 +109,7 @@ class Watched:
                 pass
             if self.run.state is not expected:
                 return False
-            writer = EventWriter(self.folder)
+            writer = EventWriter(self.folder.path)
             writer.write_last_words(event)
             writer.close()
         self.follow()
@@ -119,7 +131,7 @@ def open_index(runs: Path) -> tuple[Index, dict[str, tuple[Run, int]]]:
 class Dispatcher:
     """Needs the lock of the runs folder."""
 
-    def __init__(self, runs: Path, executor: Executor, slots: int = 1) -> None:
+    def __init__(self, runs: Path, executor: Executor, slots: int | None = 1) -> None:
         self.runs, self.executor, self.slots = runs, executor, slots
         self.index, indexed = open_index(runs)
         self.known = {run_id: Watched(RunFolder(runs / run_id), *entry) for run_id, entry in indexed.items()}
@@ -129,7 +141,11 @@ class Dispatcher:
         self.strangers: set[str] = set()
         self.index_doubted = self.ending = False
         self.visited_at = time.monotonic()
-        self.told_devices: tuple[str, ...] = ()
+        self.told: dict[str, str] = {}
+        """Facts that the index has."""
+        self.served: dict[str, int] = {}
+        """The number of each owner's latest turn."""
+        self.developed_at = -DEVELOP_AGAIN
 
     def turn(self) -> None:
         """Look at everything once."""
@@ -139,6 +155,7 @@ class Dispatcher:
             if not watched.run.state.is_final and self._look_at(watched):
                 self.unsaved.add(watched.folder.id)
         self._start_next()
+        self._tidy_up()
         self.executor.look_after(spare=not self.is_busy)  # getting warm would slow down what runs
         self._save()
 
@@ -153,8 +170,15 @@ class Dispatcher:
                 try:
                     watched.run = watched.folder.relabelled(watched.run)
                     self.unsaved.add(run_id)
+                    self._delete_if_asked(watched)
                 except (OSError, ValueError):
                     log.warning("run %s: config.json cannot be read", run_id)
+
+    def _delete_if_asked(self, watched: Watched) -> None:
+        """Delete a run that nobody trains any more."""
+        if not watched.run.is_active and watched.folder.is_asked("delete"):
+            with contextlib.suppress(OSError):
+                watched.folder.delete()
 
     def _save(self) -> None:
         """Bring the index up to date; make it anew when somebody removed or damaged it."""
@@ -165,9 +189,10 @@ class Dispatcher:
             self.gone -= self.known.keys()
             if saved or self.gone:
                 self.index.save([(watched.run, watched.offset) for watched in saved], self.gone)
-            if (devices := self.executor.devices()) != self.told_devices:
-                self.index.save_fact("devices", json.dumps(devices))
-                self.told_devices = devices
+            for name, fact in self._facts().items():
+                if self.told.get(name) != fact:
+                    self.index.save_fact(name, fact)
+                    self.told[name] = fact
             self.unsaved.clear()
             self.gone.clear()
         except sqlite3.OperationalError:  # locked or no room: the next turn tries again
@@ -176,8 +201,14 @@ class Dispatcher:
             log.exception("index made anew")
             self.index.close()
             self.index, indexed = open_index(self.runs)
-            self.unsaved, self.told_devices = set(self.known), ()
+            self.unsaved, self.told = set(self.known), {}
             self.gone, self.index_doubted = set(indexed) - self.unsaved, False
+
+    def _facts(self) -> dict[str, str]:
+        """What readers of the index want to know beside the runs."""
+        slots = slots_of(self.executor.gpus(), self.slots)
+        facts = {"devices": self.executor.devices(), "slots": slots, "served": self.served}
+        return {name: json.dumps(fact) for name, fact in facts.items()}
 
     def _find(self) -> set[str]:
         """Notice folders that are new; name those that are no run's, once."""
@@ -210,18 +241,35 @@ class Dispatcher:
             case State.QUEUED if folder.is_asked("pause") and watched.given_out_at is None:
                 if watched.write(Paused(run.step, "")):
                     folder.settle("pause")
+            case State.PAUSED if folder.is_asked("delete"):
+                self._delete_if_asked(watched)
             case State.PAUSED if folder.is_asked("stop"):
                 watched.write(Stopped(run.step))
             case State.PAUSED if folder.is_asked("resume"):
                 if watched.write(Resumed()):
                     folder.settle("resume")
+            case State.PAUSED if folder.is_asked("step"):
+                self._have_a_step_taken(watched)
             case State.STARTING | State.RUNNING:
                 self._look_for_worker(watched)
             case State.QUEUED if watched.given_out_at is not None:
                 is_late = time.monotonic() - watched.given_out_at > GRACE
                 if is_late or not self.executor.is_at_work(folder.path):
                     self._look_for_worker(watched)
+        if watched.run.state.is_final:
+            self._delete_if_asked(watched)
         return watched.run is not before
+
+    def _have_a_step_taken(self, watched: Watched) -> None:
+        """By a worker of its own, unless one lingers with the run; a step is too short to wait for a slot."""
+        if (lock := watched.folder.lock()) is None:
+            watched.step_given_out_at = None  # it does it
+            return
+        lock.close()
+        now = time.monotonic()
+        if watched.step_given_out_at is None or now - watched.step_given_out_at > GRACE:
+            watched.step_given_out_at = now
+            self.executor.start(watched.folder.path)
 
     def _look_for_worker(self, watched: Watched) -> None:
         if (lock := watched.folder.lock()) is None:  # it lives
@@ -243,13 +291,43 @@ class Dispatcher:
         watched.given_out_at = None
 
     def _start_next(self) -> None:
-        """Fill free slots with the runs that have waited longest."""
+        """Fill free slots: owners take turns, each with its own runs in their order."""
         runs = self.known.values()
         busy = [w for w in runs if w.run.state in (State.STARTING, State.RUNNING) or w.given_out_at is not None]
-        waiting = [w for w in runs if w.run.state is State.QUEUED and w not in busy and not w.folder.is_asked("stop")]
-        for watched in sorted(waiting, key=lambda w: w.run.sequence)[: max(0, self.slots - len(busy))]:
-            watched.given_out_at = time.monotonic()
-            self.executor.start(watched.folder.path)
+        waiting = [
+            w.run for w in runs if w.run.state is State.QUEUED and w not in busy and not w.folder.is_asked("stop")
+        ]
+        if not waiting:
+            return
+        gpus = self.executor.gpus()
+        slots = slots_of(gpus, self.slots)
+        for watched in busy:
+            if not watched.slot:  # adopted: which GPU it has is not known, only that it has one
+                taken = [other.slot for other in busy]
+                watched.slot = free_slot(kind_of(watched.run.config, gpus), slots, taken) or slots[-1]
+        for run in in_order(waiting, self.served):
+            slot = free_slot(kind_of(run.config, gpus), slots, [watched.slot for watched in busy])
+            if slot is None:
+                continue
+            watched = self.known[run.id]
+            watched.given_out_at, watched.slot = time.monotonic(), slot
+            busy.append(watched)
+            self.served[run.owner] = max(self.served.values(), default=0) + 1
+            self.executor.start(watched.folder.path, slot)
+
+    def _tidy_up(self) -> None:
+        """While nothing trains: develop films that nobody develops, remove what deleted runs have left."""
+        if self.is_busy or time.monotonic() - self.developed_at < DEVELOP_AGAIN:
+            return
+        for left in self.runs.glob(f"{DELETED}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        for watched in self.known.values():
+            self._delete_if_asked(watched)
+        if any(developer.is_waiting(watched.folder) for watched in self.known.values()):
+            if lock := developer.lock(self.runs):
+                lock.close()
+                self.executor.develop(self.runs)
+            self.developed_at = time.monotonic()
 
     @property
     def is_busy(self) -> bool:
@@ -295,8 +373,8 @@ def main(arguments: list[str]) -> int:
     if not (runs / BELL).is_fifo():
         os.mkfifo(runs / BELL)
     bell = os.open(runs / BELL, os.O_RDWR | os.O_NONBLOCK)
-    slots = max(1, int(os.environ.get("FMNIST_SLOTS", "1")))
-    threads = max(1, (os.cpu_count() or 1) // slots) if slots > 1 else None
+    slots = max(1, int(os.environ["FMNIST_SLOTS"])) if os.environ.get("FMNIST_SLOTS") else None
+    threads = max(1, (os.cpu_count() or 1) // slots) if slots and slots > 1 else None
     try:
         dispatcher = Dispatcher(runs, LocalExecutor(threads), slots)
         signal.signal(signal.SIGTERM, dispatcher.end)

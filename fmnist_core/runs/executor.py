@@ -24,8 +24,11 @@ a step of 256 images gives 14 MB back to the system and gets them again page by 
 class Executor(Protocol):
     """Starts workers somewhere. Whether one lives is told by its run's lock, not by the executor."""
 
-    def start(self, folder: Path) -> None:
-        """Have the run in `folder` trained. Returns at once."""
+    def start(self, folder: Path, slot: str = "") -> None:
+        """Have the run in `folder` trained; "cuda:1" as `slot` is the second GPU. Returns at once."""
+
+    def develop(self, runs: Path) -> None:
+        """Have the predictions computed that are missing in the folder of all runs. Returns at once."""
 
     def is_at_work(self, folder: Path) -> bool:
         """Whether the worker that was started last for the run in `folder` has not ended yet."""
@@ -35,6 +38,9 @@ class Executor(Protocol):
 
     def devices(self) -> tuple[str, ...]:
         """What workers can compute on, such as ("cuda", "cpu"); empty until it is known."""
+
+    def gpus(self) -> int:
+        """How many GPUs there are; 0 until it is known."""
 
     def close(self) -> None:
         """Let go. Workers that have a run keep it."""
@@ -51,13 +57,17 @@ class LocalExecutor:
         self._workers: dict[Path, subprocess.Popen[bytes]] = {}
         self._spare: subprocess.Popen[bytes] | None = None
         self._devices: tuple[str, ...] = ()
+        self._gpus = 0
         self._heard = b""
         self._last_start = -SPARE_AFTER
 
-    def start(self, folder: Path) -> None:
-        """Give the run to the spare, or to a new worker when there is none."""
+    def start(self, folder: Path, slot: str = "") -> None:
+        """Give the run to the spare, or to a new worker when there is none or when the run needs another GPU."""
         self._last_start = time.monotonic()
-        spare, self._spare = self._spare, None
+        others = slot.startswith("cuda:") and slot != "cuda:0"  # GPU; the spare is warm on the first one
+        spare = None if others else self._spare
+        if spare:
+            self._spare = None
         if spare and spare.poll() is None:
             assert spare.stdin
             try:
@@ -68,7 +78,14 @@ class LocalExecutor:
             else:
                 self._workers[folder] = spare
                 return
-        self._workers[folder] = self._popen(str(folder), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        gpu = {"CUDA_VISIBLE_DEVICES": slot.removeprefix("cuda:")} if others else {}
+        self._workers[folder] = self._popen(str(folder), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, extra=gpu)
+
+    def develop(self, runs: Path) -> None:
+        """A process of its own, which ends when there is nothing left to do."""
+        self._workers[runs] = self._popen(
+            "--develop", str(runs), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, extra={}
+        )
 
     def is_at_work(self, folder: Path) -> bool:
         """Told by the process."""
@@ -81,7 +98,7 @@ class LocalExecutor:
             self._spare = None
         if spare and not self._spare and time.monotonic() - self._last_start > SPARE_AFTER:
             self._last_start = time.monotonic()
-            self._spare = self._popen("--spare", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            self._spare = self._popen("--spare", stdin=subprocess.PIPE, stdout=subprocess.PIPE, extra={})
             assert self._spare.stdout
             os.set_blocking(self._spare.stdout.fileno(), False)
             self._heard = b""
@@ -93,13 +110,18 @@ class LocalExecutor:
         self._heard += pipe.read() or b""
         for line in self._heard.splitlines():
             try:
-                self._devices = tuple(json.loads(line)["devices"])
+                facts = json.loads(line)
+                self._devices, self._gpus = tuple(facts["devices"]), int(facts.get("gpus", 0))
             except (ValueError, KeyError, TypeError):
                 continue
 
     def devices(self) -> tuple[str, ...]:
         """As the first spare reported them."""
         return self._devices
+
+    def gpus(self) -> int:
+        """As the first spare counted them."""
+        return self._gpus
 
     def close(self) -> None:
         """The spare ends when its standard input does."""
@@ -110,12 +132,12 @@ class LocalExecutor:
             except subprocess.TimeoutExpired:
                 self._spare.terminate()
 
-    def _popen(self, argument: str, *, stdin: int, stdout: int) -> subprocess.Popen[bytes]:
+    def _popen(self, *arguments: str, stdin: int, stdout: int, extra: dict[str, str]) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            [sys.executable, "-m", "fmnist_core.runs.worker", argument],
+            [sys.executable, "-m", "fmnist_core.runs.worker", *arguments],
             stdin=stdin,
             stdout=stdout,
             cwd=REPOSITORY,
-            env=self._environment,
+            env=self._environment | extra,
             start_new_session=True,  # a Ctrl-C meant for the web server is not meant for a run
         )

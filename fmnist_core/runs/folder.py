@@ -2,9 +2,10 @@
 
 config.json     what was asked for: name, number, settings, owner, parent; name and note may be changed later
 events.jsonl    what happened: append only; whoever holds worker.lock may write
-checkpoints/    STEP.safetensors: weights, optimizer state, generator states; the two newest
+checkpoints/    STEP.safetensors: weights, optimizer state, generator states; the two newest, and those to branch from
 snapshots/      logits on the test images and weights at about a hundred steps: see snapshots.py
-requests/       stop, pause, resume: small files that the worker or the dispatcher reads and removes
+steps/          STEP.npz: a single step with all its numbers: see single_step.py
+requests/       stop, pause, resume, step, delete, change-NUMBER: small files that the worker or the dispatcher reads and removes
 worker.lock     held by the worker from birth to death, SIGKILL included
 worker.log      what the worker printed
 """
@@ -16,7 +17,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,20 +28,23 @@ import numpy as np
 import numpy.typing as npt
 
 from fmnist_core import jobs
-from fmnist_core.events import Losses
+from fmnist_core.events import Changed, Engine, Losses
 from fmnist_core.jobs import Job
 from fmnist_core.recipes import TrainingConfig
-from fmnist_core.runs.record import Moment, Run, RunEvent, from_json, to_json
+from fmnist_core.runs.record import Moment, Run, RunEvent, from_json
+from fmnist_core.runs.single_step import SingleStep
 from fmnist_core.runs.snapshots import Predictions, Snapshots, Split, Weights
+from fmnist_core.runs.writing import write_whole
 
 if TYPE_CHECKING:
     import torch
 
-Request = Literal["stop", "pause", "resume"]
+Request = Literal["stop", "pause", "resume", "step", "delete"]
 
 CHECKPOINTS_KEPT = 2
-RESERVED = 64 * 1024
-"""Bytes set aside when a run starts, so that its last words fit on a full disk."""
+
+DELETED = ".deleted-"
+"""How the folder of a deleted run is called until all of it is gone."""
 
 _ID = re.compile(r"[0-9a-f]{12}")
 
@@ -79,8 +84,14 @@ class RunFolder:
         parent: Moment | None = None,
         group: str = "",
         job: Job | None = None,
+        planned: Iterable[Changed] = (),
+        checkpoint: Path | None = None,
+        engine: Engine = "torch",
     ) -> RunFolder:
-        """Appears complete or not at all. Raises FileExistsError where the id is taken, OSError where it cannot be."""
+        """Appears complete or not at all. Raises FileExistsError where the id is taken, OSError where it cannot be.
+
+        `checkpoint`: the file that a branch starts from; it is copied. `engine`: what its parent trained with.
+        """
         wanted = {
             "name": name,
             "note": "",
@@ -90,6 +101,8 @@ class RunFolder:
             "owner": owner,
             "parent": parent,
             "group": group,
+            "planned": [[change.step, change.learning_rate, change.momentum] for change in planned],
+            "engine": engine,
             "config": config.to_dict(),
             **({"job": jobs.to_dict(job)} if job else {}),
         }
@@ -98,7 +111,9 @@ class RunFolder:
         try:
             for folder in ("checkpoints", "snapshots", "requests"):
                 (temporary / folder).mkdir()
-            _write(temporary / "config.json", json.dumps(wanted, indent=2).encode())
+            if checkpoint:
+                write_whole(temporary / "checkpoints" / checkpoint.name, checkpoint.read_bytes())
+            write_whole(temporary / "config.json", json.dumps(wanted, indent=2).encode())
             if (runs / run_id).exists():
                 raise FileExistsError(f"run {run_id} exists already")
             temporary.rename(runs / run_id)
@@ -125,6 +140,8 @@ class RunFolder:
                 parent=(str(parent[0]), int(parent[1])) if parent else None,
                 group=str(wanted.get("group", "")),
                 job=jobs.from_dict(wanted.get("job")),
+                planned=tuple(Changed(*change) for change in wanted.get("planned", [])),
+                engine=wanted.get("engine", "torch"),
                 asked_at=asked_at or 0,
                 step=int(parent[1]) if parent else 0,
             )
@@ -151,7 +168,7 @@ class RunFolder:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
             wanted = json.loads((self.path / "config.json").read_bytes())
-            _write(self.path / "config.json", json.dumps(wanted | changed, indent=2).encode())
+            write_whole(self.path / "config.json", json.dumps(wanted | changed, indent=2).encode())
         finally:
             os.close(handle)
 
@@ -210,31 +227,85 @@ class RunFolder:
             return None
         return file
 
+    def delete(self) -> bool:
+        """Remove the run, in one step for everybody who looks; False while a worker has it. Raises OSError."""
+        if not (lock := self.lock()):
+            return False
+        with lock:
+            gone = self.path.with_name(f"{DELETED}{self.id}")
+            self.path.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+        return True
+
     # --- Requests --------------------------------------------------------------------------------------------------
 
-    def ask(self, request: Request) -> None:
+    def ask(self, request: Request, content: str = "") -> None:
         """Leave a request for the worker or the dispatcher."""
-        (self.path / "requests" / request).touch()
+        self._leave(request, content)
+
+    def ask_for_change(self, learning_rate: float | None, momentum: float | None) -> None:
+        """Leave a request for other rates; None keeps what there is. Those that wait already are fulfilled before it."""
+        waiting = [int(name.removeprefix("change-")) for name in self.changes_asked()]
+        number = max([time.time_ns(), *(other + 1 for other in waiting)])
+        self._leave(f"change-{number:020d}", json.dumps([learning_rate, momentum]))
+
+    def _leave(self, name: str, content: str) -> None:
+        temporary = self.path / "requests" / f".{name}-{os.getpid()}"
+        temporary.write_text(content)
+        temporary.replace(self.path / "requests" / name)
+
+    def changes_asked(self) -> dict[str, tuple[float | None, float | None]]:
+        """The changes that wait, in the order in which they came: name of the request, learning rate, momentum."""
+        found: dict[str, tuple[float | None, float | None]] = {}
+        try:
+            names = sorted(name for name in os.listdir(self.path / "requests") if name.startswith("change-"))
+        except FileNotFoundError:
+            return {}
+        for name in names:
+            try:
+                learning_rate, momentum = json.loads((self.path / "requests" / name).read_bytes())
+                found[name] = learning_rate, momentum
+            except (OSError, ValueError, TypeError):
+                continue  # fulfilled in the meantime
+        return found
+
+    def asked(self, request: Request) -> str | None:
+        """What a request says; None where there is none."""
+        try:
+            return (self.path / "requests" / request).read_text()
+        except OSError:
+            return None
 
     def is_asked(self, request: Request) -> bool:
         """Whether a request waits."""
         return (self.path / "requests" / request).exists()
 
-    def settle(self, *requests: Request) -> None:
+    def settle(self, *requests: str) -> None:
         """Remove requests that are fulfilled or void."""
         for request in requests:
             (self.path / "requests" / request).unlink(missing_ok=True)
 
     # --- Checkpoints and snapshots ---------------------------------------------------------------------------------
 
-    def write_checkpoint(self, tensors: dict[str, torch.Tensor], step: int, seconds: float) -> None:
-        """Appears complete or not at all; the two newest are kept."""
+    def write_checkpoint(
+        self, tensors: dict[str, torch.Tensor], step: int, seconds: float, keep: Container[int] = ()
+    ) -> None:
+        """Appears complete or not at all; the two newest are kept, and those of the steps to `keep`."""
         from safetensors.torch import save
 
         content = save(tensors, metadata={"step": str(step), "seconds": repr(seconds)})
-        _write(self.path / "checkpoints" / f"{step:08d}.safetensors", content)
+        write_whole(self.path / "checkpoints" / f"{step:08d}.safetensors", content)
         for old in self._checkpoints()[:-CHECKPOINTS_KEPT]:
-            old.unlink(missing_ok=True)
+            if int(old.stem) not in keep:
+                old.unlink(missing_ok=True)
+
+    def branch_steps(self) -> list[int]:
+        """The steps that another run can branch off at, ascending."""
+        return [int(path.stem) for path in self._checkpoints() if path.stem.isdecimal()]
+
+    def checkpoint(self, step: int) -> Path:
+        """The file that a branch at `step` starts from; it may not be there."""
+        return self.path / "checkpoints" / f"{step:08d}.safetensors"
 
     def read_checkpoint(self, at_most: int | None = None) -> tuple[dict[str, torch.Tensor], int, float] | None:
         """Tensors, step and seconds of the newest checkpoint that can be read; None when there is none.
@@ -291,65 +362,24 @@ class RunFolder:
         """The steps that `weights` knows, ascending."""
         return self.snapshots.weight_steps()
 
+    # --- Single steps ----------------------------------------------------------------------------------------------
+
+    def write_single_step(self, step: int, content: bytes) -> None:
+        """Keep a single step with all its numbers."""
+        (self.path / "steps").mkdir(exist_ok=True)
+        write_whole(self.path / "steps" / f"{step:08d}.npz", content)
+
+    def single_steps(self) -> list[int]:
+        """The steps that were taken one at a time, ascending."""
+        return sorted(int(path.stem) for path in (self.path / "steps").glob("[0-9]*.npz"))
+
+    def single_step(self, step: int) -> SingleStep:
+        """A step that was taken alone. Raises FileNotFoundError when this one was not."""
+        return SingleStep.read(self.path / "steps" / f"{step:08d}.npz")
+
     def redirect_output(self) -> None:
         """From now on this process prints into `worker.log`."""
         log = os.open(self.path / "worker.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.dup2(log, 1)
         os.dup2(log, 2)
         os.close(log)
-
-
-class EventWriter:
-    """Appends to `events.jsonl`. Only for the process that holds the run's lock."""
-
-    def __init__(self, folder: RunFolder) -> None:
-        self._reserve = folder.path / ".reserve"
-        self._file = open(folder.path / "events.jsonl", "ab", buffering=0)  # noqa: SIM115 - closed by close()
-        self._size = (folder.path / "events.jsonl").read_bytes().rfind(b"\n") + 1
-        if self._file.tell() != self._size:
-            self._file.truncate(self._size)  # a line torn by a crash
-
-    def reserve(self) -> None:
-        """Set space aside for the last words. Raises OSError when there is none."""
-        if not self._reserve.exists():
-            _write(self._reserve, bytes(RESERVED))
-
-    def write(self, event: RunEvent, *, durable: bool = False) -> None:
-        """One line, at once visible to readers; `durable` waits until a power cut could not take it away.
-
-        Raises OSError when it does not fit on the disk; what was there stays as it was.
-        """
-        line = to_json(event).encode() + b"\n"
-        try:
-            written = self._file.write(line)
-            if written != len(line):  # the disk filled up within the line: the rest tells why
-                self._file.write(line[written:])
-            if durable:
-                os.fsync(self._file.fileno())
-        except OSError:
-            self._file.truncate(self._size)
-            raise
-        self._size += len(line)
-
-    def write_last_words(self, event: RunEvent) -> None:
-        """On a full disk too: the space set aside is given up for it."""
-        self._reserve.unlink(missing_ok=True)
-        self.write(event, durable=True)
-
-    def close(self) -> None:
-        """The file is complete."""
-        self._file.close()
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Atomic and durable: under a temporary name, synced, then renamed."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

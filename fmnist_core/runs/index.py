@@ -155,6 +155,20 @@ class IndexReader:
         return row[0] if row else None
 
 
+def is_newer(runs: Path) -> bool:
+    """Whether the index was written by a newer version of this program."""
+    if not (runs / FILE).exists():
+        return False
+    try:
+        connection = sqlite3.connect(f"{(runs / FILE).as_uri()}?mode=ro", uri=True)
+        try:
+            return bool(connection.execute("PRAGMA user_version").fetchone()[0] > VERSION)
+        finally:
+            connection.close()
+    except sqlite3.Error:
+        return False
+
+
 def _run(text: str) -> Run:
     try:
         return Run.from_json(text)

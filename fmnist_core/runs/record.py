@@ -6,13 +6,16 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
-from typing import get_args
+from typing import Any, get_args
 
 from fmnist_core import events as training
 from fmnist_core import jobs
-from fmnist_core.events import CopiesMeasured, CopyLosses, Diverged, Losses, Measured, Score, Slowed, Started
+from fmnist_core.events import Changed, CopiesMeasured, CopyLosses, Diverged, Losses, Measured, Score, Slowed, Started
 from fmnist_core.jobs import Job, Race
 from fmnist_core.recipes import TrainingConfig
+
+EVENT_LISTS = ("planned", "changes", "measured")
+"""What a run remembers of its events as they were."""
 
 ATTEMPTS = 3
 """Workers that may die over one run before it counts as failed."""
@@ -103,7 +106,7 @@ class Failed:
     reason: str
 
 
-RunEvent = training.Event | Claimed | Died | Interrupted | Paused | Resumed | Stopped | Finished | Failed
+RunEvent = training.Event | Changed | Claimed | Died | Interrupted | Paused | Resumed | Stopped | Finished | Failed
 _KINDS: dict[str, type[RunEvent]] = {kind.__name__: kind for kind in get_args(RunEvent)}
 
 
@@ -121,18 +124,21 @@ def to_json(event: RunEvent) -> str:
 def from_json(line: str | bytes) -> RunEvent:
     """Back from a line. Raises ValueError where it is not one of ours."""
     try:
-        values = json.loads(line)
-        kind = _KINDS[values.pop("event")]
-        for name in ("test", "train", "validation"):
-            if name in values:
-                values[name] = _score(values[name])
-        if "losses" in values:
-            values["losses"] = tuple(tuple(loss) if isinstance(loss, list) else loss for loss in values["losses"])
-        if "accuracy" in values:
-            values["accuracy"] = tuple(values["accuracy"])
-        return kind(**values)
+        return _event(json.loads(line))
     except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
         raise ValueError(f"not an event: {line[:80]!r}") from error
+
+
+def _event(values: dict[str, Any]) -> RunEvent:
+    kind = _KINDS[values.pop("event")]
+    for name in ("test", "train", "validation"):
+        if name in values:
+            values[name] = _score(values[name])
+    if "losses" in values:
+        values["losses"] = tuple(tuple(loss) if isinstance(loss, list) else loss for loss in values["losses"])
+    if "accuracy" in values:
+        values["accuracy"] = tuple(values["accuracy"])
+    return kind(**values)
 
 
 def _score(values: dict[str, list[int]]) -> Score:
@@ -164,6 +170,8 @@ class Run:
     """Who started it: an anonymous name of a browser, or empty."""
     parent: Moment | None = None
     """The run and the step that it branched off from; the parent may have been deleted since."""
+    planned: tuple[Changed, ...] = ()
+    """What a branch repeats of what was changed in its parent after the step at which it branched off."""
     group: str = ""
     """Common name of runs that belong together, such as those of a sweep."""
     asked_at: int = 0
@@ -188,6 +196,10 @@ class Run:
     """Training time, without pauses and measurements."""
     images_per_second: float = 0.0
     """Of late (moving average)."""
+    changes: tuple[Changed, ...] = ()
+    """Learning rate and momentum as they were changed while it trained, in order."""
+    pauses: tuple[int, ...] = ()
+    """Steps at which it was paused."""
     measured: tuple[Measured, ...] = ()
     """Before training, then after each epoch."""
     stalled: bool = False
@@ -195,11 +207,25 @@ class Run:
     stopping: bool = False
     """A stop has been asked for."""
     pausing: bool = False
+    changing: bool = False
+    """A change of its rates has been asked for and waits."""
 
     @property
     def title(self) -> str:
         """The name, or the number of a run without one."""
         return self.name or f"Run {self.sequence}"
+
+    def config_at(self, step: int) -> TrainingConfig:
+        """The settings that the step after `step` uses: those of the start, with what was changed by then."""
+        so_far = [change for change in self.changes if change.step <= step]
+        if not so_far:
+            return self.config
+        return replace(self.config, learning_rate=so_far[-1].learning_rate, momentum=so_far[-1].momentum)
+
+    @property
+    def config_now(self) -> TrainingConfig:
+        """The settings that its next step uses."""
+        return self.config_at(self.step)
 
     @property
     def first_step(self) -> int:
@@ -272,6 +298,8 @@ class Run:
                 return replace(self, measured=(*self.measured, replace(event, logits=None, validation_logits=None)))
             case CopiesMeasured():
                 return self
+            case Changed():
+                return replace(self, changes=(*self.changes, event))
             case Slowed():
                 return replace(self, threads=event.threads)
             case Diverged():
@@ -285,7 +313,7 @@ class Run:
             case Interrupted() | Resumed():
                 return replace(self, state=State.QUEUED, reason="")
             case Paused():
-                return replace(self, state=State.PAUSED, reason=event.reason)
+                return replace(self, state=State.PAUSED, reason=event.reason, pauses=(*self.pauses, event.step))
             case Stopped():
                 return replace(self, state=State.STOPPED, reason="")
             case Finished():
@@ -303,9 +331,9 @@ class Run:
     def to_json(self) -> str:
         """For the index."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        measured = [json.loads(to_json(event)) for event in self.measured]
-        values |= {"config": self.config.to_dict(), "measured": measured}
-        values["job"] = jobs.to_dict(self.job) if self.job else None
+        for name in EVENT_LISTS:
+            values[name] = [json.loads(to_json(event)) for event in values[name]]
+        values |= {"config": self.config.to_dict(), "job": jobs.to_dict(self.job) if self.job else None}
         return json.dumps(values, separators=(",", ":"))
 
     @classmethod
@@ -316,5 +344,7 @@ class Run:
         values["job"] = jobs.from_dict(values.get("job"))
         values["state"] = State(values["state"])
         values["parent"] = tuple(values["parent"]) if values["parent"] else None
-        values["measured"] = tuple(from_json(json.dumps(measured)) for measured in values["measured"])
+        values["pauses"] = tuple(values["pauses"])
+        for name in EVENT_LISTS:
+            values[name] = tuple(_event(event) for event in values[name])
         return cls(**values)

@@ -5,6 +5,7 @@
     snapshots/film/FIRST-LAST.safetensors
                                       weights at several steps: each tensor stacked along a first axis, "steps" in the
                                       metadata
+    snapshots/undeveloped             is there while weights are kept whose logits have not been computed
     snapshots/predictions.npz         made from the logits and made again at any time: only quicker to read
 
 Each file appears complete or not at all. None is synced: a power cut may take the newest, training may not wait for it.
@@ -130,6 +131,7 @@ class Snapshots:
         steps = sorted(weights)
         stacked = {name: np.stack([weights[step][name] for step in steps]) for name in weights[steps[0]]}
         (self.path / "film").mkdir(exist_ok=True)
+        (self.path / "undeveloped").touch()
         name = f"film/{steps[0]:08d}-{steps[-1]:08d}.safetensors"
         self._write(name, save(stacked, {"steps": json.dumps(steps)}))
 
@@ -205,6 +207,15 @@ class Snapshots:
     def undeveloped(self) -> list[int]:
         """Steps whose weights are kept and whose logits have not been computed yet, ascending."""
         return sorted(set(self.weight_steps()) - set(self.logit_steps()))
+
+    @property
+    def is_developed(self) -> bool:
+        """Whether all logits that will be there are there."""
+        return not (self.path / "undeveloped").exists()
+
+    def set_developed(self) -> None:
+        """All logits have been computed."""
+        (self.path / "undeveloped").unlink(missing_ok=True)
 
     # --- Files -----------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """One run in one process.
 
     python -m fmnist_core.runs.worker RUN_FOLDER    train this run
+    python -m fmnist_core.runs.worker --develop RUNS_FOLDER    compute the predictions that are still missing
     python -m fmnist_core.runs.worker --spare       get warm, say so, then wait for the folder on standard input
 
 Exit status 0 when the run's end is recorded, 75 when another worker has the run, 1 when an error ended it.
@@ -21,8 +22,9 @@ from typing import TYPE_CHECKING
 
 from fmnist_core.compiled import library
 from fmnist_core.recipes import TrainingConfig
-from fmnist_core.runs.folder import EventWriter, RunFolder
+from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.record import Claimed, State
+from fmnist_core.runs.writing import EventWriter
 
 if TYPE_CHECKING:
     from fmnist_core.training import TrainingData
@@ -33,7 +35,7 @@ log = logging.getLogger("worker")
 
 
 def work(folder: RunFolder, ready: TrainingData | None) -> int:
-    """Take the run's lock, train, record. Returns the exit status."""
+    """Take the run's lock, train, record, develop the film. Returns the exit status."""
     for _attempt in range(20):
         if lock := folder.lock():
             break
@@ -41,28 +43,50 @@ def work(folder: RunFolder, ready: TrainingData | None) -> int:
     else:
         log.error("another worker has run %s", folder.id)
         return EX_TEMPFAIL
+    told_to_end: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _frame: told_to_end.append(number))
     with lock:
         recorded = folder.run().apply_all(folder.events())
-        if recorded.state is not State.QUEUED:
+        is_for_a_step = recorded.state is State.PAUSED and folder.is_asked("step")
+        if recorded.state is not State.QUEUED and not is_for_a_step:
             return 0  # this worker comes too late
-        told_to_end: list[int] = []
-        signal.signal(signal.SIGTERM, lambda number, _frame: told_to_end.append(number))
-        writer = EventWriter(folder)
-        writer.write(claimed := Claimed(os.getpid()))
+        writer = EventWriter(folder.path)
+        if not is_for_a_step:
+            writer.write(claimed := Claimed(os.getpid()))
+            recorded = recorded.apply(claimed)
 
         from fmnist_core.runs.job_recorder import JobRecorder  # torch: only now, because the lock must be taken at once
         from fmnist_core.runs.recorder import Recorder
 
-        recorder = (JobRecorder if recorded.job else Recorder)(folder, writer, recorded.apply(claimed))
+        recorder = (JobRecorder if recorded.job else Recorder)(folder, writer, recorded)
         signal.signal(signal.SIGTERM, recorder.end)
         recorder.told_to_end |= bool(told_to_end)  # while torch was imported
-        recorder.train(ready)
+        if not is_for_a_step:
+            recorder.train(ready)
+        if recorder.recorded.state is State.PAUSED and not recorder.recorded.reason:
+            recorder.linger(ready)
         writer.close()
+    from fmnist_core.runs.developer import develop_all
+
+    if not recorder.told_to_end:
+        develop_all(folder.path.parent, recorder.data, lambda: recorder.told_to_end)
+    return 0
+
+
+def develop(runs: Path) -> int:
+    """Only develop the films that other workers have left."""
+    from fmnist_core.runs.developer import develop_all
+
+    told_to_end: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _frame: told_to_end.append(number))
+    develop_all(runs, None, lambda: bool(told_to_end))
     return 0
 
 
 def get_warm() -> TrainingData | None:
     """Do everything once that takes long the first time: import torch, load the data, take a step, evaluate."""
+    import torch
+
     from fmnist_core.training import (
         TrainingData,
         TrainingState,
@@ -85,7 +109,7 @@ def get_warm() -> TrainingData | None:
         log.exception("could not get warm")  # the run will meet the same fault, and record it
     if library.is_wanted() and not library.find():  # nobody waits for it: the next run finds it
         subprocess.Popen(["nice", sys.executable, "-m", "fmnist_core.compiled"], stdin=DEVNULL, stdout=DEVNULL)
-    print(json.dumps({"devices": available_devices()}), flush=True)
+    print(json.dumps({"devices": available_devices(), "gpus": torch.cuda.device_count()}), flush=True)
     return data
 
 
@@ -94,6 +118,8 @@ def main(arguments: list[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until there is something to keep
     ready = None
+    if arguments[0] == "--develop":
+        return develop(Path(arguments[1]))
     if arguments == ["--spare"]:
         ready = get_warm()
         if not (line := sys.stdin.readline().strip()):

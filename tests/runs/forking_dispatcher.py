@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from fmnist_core import training
-from fmnist_core.runs import dispatcher, folder, worker
-from fmnist_core.runs.folder import EventWriter, RunFolder
+from fmnist_core.runs import dispatcher, snapshots, worker, writing
+from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.record import RunEvent, to_json
+from fmnist_core.runs.writing import EventWriter
 from fmnist_core.training import TrainingData
 
 dispatcher.STALLED_AFTER = 4.0  # instead of 30: tests wait for it
@@ -38,7 +39,7 @@ class ForkExecutor:
             training.NEWS_EVERY = 0.0
         self.workers: dict[Path, int] = {}
 
-    def start(self, path: Path) -> None:
+    def start(self, path: Path, slot: str = "") -> None:
         self.workers[path] = os.fork()
         if self.workers[path] == 0:
             os._exit(work(RunFolder(path), self.data))
@@ -50,6 +51,16 @@ class ForkExecutor:
         ended = [path for path, pid in self.workers.items() if os.waitpid(pid, os.WNOHANG)[0]]
         for path in ended:
             del self.workers[path]
+
+    def develop(self, runs: Path) -> None:
+        if (child := os.fork()) == 0:
+            os.closerange(3, 1024)
+            os.setsid()
+            os._exit(worker.develop(runs))
+        self.workers[runs] = child
+
+    def gpus(self) -> int:
+        return 0
 
     def devices(self) -> tuple[str, ...]:
         return ("cpu",)
@@ -121,7 +132,8 @@ def die_at(number: int) -> None:
         replace(source, target)
 
     EventWriter.write = write_or_die  # type: ignore[method-assign]
-    folder.open = open_or_die  # type: ignore[attr-defined]
+    for module in (writing, snapshots):
+        module.open = open_or_die  # type: ignore[attr-defined]
     os.fsync = fsync_or_die
     os.replace = replace_or_die  # type: ignore[assignment]
 

@@ -16,7 +16,7 @@ import pytest
 from fmnist_core.dataset import data_folder
 from fmnist_core.events import Losses, Measured
 from fmnist_core.recipes import TrainingConfig
-from fmnist_core.runs import client
+from fmnist_core.runs import bell, client
 from fmnist_core.runs.dispatcher import LOCK
 from fmnist_core.runs.executor import REPOSITORY
 from fmnist_core.runs.folder import RunFolder
@@ -111,6 +111,7 @@ class Lab:
             "FMNIST_RUNS": str(self.runs),
             "FMNIST_DATA": str(data_folder()),
             "OMP_NUM_THREADS": "1",
+            "FMNIST_SNAPSHOTS": os.environ.get("FMNIST_SNAPSHOTS", "0"),  # tests of them ask for some
             "PYTHONPATH": str(REPOSITORY),
         }
 
@@ -165,7 +166,7 @@ class Lab:
 
     def close(self) -> None:
         """End all of them."""
-        started, _at = client._started.pop(self.runs, (None, 0.0))
+        started, _at = bell._started.pop(self.runs, (None, 0.0))
         for child in [*self.children, *([started] if started else [])]:
             child.kill()  # by its handle: just after its birth it has not got its environment yet
             child.wait(PATIENCE)

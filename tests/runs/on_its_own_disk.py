@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from fmnist_core.runs import client
-from fmnist_core.runs.folder import EventWriter
 from fmnist_core.runs.record import Claimed, Paused, State
+from fmnist_core.runs.writing import EventWriter
 from tests.runs.lab import LONGER, SMALL, Lab, assert_same_result, events, recorded, steps_recorded, wait_until
 from tests.runs.test_store import DISK_FULL
 
@@ -67,7 +67,7 @@ def test_full(own_lab: Lab):
 def test_full_but_for_the_last_words(own_lab: Lab):
     """An event that does not fit leaves the file as it was; the last words fit, because space was set aside for them."""
     run = own_lab.create(SMALL)
-    writer = EventWriter(run)
+    writer = EventWriter(run.path)
     writer.reserve()
     writer.write(Claimed(1))
     fill(own_lab.runs.parent / "filler")

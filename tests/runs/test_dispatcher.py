@@ -14,8 +14,9 @@ import pytest
 from fmnist_core.events import Started
 from fmnist_core.runs import client
 from fmnist_core.runs.dispatcher import Dispatcher
-from fmnist_core.runs.folder import EventWriter, RunFolder
+from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.record import Claimed, Died, Finished, Interrupted, Paused, State
+from fmnist_core.runs.writing import EventWriter
 from tests.runs.lab import (
     LONGER,
     PATIENCE,
@@ -192,8 +193,14 @@ def test_spare_killed_before_it_takes_its_run(lab_with_spare: Lab, monkeypatch: 
 class NobodyStarts:
     """An Executor that leaves every run where it is."""
 
-    def start(self, folder: Path) -> None:
+    def start(self, folder: Path, slot: str = "") -> None:
         pass
+
+    def develop(self, runs: Path) -> None:
+        pass
+
+    def gpus(self) -> int:
+        return 0
 
     def is_at_work(self, folder: Path) -> bool:
         return True
@@ -215,7 +222,7 @@ def test_last_words_in_the_last_moment(tmp_path: Path, words: Paused | Interrupt
     """What a worker records between the dispatcher's look at the events and its look at the lock is not a death."""
     run = RunFolder.create(tmp_path, "0123456789ab", 1, "", SMALL)
     dispatcher = Dispatcher(tmp_path, NobodyStarts())
-    lock, writer = run.lock(), EventWriter(run)
+    lock, writer = run.lock(), EventWriter(run.path)
     assert lock
     writer.write(Claimed(1))
     writer.write(Started(0, 100, 100, "cpu", 1, 100))
@@ -234,7 +241,7 @@ def test_resume_while_the_worker_still_leaves(tmp_path: Path):
     """A resume that comes while the paused run's worker still holds the lock waits until it has let go."""
     run = RunFolder.create(tmp_path, "0123456789ab", 1, "", SMALL)
     dispatcher = Dispatcher(tmp_path, NobodyStarts())
-    lock, writer = run.lock(), EventWriter(run)
+    lock, writer = run.lock(), EventWriter(run.path)
     assert lock
     writer.write(Claimed(1))
     writer.write(Paused(0, ""))

@@ -13,9 +13,10 @@ import pytest
 
 from fmnist_core.recipes import TrainingConfig
 from fmnist_core.runs import client
-from fmnist_core.runs.folder import EventWriter, RunFolder
+from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.index import FILE, VERSION, Index, IndexReader
 from fmnist_core.runs.record import Claimed, Run, State
+from fmnist_core.runs.writing import EventWriter
 from tests.runs.lab import PATIENCE, SMALL, Lab, events, recorded, wait_until
 
 
@@ -236,7 +237,7 @@ def test_ahead_of_the_events(filled_lab: Lab):
     run = RunFolder(filled_lab.runs / in_folders(filled_lab)[0].id)
     lines = (run.path / "events.jsonl").read_bytes().splitlines(keepends=True)
     (run.path / "events.jsonl").write_bytes(b"".join(lines[:3]))
-    writer = EventWriter(run)
+    writer = EventWriter(run.path)
     writer.write(Claimed(1))
     writer.close()
     with sqlite3.connect(filled_lab.runs / FILE) as connection:  # running: a final run is not looked at again

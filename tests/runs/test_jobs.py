@@ -10,9 +10,9 @@ from fmnist_core.events import CopiesMeasured, CopyLosses, Losses
 from fmnist_core.jobs import Race, RateTest
 from fmnist_core.recipes import TrainingConfig
 from fmnist_core.runs import client
-from fmnist_core.runs.folder import EventWriter
 from fmnist_core.runs.index import IndexReader
 from fmnist_core.runs.record import Interrupted, Run, from_json, to_json
+from fmnist_core.runs.writing import EventWriter
 from tests.runs.lab import SMALL, Lab, wait_until
 
 QUICK = replace(SMALL, batch_size=6000)
@@ -69,7 +69,7 @@ def test_race_begun_again_tells_no_step_twice(own_lab: Lab):
     folder = own_lab.create(QUICK)
     race_id = client.start(QUICK, job=Race(copies=2))
     folder = client.folder(race_id)
-    writer = EventWriter(folder)
+    writer = EventWriter(folder.path)
     for event in (CopyLosses(0, ((2.25, 2.5), (2.25, None)), 0.5), Interrupted(2)):
         writer.write(event)
     writer.close()

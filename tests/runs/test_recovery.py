@@ -12,8 +12,9 @@ import pytest
 
 from fmnist_core.events import Losses, Started
 from fmnist_core.runs import client
-from fmnist_core.runs.folder import EventWriter, RunFolder
+from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.record import Claimed, Died, Failed, Finished, Interrupted, Paused, Resumed, State
+from fmnist_core.runs.writing import EventWriter
 from tests.runs.lab import (
     LONGER,
     PATIENCE,
@@ -198,7 +199,7 @@ def test_torn_last_line(tmp_path: Path, undisturbed: RunFolder, torn: bytes):
     kept = b"".join(whole[:4])
     (run.path / "events.jsonl").write_bytes(kept + torn)
     assert events(run) == events(undisturbed)[:4]
-    writer = EventWriter(run)
+    writer = EventWriter(run.path)
     writer.write(Died("killed"))
     writer.close()
     assert (run.path / "events.jsonl").read_bytes() == kept + b'{"event":"Died","reason":"killed"}\n'
@@ -246,7 +247,7 @@ def test_two_workers_for_one_run(own_lab: Lab):
 def test_worker_that_comes_too_late(own_lab: Lab):
     """A worker takes a run only while it waits in the queue: one that has been paused meanwhile stays paused."""
     run = own_lab.create(SMALL)
-    writer = EventWriter(run)
+    writer = EventWriter(run.path)
     writer.write(Claimed(1))
     writer.write(Paused(0, ""))
     writer.close()

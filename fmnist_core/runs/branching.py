@@ -1,0 +1,32 @@
+"""Which settings a branch may change."""
+
+from __future__ import annotations
+
+from fmnist_core.recipes import TrainingConfig
+from fmnist_core.runs.record import Run
+
+
+class RunRefused(Exception):
+    """The run was not started. The message says why, and is meant for the page."""
+
+
+FIXED = ("architecture", "conv1_channels", "conv2_channels", "hidden_units")
+"""Settings that a branch cannot change, because the weights would not fit."""
+FIXED_LATER = ("batch_size", "optimizer", "validation", "fold")
+"""Settings that a branch can change at step 0 only: position and optimizer state depend on them."""
+
+
+def check(parent: Run, step: int, config: TrainingConfig) -> None:
+    """Raises RunRefused where a branch of `parent` after `step` steps cannot have these settings."""
+    old = parent.config_at(step)
+    for name in FIXED if step == 0 else FIXED + FIXED_LATER:
+        if getattr(old, name) != getattr(config, name):
+            when = "" if name in FIXED else " later than step 0"
+            raise RunRefused(
+                f"A branch{when} keeps the setting {name.replace('_', ' ')}, which is {getattr(old, name)} in its parent."
+            )
+    if config.total_steps <= step:
+        raise RunRefused(
+            f"With these settings a run ends after {config.total_steps:,} steps, and the branch begins after {step:,}: "
+            f"choose more epochs."
+        )

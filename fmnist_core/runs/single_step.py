@@ -1,0 +1,107 @@
+"""A single step of training with all its numbers: the batch, what the network said before and after, and the arithmetic.
+
+    SGD:       v ← momentum · v + g + decay · w       w ← w − rate · v
+    Nesterov:  v as above                             w ← w − rate · (g + decay · w + momentum · v)
+
+g is the gradient of the batch's mean loss, v is "momentum_buffer" in `state_before` and `state_after` (none of it before
+the first step, and without momentum). Adam and Muon keep other numbers there, under torch's names.
+
+One file of NumPy arrays, read without torch.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+
+FORMULAS = {
+    "sgd": ("v ← momentum · v + g", "w ← w − rate · v"),
+    "nesterov": ("v ← momentum · v + g", "w ← w − rate · (g + momentum · v)"),
+    "adam": (
+        "m ← 0.9 · m + 0.1 · g,   s ← 0.999 · s + 0.001 · g²",
+        "w ← w − rate · m / (1 − 0.9ⁿ) / (√(s / (1 − 0.999ⁿ)) + 10⁻⁸)",
+    ),
+    "muon": ("v ← momentum · v + (1 − momentum) · g", "w ← w − rate · (the update made orthogonal)"),
+}
+"""What each optimizer does to a weight, without weight decay; n is the number of the step."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SingleStep:
+    """What happened in one step."""
+
+    step: int
+    """Its number: the network had done `step - 1` steps before."""
+    optimizer: str
+    learning_rate: float
+    """Of this step, as the schedule has it."""
+    momentum: float
+    weight_decay: float
+    indices: npt.NDArray[np.int64]
+    """(batch,) int64: the training images of the batch."""
+    labels: npt.NDArray[np.int64]
+    """(batch,) int64."""
+    images: Floats
+    """(batch, 28, 28) float32: as the network was given them, augmented and standardised where the run does so."""
+    logits_trained: Floats
+    """(batch, 10): as training saw them, with dropout."""
+    logits_before: Floats
+    """(batch, 10): of the same images before the step, without dropout."""
+    logits_after: Floats
+    """(batch, 10): after the step, without dropout."""
+    losses_trained: Floats
+    """(batch,): their mean is the loss of the step, up to the rounding of float32."""
+    losses_before: Floats
+    losses_after: Floats
+    weights_before: Mapping[str, Floats]
+    """By the name of the parameter, such as "conv1.weight"."""
+    gradients: Mapping[str, Floats]
+    weights_after: Mapping[str, Floats]
+    state_before: Mapping[str, Floats]
+    """What the optimizer remembers, by name of the parameter and of the number: "conv1.weight.momentum_buffer"."""
+    state_after: Mapping[str, Floats]
+
+    @property
+    def formulas(self) -> tuple[str, str]:
+        """What the optimizer remembers, and what it does to a weight."""
+        return FORMULAS[self.optimizer]
+
+    def to_bytes(self) -> bytes:
+        """The content of a NumPy archive."""
+        arrays: dict[str, Any] = {}
+        facts: dict[str, Any] = {}
+        for field in fields(self):
+            match value := getattr(self, field.name):
+                case int() | float() | str():
+                    facts[field.name] = value
+                case np.ndarray():
+                    arrays[field.name] = value
+                case _:
+                    arrays |= {f"{field.name}/{name}": array for name, array in value.items()}
+        content = io.BytesIO()
+        np.savez(content, facts=np.array(json.dumps(facts)), **arrays)
+        return content.getvalue()
+
+    @classmethod
+    def read(cls, path: Path) -> SingleStep:
+        """Raises FileNotFoundError where there is no such file, ValueError where it is damaged."""
+        with np.load(path) as archive:
+            values: dict[str, Any] = json.loads(str(archive["facts"]))
+            for name in archive.files:
+                group, slash, parameter = name.partition("/")
+                if slash:
+                    values.setdefault(group, {})[parameter] = archive[name]
+                elif name != "facts":
+                    values[name] = archive[name]
+        for field in fields(cls):
+            values.setdefault(field.name, {})  # an optimizer that remembers nothing
+        return cls(**values)

@@ -1,0 +1,67 @@
+"""How a run's files are written, so that a killed process and a full disk leave them whole."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from fmnist_core.runs.record import RunEvent, to_json
+
+RESERVED = 64 * 1024
+"""Bytes set aside when a run starts, so that its last words fit on a full disk."""
+
+
+class EventWriter:
+    """Appends to `events.jsonl`. Only for the process that holds the run's lock."""
+
+    def __init__(self, folder: Path) -> None:
+        self._reserve = folder / ".reserve"
+        self._file = open(folder / "events.jsonl", "ab", buffering=0)  # noqa: SIM115 - closed by close()
+        self._size = (folder / "events.jsonl").read_bytes().rfind(b"\n") + 1
+        if self._file.tell() != self._size:
+            self._file.truncate(self._size)  # a line torn by a crash
+
+    def reserve(self) -> None:
+        """Set space aside for the last words. Raises OSError when there is none."""
+        if not self._reserve.exists():
+            write_whole(self._reserve, bytes(RESERVED))
+
+    def write(self, event: RunEvent, *, durable: bool = False) -> None:
+        """One line, at once visible to readers; `durable` waits until a power cut could not take it away.
+
+        Raises OSError when it does not fit on the disk; what was there stays as it was.
+        """
+        line = to_json(event).encode() + b"\n"
+        try:
+            written = self._file.write(line)
+            if written != len(line):  # the disk filled up within the line: the rest tells why
+                self._file.write(line[written:])
+            if durable:
+                os.fsync(self._file.fileno())
+        except OSError:
+            self._file.truncate(self._size)
+            raise
+        self._size += len(line)
+
+    def write_last_words(self, event: RunEvent) -> None:
+        """On a full disk too: the space set aside is given up for it."""
+        self._reserve.unlink(missing_ok=True)
+        self.write(event, durable=True)
+
+    def close(self) -> None:
+        """The file is complete."""
+        self._file.close()
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Atomic and durable: under a temporary name, synced, then renamed."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

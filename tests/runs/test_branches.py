@@ -1,0 +1,110 @@
+"""Branches: one that changes nothing lies exactly over its parent."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from fmnist_core.events import Changed
+from fmnist_core.runs import client
+from fmnist_core.runs.folder import RunFolder
+from fmnist_core.runs.record import State
+from fmnist_core.training import TrainingData
+from tests.runs.by_hand import (
+    BRIEF,
+    assert_is,
+    create,
+    die,
+    little,
+    one_thread_an_event_for_each_step,
+    reference,
+    rerun,
+    resume,
+    work,
+)
+from tests.runs.lab import events, recorded
+
+__all__ = ["little", "one_thread_an_event_for_each_step"]  # fixtures
+
+# --- Branches --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", [0, 10, 14, 20])
+def test_branch_without_change_lies_over_its_parent(little: TrainingData, step: int):
+    """A branch that changes nothing repeats its parent bit for bit, also what was changed in flight, also without it."""
+    parent = create()
+    do = {17: lambda: client.change(parent.id, learning_rate=0.04), 14: lambda: client.pause(parent.id)}
+    work(parent, little, do)
+    resume(parent)
+    work(parent, little, do)
+    assert parent.branch_steps() == [0, 10, 14, 20, 30]
+    branch = RunFolder(client.runs_folder() / client.branch(parent.id, step, name="twin"))
+    changes, (losses, state) = events(parent, Changed), reference(BRIEF, little, events(parent, Changed))
+    client.delete(parent.id)
+    assert not parent.path.exists()
+    work(branch, little)
+    assert_is(branch, losses, state)
+    run = recorded(branch)
+    assert run.parent == (parent.id, step)
+    assert (run.first_step, run.step, run.state) == (step, 30, State.FINISHED)
+    assert run.measured[0].step == branch.weight_steps()[0] == branch.branch_steps()[0] == step
+    assert [replace(c, request="") for c in events(branch, Changed)] == [
+        replace(c, request="") for c in changes if c.step > step
+    ]
+
+
+def test_branch_killed_and_recovered(little: TrainingData):
+    """A branch whose worker dies, before or after its first own checkpoint, still comes to its parent's end."""
+    parent = create()
+    work(parent, little, {17: lambda: client.change(parent.id, learning_rate=0.04)})
+    for death in (12, 17, 25):
+        branch = RunFolder(client.runs_folder() / client.branch(parent.id, 10))
+        work(branch, little, {death: die})
+        rerun(branch)
+        work(branch, little)
+        assert len(events(branch, Changed)) == 1
+        assert_is(branch, *reference(BRIEF, little, events(parent, Changed)))
+
+
+def test_branch_with_other_settings(little: TrainingData):
+    """A branch with another rate starts from its parent's weights, goes its own way, and repeats no later change."""
+    parent = create()
+    work(parent, little, {17: lambda: client.change(parent.id, learning_rate=0.04)})
+    config = replace(BRIEF, learning_rate=0.2, epochs=4)
+    branch = RunFolder(client.runs_folder() / client.branch(parent.id, 10, config))
+    work(branch, little)
+    assert recorded(branch).step == 40
+    assert branch.losses()[0] == parent.losses()[10], "the first step is taken from the same weights on the same images"
+    assert branch.losses()[1] != parent.losses()[11]
+    assert not events(branch, Changed)
+
+
+def test_branch_at_0_has_the_same_initial_weights(little: TrainingData):
+    """Rewound to step 0, with another order of the images: the same weights at first, other losses."""
+    parent = create()
+    work(parent, little)
+    branch = RunFolder(client.runs_folder() / client.branch(parent.id, 0, replace(BRIEF, seed=5, batch_size=100)))
+    work(branch, little)
+    assert recorded(branch).step == 15
+    assert branch.weights(0)["fc1.weight"].tobytes() == parent.weights(0)["fc1.weight"].tobytes()
+    assert branch.losses()[0] != parent.losses()[0]
+
+
+def test_branch_refused(little: TrainingData):
+    """What cannot be branched says why: a step without a checkpoint, weights that would not fit, no steps left."""
+    parent = create()
+    work(parent, little)
+    with pytest.raises(client.RunRefused, match=r"^No checkpoint was kept after step 7: there are 0, 10, 20, 30\.$"):
+        client.branch(parent.id, 7)
+    with pytest.raises(
+        client.RunRefused, match=r"^A branch keeps the setting hidden units, which is 10 in its parent\.$"
+    ):
+        client.branch(parent.id, 10, replace(BRIEF, hidden_units=20))
+    sentence = r"^A branch later than step 0 keeps the setting batch size, which is 50 in its parent\.$"
+    with pytest.raises(client.RunRefused, match=sentence):
+        client.branch(parent.id, 10, replace(BRIEF, batch_size=20))
+    with pytest.raises(
+        client.RunRefused, match="a run ends after 10 steps, and the branch begins after 30: choose more"
+    ):
+        client.branch(parent.id, 30, replace(BRIEF, step_limit=10))

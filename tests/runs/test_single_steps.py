@@ -1,0 +1,121 @@
+"""One step at a time: exactly as training takes it, and all its numbers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fmnist_core.recipes import TrainingConfig
+from fmnist_core.runs import client
+from fmnist_core.runs.folder import RunFolder
+from fmnist_core.runs.record import State
+from fmnist_core.training import TrainingData
+from tests.runs.by_hand import (
+    BRIEF,
+    Killed,
+    Worker,
+    assert_is,
+    create,
+    die,
+    little,
+    one_thread_an_event_for_each_step,
+    reference,
+    resume,
+    work,
+)
+from tests.runs.lab import recorded
+
+__all__ = ["little", "one_thread_an_event_for_each_step"]  # fixtures
+
+# --- One step at a time ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "nesterov", "adam", "muon"])
+def test_steps_one_at_a_time(little: TrainingData, optimizer: str, monkeypatch: pytest.MonkeyPatch):
+    """A paused run takes steps exactly as if it trained them; what is kept of each obeys the formulas it names."""
+    monkeypatch.setattr("fmnist_core.runs.recorder.LINGERS", 0.0)
+    config = replace(BRIEF, optimizer=optimizer, weight_decay=0.01 if optimizer in ("sgd", "nesterov") else 0.0)
+    run = create(config)
+    work(run, little, {9: lambda: client.pause(run.id)})
+    for step in (10, 11):
+        client.step_once(run.id)
+        client.step_once(run.id)  # clicked twice: one step
+        monkeypatch.setattr("fmnist_core.runs.recorder.LINGERS", 0.1)
+        worker = Worker(run)
+        worker.linger(little)
+        worker.leave()
+        assert (recorded(run).state, recorded(run).step) == (State.PAUSED, step)
+        assert_obeys(run, step, config, little)
+    assert run.single_steps() == [10, 11]
+    assert [m.step for m in recorded(run).measured] == [0, 10], "the end of the epoch is measured"
+    assert recorded(run).latest
+    resume(run)
+    work(run, little)
+    assert recorded(run).state is State.FINISHED
+    assert_is(run, *reference(config, little, []))
+
+
+def assert_obeys(run: RunFolder, step: int, config: TrainingConfig, data: TrainingData) -> None:
+    """The numbers of a single step belong together."""
+    taken = run.single_step(step)
+    assert taken.losses_trained.mean() == pytest.approx(run.losses()[step - 1], rel=1e-5)
+    assert data.labels[taken.indices].tolist() == taken.labels.tolist()
+    assert taken.images.shape == (50, 28, 28)
+    assert np.allclose(taken.images * 255, data.images[taken.indices], atol=1e-3)
+    assert taken.losses_after.mean() != taken.losses_before.mean()
+    for name, before in taken.weights_before.items():
+        g, after = taken.gradients[name] + config.weight_decay * before, taken.weights_after[name]
+        rate, momentum = taken.learning_rate, taken.momentum
+        assert (after != before).any()
+        match config.optimizer:
+            case "sgd" | "nesterov":
+                v = momentum * taken.state_before[f"{name}.momentum_buffer"] + g
+                assert np.allclose(taken.state_after[f"{name}.momentum_buffer"], v, rtol=1e-4, atol=1e-7)
+                update = v if config.optimizer == "sgd" else g + momentum * v
+                assert np.allclose(after, before - rate * update, rtol=1e-4, atol=1e-7)
+            case "adam":
+                m = 0.9 * taken.state_before[f"{name}.exp_avg"] + 0.1 * g
+                assert np.allclose(taken.state_after[f"{name}.exp_avg"], m, rtol=1e-3, atol=1e-7)
+    assert len(taken.formulas) == 2
+
+
+def test_step_killed_before_it_is_recorded(little: TrainingData):
+    """A worker that dies while it takes a step leaves the request; the next worker takes it, to the same result."""
+    run = create()
+    work(run, little, {14: lambda: client.pause(run.id)})
+    client.step_once(run.id)
+    worker = Worker(run, {15: die})
+    with pytest.raises(Killed):
+        worker.linger(little)
+    worker.leave()
+    assert recorded(run).step == 15
+    worker = Worker(run)
+    worker.told_to_end = True
+    worker.prepare(little)
+    worker.leave()
+    resume(run)
+    work(run, little)
+    assert_is(run, *reference(BRIEF, little, []))
+
+
+def test_step_refused(little: TrainingData):
+    """Only a paused run takes single steps."""
+    run = create()
+    with pytest.raises(client.RunRefused, match=r"^Only a paused run takes single steps: pause it first\.$"):
+        client.step_once(run.id)
+
+
+def test_last_step_finishes_the_run(little: TrainingData, monkeypatch: pytest.MonkeyPatch):
+    """A run that is stepped through its last step is finished and measured."""
+    monkeypatch.setattr("fmnist_core.runs.recorder.LINGERS", 0.1)
+    run = create()
+    work(run, little, {29: lambda: client.pause(run.id)})
+    client.step_once(run.id)
+    worker = Worker(run)
+    worker.linger(little)
+    worker.leave()
+    assert recorded(run).state is State.FINISHED
+    assert [m.step for m in recorded(run).measured] == [0, 10, 20, 30]
+    assert_is(run, *reference(BRIEF, little, []))
