@@ -132,6 +132,12 @@ def published_copies() -> tuple[Copies, ...]:
     return tuple(near_copies(load("train"), load("test")))
 
 
+@lru_cache(maxsize=1)
+def published_exact_copies() -> tuple[tuple[Place, ...], ...]:
+    """`exact_copies` of the published data, once per process. Raises DatasetError."""
+    return tuple(exact_copies(load("train"), load("test")))
+
+
 def leaked(copies: tuple[Copies, ...]) -> set[int]:
     """Test pictures of which training has seen a copy."""
     return {pair.second.index for pair in copies if pair.is_leak}

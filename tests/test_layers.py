@@ -54,7 +54,7 @@ PURE = (
 )
 """Values in, values out: no torch, not even within functions."""
 
-LIGHT_PAGES = ("app.py", "pages/2_*.py", "pages/3_*.py", "pages/5_*.py", "pages/6_*.py", "pages/7_*.py")
+LIGHT_PAGES = ("app.py", "pages/2_*.py", "pages/3_*.py", "pages/5_*.py", "pages/6_*.py", "pages/7_*.py", "pages/9_*.py")
 """Pages that never need torch to be drawn."""
 
 

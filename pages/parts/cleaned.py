@@ -7,6 +7,7 @@ import numpy.typing as npt
 import streamlit as st
 
 from fmnist_core import data_quality
+from fmnist_core.runs import client, judgements
 from pages.parts import address, frame
 
 
@@ -18,8 +19,9 @@ def cleaned_switch() -> npt.NDArray[np.bool_] | None:
             "cleaned",
             False,
             width="content",
-            help="Leaves out the test pictures of which training has seen a copy, and second copies within the test set. "
-            "Every figure on this page is then counted on the rest.",
+            help="Leaves out the test pictures of which training has seen a copy, second copies within the test set, and "
+            "pictures whose label was judged to be wrong on the Data page. Every figure on this page is then counted on the "
+            "rest.",
         )
         if not wanted:
             return None
@@ -28,10 +30,14 @@ def cleaned_switch() -> npt.NDArray[np.bool_] | None:
         with st.spinner("Looking for copies among 70,000 pictures"):
             copies = data_quality.published_copies()
         leaked, repeated = data_quality.leaked(copies), data_quality.repeated(copies)
-        mask = data_quality.clean_mask(leaked | repeated)
-        st.caption(
-            f"{mask.sum():,} of {len(mask):,} pictures: {len(leaked)} are left out because the training set has a copy, "
-            f"{len(repeated)} because the test set has another one.",
-            width="content",
+        verdicts = judgements.read(client.runs_folder())
+        wrong = {p.index for p, said in verdicts.items() if p.split == "test" and said == "wrong"} - leaked - repeated
+        mask = data_quality.clean_mask(leaked | repeated | wrong)
+        reasons = (
+            (len(leaked), "because the training set has a copy"),
+            (len(repeated), "because the test set has another copy"),
+            (len(wrong), "because their label was judged to be wrong"),
         )
+        why = ", ".join(f"{count} {reason}" for count, reason in reasons if count)
+        st.caption(f"{mask.sum():,} of {len(mask):,} pictures. Left out: {why}.", width="content")
     return mask

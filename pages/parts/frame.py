@@ -73,6 +73,12 @@ STEPS = (
         ":material/compare_arrows:",
         "Change one setting, train again, and see what that changed.",
     ),
+    Page(
+        "pages/9_data.py",
+        "Data",
+        ":material/rule:",
+        "Find what is wrong with the pictures themselves: copies, and labels to doubt.",
+    ),
 )
 PAGES = (HOME, *STEPS)
 ABOUT_RUNS = {"Train", "Test", "Compare"}

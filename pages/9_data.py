@@ -1,0 +1,45 @@
+"""What is wrong with the published pictures: copies, and labels to doubt."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from fmnist_core import data_quality, label_doubts
+from pages.parts import address, frame
+from pages.parts.data_quality import copies, labels
+
+VIEWS = ("copies", "labels")
+WORDS = {"copies": "Copies", "labels": "Doubtful labels"}
+
+
+def main() -> None:
+    """The page."""
+    frame.page(
+        "Data",
+        "Even a well-known data set has faults, and they are in every accuracy that is measured on it: find copies and "
+        "doubtful labels, and judge for yourself.",
+        code=(
+            data_quality.exact_copies,
+            data_quality.near_copies,
+            label_doubts.thresholds,
+            label_doubts.confident_classes,
+            label_doubts.find_doubts,
+        ),
+    )
+    train, test = frame.data_or_stop("train"), frame.data_or_stop("test")
+    view = address.one_of(
+        "View",
+        "view",
+        VIEWS,
+        words=WORDS,
+        label_visibility="collapsed",
+        then=lambda: address.put(page=None),
+    )
+    st.subheader(WORDS[view], anchor=False)
+    if view == "copies":
+        copies.copies(train, test)
+    else:
+        labels.labels(train, test)
+
+
+main()
