@@ -124,7 +124,7 @@ def first_step(done: dict[str, tuple[bool, str]]) -> None:
 
 def steps(done: dict[str, tuple[bool, str]]) -> None:
     """The tutorial's steps in order, each with what has been done so far."""
-    st.subheader("Six steps", anchor=False)
+    st.subheader("Step by step", anchor=False)
     with st.container(key="steps"), st.grid(3, min_column_width=260):
         for number, step in enumerate(frame.STEPS, 1):
             is_done, words = done[step.title]

@@ -10,7 +10,7 @@ import streamlit as st
 from fmnist_core.recipes import TrainingConfig
 from fmnist_core.runs import client
 from fmnist_core.runs.record import Run
-from pages.parts import frame, train_form
+from pages.parts import frame, recipe_choice, train_form
 from pages.parts.run_list import duration, run_list
 from pages.parts.run_picker import run_in_address
 from pages.parts.run_view import run_view
@@ -31,6 +31,9 @@ def main() -> None:
             "fmnist_core.training.TrainingState",
             "fmnist_core.network.QuickNet",
             "fmnist_core.recipes.TrainingConfig",
+            "fmnist_core.schedules.factor_at",
+            "fmnist_core.augmentation.changes",
+            "fmnist_core.rate_test.rate_test",
         ),
     )
     runs = client.list_runs()
@@ -43,6 +46,7 @@ def main() -> None:
     with result:
         if run:
             run_view(run)
+            recipe_choice.beside_the_tutorial(run, runs, recipe_choice.start_beside)
         with st.expander("What are loss and optimizer?", icon=":material/school:", expanded=run is None):
             train_form.explain()
     st.subheader("All runs", anchor=False)
@@ -60,7 +64,7 @@ def _start_row(config: TrainingConfig, runs: list[Run]) -> None:
     name = st.text_input(
         "Name", placeholder="optional: how you want to find it again", max_chars=client.NAME_LENGTH, key="name"
     )
-    words = f"{config.epochs} epochs of {config.steps_per_epoch:,} steps: {config.total_steps:,} weight updates"
+    words = f"{config.epochs} epoch{'s' * (config.epochs > 1)} of {config.steps_per_epoch:,} steps: {config.total_steps:,} weight updates"
     if speed := _speed(config, runs):
         words += f", about {duration(config.total_steps * config.batch_size / speed)} at the speed of your last run"
     st.caption(f"{words}.")
@@ -92,7 +96,7 @@ def _start(config: TrainingConfig, name: str) -> None:
     if last == wanted and now - at < DOUBLE_CLICK:
         return  # the second half of a double click
     try:
-        run_id = client.start(config, name)
+        run_id = client.start(config, name.strip() or recipe_choice.name_of(config))
     except client.RunRefused as error:
         st.error(frame.plain(str(error)), icon=":material/block:")
         return

@@ -16,6 +16,7 @@ FLOORS = {
     "fmnist_core.dataset": 0,
     "fmnist_core.recipes": 0,
     "fmnist_core.jobs": 0,
+    "fmnist_core.sweeps": 1,
     "fmnist_core.events": 0,
     "fmnist_core.schedules": 1,
     "fmnist_core.augmentation": 1,
@@ -31,6 +32,7 @@ FLOORS = {
     "fmnist_core.pace": 2,
     "fmnist_core.biography": 2,
     "fmnist_core.rate_test": 2,
+    "fmnist_core.copies": 2,
     "fmnist_core.race": 2,
     "fmnist_core.evaluation": 2,
     "fmnist_core.comparison": 2,
@@ -49,12 +51,13 @@ PURE = (
     "fmnist_core.views",
     "fmnist_core.recipes",
     "fmnist_core.jobs",
+    "fmnist_core.sweeps",
     "fmnist_core.events",
     "fmnist_core.schedules",
 )
 """Values in, values out: no torch, not even within functions."""
 
-LIGHT_PAGES = ("app.py", "pages/2_*.py", "pages/3_*.py", "pages/5_*.py", "pages/6_*.py", "pages/7_*.py", "pages/9_*.py")
+LIGHT_PAGES = ("app.py", *(f"pages/{number}_*.py" for number in (2, 3, 5, 6, 7, 8, 9)))
 """Pages that never need torch to be drawn."""
 
 

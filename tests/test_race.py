@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
 
+from fmnist_core import copies as copying
 from fmnist_core import race as racing
+from fmnist_core.compiled import engine, library
+from fmnist_core.copies import BatchedCopies, CompiledCopies, Copies
 from fmnist_core.events import CopiesMeasured, CopyLosses, Event, Losses, Measured, Started
 from fmnist_core.jobs import Race
-from fmnist_core.race import Copies, race
+from fmnist_core.race import race
 from fmnist_core.recipes import TrainingConfig
 from fmnist_core.training import TrainingData, TrainingState, train
 
-CONFIG = TrainingConfig(device="cpu", batch_size=20, epochs=1, learning_rate=0.05, seed=3)
+CONFIG = TrainingConfig(device="cpu", batch_size=20, epochs=1, learning_rate=0.01, seed=3)
+"""Gentle steps: with large ones, differences in rounding grow quickly."""
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +30,17 @@ def little() -> TrainingData:
     return TrainingData(whole.images[:1000], whole.labels[:1000], whole.test_images[:310], whole.test_labels[:310])
 
 
+@pytest.fixture(params=["torch", "compiled"])
+def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How the copies are trained; the single runs that they are compared with go PyTorch's way."""
+    if request.param == "compiled":
+        if not library.compiler():
+            pytest.skip("no compiler: the compiled step cannot be made here")
+        monkeypatch.setenv("FMNIST_COMPILED", "1")
+        assert engine.prepare()
+    return str(request.param)
+
+
 def losses_of(events: list[Event], copy: int) -> list[float | None]:
     return [line[copy] for event in events if isinstance(event, CopyLosses) for line in event.losses]
 
@@ -32,24 +48,29 @@ def losses_of(events: list[Event], copy: int) -> list[float | None]:
 def alone(data: TrainingData, **settings: object) -> list[Event]:
     """A run of its own."""
     config = TrainingConfig.from_dict(CONFIG.to_dict() | settings)
-    return list(train(TrainingState.new(config), data))
+    state = TrainingState.new(config)
+    state.compiled = None
+    return list(train(state, data))
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.4])
-def test_each_copy_is_the_run_with_its_seed(little: TrainingData, dropout: float):
+def test_each_copy_is_the_run_with_its_seed(little: TrainingData, kind: str, dropout: float):
     """Same first weights, same images, same dropout: same losses to float rounding, and the same images right."""
-    config = TrainingConfig.from_dict(CONFIG.to_dict() | {"dropout": dropout, "epochs": 2})
-    events = list(race(config, Race(copies=3), little))
-    (last,) = [e for e in events if isinstance(e, CopiesMeasured) and e.epoch == 2]
-    for copy in range(3):
-        single = alone(little, seed=3 + copy, dropout=dropout, epochs=2)
+    config = TrainingConfig.from_dict(CONFIG.to_dict() | {"dropout": dropout})
+    events = list(race(config, Race(copies=2), little))
+    first, *_ = events
+    assert isinstance(first, Started)
+    assert first.engine == kind
+    (last,) = [event for event in events if isinstance(event, CopiesMeasured)]
+    for copy in range(2):
+        single = alone(little, seed=3 + copy, dropout=dropout)
         expected = [loss for event in single if isinstance(event, Losses) for loss in event.losses]
         np.testing.assert_allclose(losses_of(events, copy), expected, rtol=2e-3)
         measured = [event for event in single if isinstance(event, Measured)][-1]
         assert last.accuracy[copy] == pytest.approx(measured.test.accuracy, abs=2.5 / 310)
 
 
-def test_race_holds_images_out_and_measures_on_them(little: TrainingData):
+def test_race_holds_images_out_and_measures_on_them(little: TrainingData, kind: str):
     """No copy trains on them: the losses are those of a run that holds the same ones out, and so is the accuracy."""
     settings = {"validation": 200, "fold": 1, "standardise": True}
     events = list(race(TrainingConfig.from_dict(CONFIG.to_dict() | settings), Race(copies=2), little))
@@ -69,34 +90,43 @@ def test_setting_that_a_race_does_not_have_is_refused(little: TrainingData):
         next(race(TrainingConfig(device="cpu", optimizer="adam"), Race(), little))
 
 
-def test_each_copy_has_its_learning_rate(little: TrainingData):
+def test_each_copy_has_its_learning_rate(little: TrainingData, kind: str):
     """Where rates differ, the seed is the same, and each copy is the run with its rate."""
-    job = Race(copies=3, vary="learning_rate", lowest=0.001, highest=0.1)
+    job = Race(copies=3, vary="learning_rate", lowest=0.0002, highest=0.02)
     events = list(race(CONFIG, job, little))
     firsts = [losses_of(events, copy)[0] for copy in range(3)]
     assert firsts[1:] == pytest.approx(firsts[:1] * 2)
-    for copy, rate in enumerate((0.001, 0.01, 0.1)):
+    for copy, rate in enumerate((0.0002, 0.002, 0.02)):
         expected = [
             loss for event in alone(little, learning_rate=rate) if isinstance(event, Losses) for loss in event.losses
         ]
         np.testing.assert_allclose(losses_of(events, copy), expected, rtol=2e-3)
 
 
-@pytest.mark.parametrize("news_every", [0.0, 100.0])
-def test_diverged_copy_drops_out_and_harms_no_other(
-    little: TrainingData, monkeypatch: pytest.MonkeyPatch, news_every: float
-):
-    """The others' losses are those of a race without it, whether it is noticed at once or at the end of the epoch."""
-    monkeypatch.setattr(racing, "NEWS_EVERY", news_every)
-    healthy = list(race(CONFIG, Race(copies=3), little))
-    new = Copies.new
+def with_broken(monkeypatch: pytest.MonkeyPatch, broken: Callable[[int], bool]) -> None:
+    """Those copies begin with an infinite bias, as an explosion leaves it."""
+    make = racing.make_copies
 
-    def with_a_broken_copy(config: TrainingConfig, job: Race) -> Copies:
-        copies = new(config, job)
-        copies.weights[1, -1] = math.inf  # as an explosion leaves it
+    def make_broken(config: TrainingConfig, job: Race) -> Copies:
+        copies = make(config, job)
+        for number in filter(broken, range(job.copies)):
+            if isinstance(copies, BatchedCopies):
+                copies.weights[number, -1] = math.inf
+            elif isinstance(copies, CompiledCopies):
+                copies.singles[number].net.fc2.bias.data[-1] = math.inf
         return copies
 
-    monkeypatch.setattr(Copies, "new", with_a_broken_copy)
+    monkeypatch.setattr(racing, "make_copies", make_broken)
+
+
+@pytest.mark.parametrize("news_every", [0.0, 100.0])
+def test_diverged_copy_drops_out_and_harms_no_other(
+    little: TrainingData, kind: str, monkeypatch: pytest.MonkeyPatch, news_every: float
+):
+    """The others' losses are those of a race without it, whether it is noticed at once or at the end of the epoch."""
+    monkeypatch.setattr(copying, "NEWS_EVERY", news_every)
+    healthy = list(race(CONFIG, Race(copies=3), little))
+    with_broken(monkeypatch, lambda number: number == 1)
     events = list(race(CONFIG, Race(copies=3), little))
     assert set(losses_of(events, 1)) == {None}
     for copy in (0, 2):
@@ -106,17 +136,10 @@ def test_diverged_copy_drops_out_and_harms_no_other(
     assert None not in (last.accuracy[0], last.accuracy[2])
 
 
-def test_race_that_nobody_survives_ends(little: TrainingData, monkeypatch: pytest.MonkeyPatch):
+def test_race_that_nobody_survives_ends(little: TrainingData, kind: str, monkeypatch: pytest.MonkeyPatch):
     """No copy left: no more steps, and no measurement of nothing."""
-    monkeypatch.setattr(racing, "NEWS_EVERY", 0.0)
-    new = Copies.new
-
-    def all_broken(config: TrainingConfig, job: Race) -> Copies:
-        copies = new(config, job)
-        copies.weights[:] = math.nan
-        return copies
-
-    monkeypatch.setattr(Copies, "new", all_broken)
+    monkeypatch.setattr(copying, "NEWS_EVERY", 0.0)
+    with_broken(monkeypatch, lambda number: True)
     events = list(race(CONFIG, Race(copies=3), little))
     assert [type(event) for event in events] == [Started, CopyLosses]
 

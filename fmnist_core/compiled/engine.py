@@ -63,11 +63,15 @@ class Engine:
         levels: torch.Tensor,
         learning_rates: Sequence[float],
         label_smoothing: float = 0.0,
+        threads: int | None = None,
+        generator: torch.Tensor | None = None,
     ) -> npt.NDArray[np.float32]:
         """Train on images[order], `batch_size` at a time; the loss of each step, (steps,) float32.
 
         `images`: (N, 28, 28) uint8; `labels`: (N,) int64; `levels`: (256,) float32, what the network sees for each
-        grey level; `learning_rates`: one for each step. Momentum and weight decay are the optimizer's.
+        grey level; `learning_rates`: one for each step. Momentum and weight decay are the optimizer's. `threads`: all of
+        torch's by default. `generator`: the state of a generator for the dropout, which moves on, instead of torch's own:
+        then several networks can be trained at once, each by one thread of Python.
         """
         group = optimizer.param_groups[0]
         steps = -(-len(order) // batch_size)
@@ -81,14 +85,14 @@ class Engine:
         momenta = [_momentum(optimizer, parameter) for parameter in net.parameters()]
         ours = [_as_rows(tensor) for tensor in (*parameters, *momenta)]
         dropout, hidden = net.fc1_drop.p, net.fc1.out_features
-        kept = self.draw_kept(len(order), hidden, dropout, batch_size) if dropout else None
+        kept = self.draw_kept(len(order), hidden, dropout, batch_size, generator) if dropout else None
         job = _Job(
             net.conv1.out_channels,
             net.conv2.out_channels,
             hidden,
             batch_size,
             len(order),
-            torch.get_num_threads(),
+            threads or torch.get_num_threads(),
             images.data_ptr(),
             labels.data_ptr(),
             order.ctypes.data,
@@ -111,19 +115,25 @@ class Engine:
                 tensor.copy_(rows.permute(0, 3, 1, 2))
         return losses
 
-    def draw_kept(self, images: int, hidden: int, dropout: float, batch_size: int) -> torch.Tensor:
+    def draw_kept(
+        self, images: int, hidden: int, dropout: float, batch_size: int, generator: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Which units dropout keeps, (images, hidden) uint8: what `F.dropout` draws for one batch after another.
 
-        Moves torch's generator on as `F.dropout` does.
+        Moves torch's generator on as `F.dropout` does, or the one whose state is given.
         """
         kept = torch.empty(images, hidden, dtype=torch.uint8)
+        state = torch.get_rng_state() if generator is None else generator
         if _draws_like_torch(self):
-            generator = torch.get_rng_state()
-            self._draw(generator, 1 - dropout, kept)
-            torch.set_rng_state(generator)
+            self._draw(state, 1 - dropout, kept)
         else:
+            theirs = torch.Generator()
+            theirs.set_state(state)
             for some in torch.split(kept, batch_size):
-                some.copy_(torch.empty(some.shape).bernoulli_(1 - dropout))
+                some.copy_(torch.empty(some.shape).bernoulli_(1 - dropout, generator=theirs))
+            state.copy_(theirs.get_state())
+        if generator is None:
+            torch.set_rng_state(state)
         return kept
 
     def _draw(self, generator: torch.Tensor, keep: float, kept: torch.Tensor) -> None:

@@ -96,6 +96,36 @@ def switch(label: str, name: str, default: bool, **looks: Any) -> bool:
     return value
 
 
+def number_on_scale(label: str, name: str, scale: Sequence[float], default: float, **looks: Any) -> float:
+    """A slider with the steps of `scale` for `?name=`; a value between them joins it. `looks` goes to `st.select_slider`."""
+    number = frame.query_float(name, default, scale[0], scale[-1])
+    st.select_slider(
+        label, sorted({*scale, number}), format_func=lambda n: f"{n:g}", **kept(name, number, default), **looks
+    )
+    return number
+
+
+def range_on_scale(
+    label: str, names: tuple[str, str], scale: Sequence[float], default: tuple[float, float], **looks: Any
+) -> tuple[float, float]:
+    """A slider with two ends, for `?low=…&high=…`, as `number_on_scale`."""
+    low, high = (
+        frame.query_float(name, value, scale[0], scale[-1]) for name, value in zip(names, default, strict=True)
+    )
+    low, high = min(low, high), max(low, high)
+    key = f"chosen_{'_'.join(names)}"
+    st.session_state[key] = (low, high)
+
+    def chosen() -> None:
+        for name, value, usual in zip(names, st.session_state[key], default, strict=True):
+            put(**{name: None if value == usual else value})
+
+    options = sorted({*scale, low, high})
+    ends = (low, high)  # said here too: only then has the slider two ends
+    st.select_slider(label, options, ends, format_func=lambda n: f"{n:g}", key=key, on_change=chosen, **looks)
+    return low, high
+
+
 def page_number(pages: int) -> int:
     """Numbered pages for `?page=`, from 1; nothing is drawn where there is only one."""
     page = frame.query_int("page", 1, 1, pages)

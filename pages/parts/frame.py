@@ -74,6 +74,12 @@ STEPS = (
         "Change one setting, train again, and see what that changed.",
     ),
     Page(
+        "pages/8_explore.py",
+        "Explore",
+        ":material/explore:",
+        "Race many copies at once, sweep over settings: see what is skill and what is luck.",
+    ),
+    Page(
         "pages/9_data.py",
         "Data",
         ":material/rule:",

@@ -16,7 +16,11 @@ def run_in_address() -> Run | None:
     if not (run_id := st.query_params.get("run", "")):
         return None
     try:
-        return client.get(run_id)
+        run = client.get(run_id)
+        if run.job is None:
+            return run
+        st.warning("The address names a race or a rate test, not a run. Races are on the page Explore.")
+        return None
     except client.RunNotFound as error:
         st.warning(f"{error} Choose one from the list below.", icon=":material/search_off:")
         return None

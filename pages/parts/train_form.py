@@ -3,129 +3,83 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from typing import Any
 
 import streamlit as st
 
-from fmnist_core.recipes import HIGHEST_LEARNING_RATE, LIMITS, TrainingConfig
-from fmnist_core.runs import client
-from pages.parts import frame
+from fmnist_core.recipes import HIGHEST_LEARNING_RATE, LIMITS, SHARES, SWITCHES, WORDS, TrainingConfig
+from pages.parts import frame, previews, setting_groups
+from pages.parts.rate_finder import rate_finder
+from pages.parts.recipe_choice import recipe_choice
 
 LEARNING_RATES = [digit * 10.0**power for power in range(-5, 1) for digit in (1, 2, 5)][:-2]
 DEFAULTS = TrainingConfig()
-DEVICES = {"auto": "Fastest there is", "cuda": "NVIDIA GPU", "mps": "Apple GPU", "cpu": "CPU"}
+SCHEDULES = {"constant": "Constant", "cosine": "Cosine", "one-cycle": "One cycle", "step": "Steps"}
 
 
 def train_form() -> TrainingConfig | None:
     """The controls; the settings that they stand at, or None (said on the page) where they do not fit together."""
-    address = _from_address()
     if st.session_state.pop("reset_settings", False):
         for field in fields(TrainingConfig):
             st.session_state.pop(field.name, None)
             st.query_params.pop(field.name, None)
-        address = DEFAULTS
+    values = _from_address()
+    recipe, error = st.container(), st.container()
 
-    rates = sorted({*LEARNING_RATES, address.learning_rate})
-    learning_rate = st.select_slider(
-        "Learning rate",
-        rates,
-        address.learning_rate,
-        key="learning_rate",
-        format_func=lambda rate: f"{rate:g}",
-        help="How far each weight moves in one step. Too small: hardly anything is learned. Too large: the loss jumps "
-        "about or becomes infinite. The scale is logarithmic: 1, 2, 5, 10, …",
+    rates = sorted({*LEARNING_RATES, values["learning_rate"]})
+    values["learning_rate"] = float(
+        st.select_slider(
+            "Learning rate",
+            rates,
+            values["learning_rate"],
+            key="learning_rate",
+            format_func=lambda rate: f"{rate:g}",
+            help="How far each weight moves in one step. Too small: hardly anything is learned. Too large: the loss jumps "
+            "about or becomes infinite. The scale is logarithmic: 1, 2, 5, 10, …",
+        )
     )
-    epochs = st.slider(
+    finder = st.container()
+    values["schedule"] = setting_groups.choice(
+        "Schedule",
+        "schedule",
+        SCHEDULES,
+        values,
+        "How the learning rate goes over the run. Large steps at first and small ones at the end learn more in the same "
+        "time: one cycle warms up, then goes down in a straight line; cosine goes down along half a wave; steps divides "
+        "it by ten, twice.",
+    )
+    drawn = st.container()
+    values["epochs"] = st.slider(
         "Epochs",
         1,
-        max(50, address.epochs),
-        address.epochs,
+        max(50, values["epochs"]),
+        values["epochs"],
         key="epochs",
-        help="How often training goes through all 60,000 training images.",
+        help="How often training goes through all training images.",
     )
-    with st.expander("More settings", icon=":material/tune:", expanded=_differs(address)):
-        left, right = st.columns(2)
-        with left:
-            batch_size = _number(
-                "Batch size",
-                "batch_size",
-                address.batch_size,
-                "Images per step. Small batches make noisy but many steps.",
-            )
-            optimizer = st.selectbox(
-                "Optimizer",
-                ("sgd", "adam"),
-                ("sgd", "adam").index(address.optimizer),
-                key="optimizer",
-                format_func={"sgd": "SGD", "adam": "Adam"}.get,
-                help="SGD moves each weight against its gradient. Adam also adapts the size of the step to each weight: "
-                "it learns faster at first, and wants a learning rate near 0.001.",
-            )
-            momentum = st.slider(
-                "Momentum",
-                0.0,
-                0.99,
-                address.momentum,
-                0.01,
-                key="momentum",
-                disabled=optimizer == "adam",
-                help="Share of the last step that SGD carries over into the next: it smooths the way downhill. Not for Adam.",
-            )
-            dropout = st.slider(
-                "Dropout",
-                0.0,
-                0.95,
-                address.dropout,
-                0.05,
-                key="dropout",
-                help="Chance that a hidden unit is left out in a training step, so that no unit can rely on another. "
-                "It is off when the network is tested.",
-            )
-        with right:
-            seed = _number(
-                "Seed",
-                "seed",
-                address.seed,
-                "Fixes the initial weights and the order of the images: same settings and same seed give the same losses.",
-            )
-            names = ("auto", *client.devices())
-            device = st.selectbox(
-                "Device",
-                names,
-                names.index(address.device) if address.device in names else 0,
-                key="device",
-                format_func=DEVICES.get,
-                help="Where the arithmetic is done. Only what this machine has is offered.",
-            )
-            conv1 = _number(
-                "Filters, conv1", "conv1_channels", address.conv1_channels, "The tutorial's network has 10."
-            )
-            conv2 = _number(
-                "Filters, conv2", "conv2_channels", address.conv2_channels, "The tutorial's network has 20."
-            )
-            hidden = _number("Hidden units", "hidden_units", address.hidden_units, "The tutorial's network has 50.")
-    try:
-        config = TrainingConfig(
-            learning_rate=float(learning_rate),
-            epochs=epochs,
-            batch_size=batch_size,
-            optimizer=optimizer,
-            momentum=float(momentum),
-            dropout=float(dropout),
-            seed=seed,
-            device=device,
-            conv1_channels=conv1,
-            conv2_channels=conv2,
-            hidden_units=hidden,
-        )
-    except ValueError as error:
-        st.error(frame.plain(str(error)))
-        return None
-    for field in fields(TrainingConfig):
-        value = getattr(config, field.name)
-        if value == field.default:
-            st.query_params.pop(field.name, None)
-        elif st.query_params.get(field.name) != _as_text(value):
-            st.query_params[field.name] = _as_text(value)
+
+    def preview(chosen: dict[str, Any]) -> None:
+        if config := _config(values | chosen):
+            previews.augmented(config)
+
+    with _group("Optimizer", ":material/speed:", values, "optimizer"):
+        values |= setting_groups.optimizer(values)
+    with _group("Network", ":material/layers:", values, "network"):
+        values |= setting_groups.network(values)
+    with _group("Repeating and checking", ":material/repeat:", values, "repeating"):
+        values |= setting_groups.repeating(values)
+    with _group("Pictures", ":material/photo_library:", values, "pictures"):
+        values |= setting_groups.pictures(values, preview)
+
+    config = _config(values, error)
+    with recipe:
+        recipe_choice(config, fill_in)
+    with finder:
+        rate_finder(config)
+    if config:
+        with drawn:
+            previews.schedule(config)
+        _into_address(config)
     return config
 
 
@@ -138,7 +92,7 @@ def fill_in(config: TrainingConfig) -> None:
     """A callback: the next run of the page shows `config`."""
     for field in fields(TrainingConfig):
         st.session_state.pop(field.name, None)
-        st.query_params[field.name] = _as_text(getattr(config, field.name))
+    _into_address(config)
 
 
 def explain() -> None:
@@ -155,29 +109,55 @@ def explain() -> None:
     )
 
 
-def _number(label: str, name: str, value: int, help_text: str) -> int:
-    low, high = LIMITS[name]
-    return int(st.number_input(label, low, high, value, key=name, help=f"{help_text} {low:,} to {high:,}."))
+GROUPS = {
+    "optimizer": ("optimizer", "batch_size", "momentum", "weight_decay", "loss", "label_smoothing"),
+    "network": ("architecture", "conv1_channels", "conv2_channels", "hidden_units", "dropout"),
+    "repeating": ("seed", "device", "step_limit", "validation", "fold"),
+    "pictures": ("standardise", "shift", "flip", "erase", "flip_test"),
+}
 
 
-def _from_address() -> TrainingConfig:
+def _group(label: str, icon: str, values: dict[str, Any], name: str) -> Any:
+    """An expander that says how many of its settings are not the tutorial's."""
+    changed = sum(values[setting] != getattr(DEFAULTS, setting) for setting in GROUPS[name])
+    words = f" · {changed} changed" if changed else ""
+    return st.expander(f"{label}{words}", icon=icon, key=f"group_{name}")
+
+
+def _config(values: dict[str, Any], error: Any = None) -> TrainingConfig | None:
+    try:
+        return TrainingConfig(**values)
+    except ValueError as fault:
+        if error is not None:
+            error.error(frame.plain(str(fault)))
+        return None
+
+
+def _from_address() -> dict[str, Any]:
     """The settings in the address; a notice and the default for each that does not fit."""
-    values: dict[str, object] = {
+    values: dict[str, Any] = {
         name: frame.query_int(name, getattr(DEFAULTS, name), *limits) for name, limits in LIMITS.items()
     }
     values["learning_rate"] = frame.query_float("learning_rate", DEFAULTS.learning_rate, 1e-9, HIGHEST_LEARNING_RATE)
-    for name in ("momentum", "dropout"):
+    for name in SHARES:
         values[name] = frame.query_float(name, getattr(DEFAULTS, name), 0.0, 0.99)
-    values["optimizer"] = frame.query_choice("optimizer", ("sgd", "adam"), DEFAULTS.optimizer)
-    values["device"] = frame.query_choice("device", tuple(DEVICES), DEFAULTS.device)
-    return TrainingConfig.from_dict(values)
+    for name, words in WORDS.items():
+        values[name] = frame.query_choice(name, words, getattr(DEFAULTS, name))
+    for name in SWITCHES:
+        values[name] = frame.query_flag(name, getattr(DEFAULTS, name))
+    return values
+
+
+def _into_address(config: TrainingConfig) -> None:
+    for field in fields(TrainingConfig):
+        value = getattr(config, field.name)
+        if value == field.default:
+            st.query_params.pop(field.name, None)
+        elif st.query_params.get(field.name) != _as_text(value):
+            st.query_params[field.name] = _as_text(value)
 
 
 def _as_text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _differs(config: TrainingConfig) -> bool:
-    """Whether a setting that is folded away is not the tutorial's."""
-    shown = ("learning_rate", "epochs")
-    return any(getattr(config, f.name) != f.default for f in fields(TrainingConfig) if f.name not in shown)

@@ -1,0 +1,89 @@
+"""A race of 16 copies of the tutorial's network, against 16 runs one after the other, at batch size 20.
+
+python -m benchmarks.race [--rounds 5]
+
+Four peers, each a process of its own in a worker's environment, which take turns: a single run and a race, each as PyTorch
+computes it (the race as one batched model) and in the compiled engine (the copies on one thread each). What counts is the
+time of one step of all 16 copies, as a share of 16 steps of a single run: of PyTorch's, and of the compiled one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import time
+from itertools import islice
+
+import torch
+
+from benchmarks import turns
+from fmnist_core.compiled import engine
+from fmnist_core.copies import BatchedCopies, CompiledCopies, Copies
+from fmnist_core.events import Losses
+from fmnist_core.jobs import Race
+from fmnist_core.recipes import TrainingConfig
+from fmnist_core.runs.executor import MEMORY
+from fmnist_core.training import TrainingData, TrainingState, train
+
+COPIES = 16
+CONFIG = TrainingConfig(device="cpu", learning_rate=0.01)
+SECONDS = 2.0
+"""Of a turn, at least."""
+PEERS = ("single torch", "single compiled", "race torch", "race compiled")
+WANTED = 0.25
+
+
+def single_turn(compiled: bool, data: TrainingData) -> float:
+    """Seconds of a step of `train`."""
+    state = TrainingState.new(CONFIG)
+    if not compiled:
+        state.compiled = None
+    events = train(state, data)
+    list(islice(events, 2))  # started; measured before training
+    for event in events:
+        if isinstance(event, Losses) and event.seconds > SECONDS:
+            break
+    return state.seconds / state.step
+
+
+def race_turn(compiled: bool, data: TrainingData) -> float:
+    """Seconds of a step of all copies."""
+    job = Race(copies=COPIES)
+    found = engine.find() if compiled else None
+    copies: Copies = CompiledCopies(CONFIG, job, found) if found else BatchedCopies(CONFIG, job)
+    steps, began, passed = 0, time.perf_counter(), 0.0
+    for losses in copies.train(data, 0):
+        steps, passed = steps + len(losses), time.perf_counter() - began
+        if passed > SECONDS:
+            break
+    return passed / steps
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--peer", choices=PEERS, help="be one of the four")
+    arguments = parser.parse_args()
+    if arguments.peer:
+        data = TrainingData.load(torch.device("cpu"))
+        kind, way = arguments.peer.split()
+        turn = single_turn if kind == "single" else race_turn
+        turns.serve(lambda: turn(way == "compiled", data))
+        return
+
+    there = [peer for peer in PEERS if engine.prepare() or "torch" in peer]
+    found = turns.take_turns({peer: (("benchmarks.race", "--peer", peer), MEMORY) for peer in there}, arguments.rounds)
+    rows = [(f"{peer}: one step", f"{1000 * statistics.median(found[peer]):.2f} ms", "") for peer in there]
+    result: dict[str, object] = {peer: round(1000 * statistics.median(found[peer]), 3) for peer in there}
+    for race in (peer for peer in there if peer.startswith("race")):
+        for single in (peer for peer in there if peer.startswith("single")):
+            share = turns.ratio(found[race], [COPIES * seconds for seconds in found[single]])
+            wanted = f"{WANTED} at most" if single == "single torch" else ""
+            rows.append((f"{race} of {COPIES}, share of {COPIES} x {single}", f"{share:.3f}", wanted))
+            result[f"{race} / {single}"] = round(share, 3)
+    turns.report("race", rows, {"copies": COPIES, "threads": os.cpu_count(), **result})
+
+
+if __name__ == "__main__":
+    main()

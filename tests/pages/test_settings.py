@@ -1,0 +1,159 @@
+"""The settings on the Train page: recipes, previews, the learning-rate finder, the way to the tutorial's run."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fmnist_core import dataset
+from fmnist_core.recipes import RECIPES, TrainingConfig
+from fmnist_core.runs import client
+from fmnist_core.schedules import learning_rate_at
+from fmnist_core.training import TrainingData, batches
+from fmnist_core.views import settings
+from tests.pages.conftest import HOSTILE, Open, Trained, words
+from tests.pages.test_train import PAGE, wait_for
+
+
+def address_of(config: TrainingConfig) -> dict[str, str]:
+    """What the address says of settings that are not the tutorial's."""
+    default = TrainingConfig().to_dict()
+    changed = {name: value for name, value in config.to_dict().items() if value != default[name]}
+    return {name: str(value).lower() if isinstance(value, bool) else f"{value}" for name, value in changed.items()}
+
+
+def test_each_recipe_fills_all_controls_in(open_page: Open, trained: Trained, monkeypatch: pytest.MonkeyPatch):
+    """One choice: the controls, and with them the address, are the recipe's; what it teaches is said."""
+    monkeypatch.setenv("FMNIST_RUNS", str(trained.folder))
+    page = open_page(PAGE)
+    assert page.selectbox(key="recipe").value == "tutorial"
+    for name, recipe in reversed(RECIPES.items()):
+        page.selectbox(key="recipe").select(name).run()
+        assert not page.exception
+        assert page.selectbox(key="recipe").value == name
+        assert recipe.teaches in words(page)
+        said = {key: page.query_params[key] for key in page.query_params}
+        assert {key: float(value) if value[0].isdigit() else value for key, value in said.items()} == {
+            key: float(value) if value[0].isdigit() else value for key, value in address_of(recipe.config).items()
+        }
+    page.slider(key="dropout").set_value(0.2).run()
+    assert page.selectbox(key="recipe").value == "own"
+
+
+def test_recipe_starts_as_it_is_and_bears_its_name(open_page: Open, empty: Path):
+    """From the choice to the run in one click; the run's settings are the recipe's."""
+    page = open_page(PAGE)
+    page.selectbox(key="recipe").select("fast").run()
+    page.button(key="start").click().run()
+    assert not page.exception
+    run = client.get(page.query_params["run"])
+    assert run.config == RECIPES["fast"].config
+    assert run.title == RECIPES["fast"].title
+    client.stop(run.id)
+
+
+def test_control_that_does_not_apply_is_not_there(open_page: Open, trained: Trained, monkeypatch: pytest.MonkeyPatch):
+    """Adam has no momentum, a network without hidden layer no dropout; with them away, nothing else changes."""
+    monkeypatch.setenv("FMNIST_RUNS", str(trained.folder))
+    page = open_page(PAGE, optimizer="adam", architecture="linear")
+    assert not page.exception
+    keys = {widget.key for widget in (*page.slider, *page.number_input)}
+    assert not keys & {"momentum", "dropout", "conv1_channels", "hidden_units", "fold"}
+    page.number_input(key="validation").set_value(10_000).run()
+    assert page.number_input(key="fold").value == 0
+    assert page.query_params["validation"] == "10000"
+
+
+def test_settings_that_do_not_fit_together_are_said(open_page: Open, trained: Trained, monkeypatch: pytest.MonkeyPatch):
+    """One sentence, no start, no traceback."""
+    monkeypatch.setenv("FMNIST_RUNS", str(trained.folder))
+    page = open_page(PAGE, validation="30000", fold="7")
+    assert not page.exception
+    assert "fold must be below 2" in page.error[0].value.replace("\\", "")
+    assert "start" not in {button.key for button in page.button}
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+@pytest.mark.parametrize(
+    "name", ["schedule", "weight_decay", "shift", "flip", "architecture", "validation", "rate_test"]
+)
+def test_nonsense_is_answered_by_the_default(
+    open_page: Open, trained: Trained, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+):
+    """A notice and the tutorial's settings."""
+    monkeypatch.setenv("FMNIST_RUNS", str(trained.folder))
+    page = open_page(PAGE, **{name: value})
+    assert not page.exception
+    assert len(page.warning) == 1
+    assert page.selectbox(key="recipe").value == "tutorial"
+
+
+def test_finder_finds_a_rate_and_one_click_uses_it(open_page: Open, empty: Path):
+    """The job is in the address and in no list; its suggestion fills the slider in."""
+    page = open_page(PAGE)
+    page.button(key="find_rate").click().run()
+    assert not page.exception
+    job_id = page.query_params["rate_test"]
+    wait_for(job_id, "finished")
+    page.run()
+    assert not page.exception
+    use = page.button(key="use_rate")
+    rate = float(use.label.removeprefix("Use "))
+    assert 0.005 <= rate <= 0.2
+    use.click().run()
+    assert page.select_slider(key="learning_rate").value == rate
+    page.button(key="close_rate").click().run()
+    assert "rate_test" not in page.query_params
+    assert client.list_runs() == []
+
+
+def test_from_a_finished_run_to_the_comparison_with_the_tutorial(open_page: Open, empty: Path):
+    """Without a tutorial run a button starts one; with one there is a link."""
+    run_id = client.start(TrainingConfig(batch_size=6000, epochs=1))
+    wait_for(run_id, "finished")
+    page = open_page(PAGE, run=run_id)
+    page.button(key="start_tutorial").click().run()
+    assert not page.exception
+    (tutorial,) = [run for run in client.list_runs() if run.id != run_id]
+    assert tutorial.config == TrainingConfig()
+    deadline = time.monotonic() + 200
+    while not client.get(tutorial.id).latest and time.monotonic() < deadline:
+        time.sleep(0.1)
+    page.run()
+    client.stop(tutorial.id)
+    (link,) = [link for link in page.get("page_link") if link.proto.label.startswith("Compare with the tutorial")]
+    assert link.proto.query_string == f"runs={run_id}%2C{tutorial.id}"
+
+
+def test_drawn_schedule_is_the_one_that_training_uses():
+    """The line's heights are the learning rates over the run."""
+    config = TrainingConfig(schedule="one-cycle", learning_rate=0.1, epochs=2, batch_size=600)
+    points = re.search(r'points="([^"]+)"', settings.schedule(config))
+    assert points
+    heights = np.array([float(point.split(",")[1]) for point in points[1].split()])
+    rates = learning_rate_at(config, np.arange(200))
+    assert len(heights) == 200
+    bottom, top = heights.max(), heights.min()
+    np.testing.assert_allclose((bottom - heights) / (bottom - top), rates / rates.max(), atol=0.01)
+
+
+def test_shown_pictures_are_those_that_training_sees():
+    """Row by row, what `training.batches` gives in each epoch for the same picture, pixel for pixel."""
+    config = TrainingConfig(batch_size=500, shift=2, flip=True, erase=8, validation=10_000, seed=3)
+    split = dataset.load("train")
+    rows, indices = settings.augmented_rows(config, split, pictures=3, epochs=2)
+    assert np.array_equal(rows[:, 0], split.images[indices])
+    data = TrainingData.load(torch.device("cpu"))
+    for epoch in range(2):
+        kept = dataset.trained_on(60_000, 10_000)
+        order = kept[dataset.epoch_order(50_000, 3, epoch)]
+        for row, index in enumerate(indices):
+            batch, offset = divmod(int(np.flatnonzero(order == index)[0]), 500)
+            images, labels = next(batches(data, config, epoch, skip=batch))
+            assert labels[offset] == int(split.labels[index])
+            assert np.array_equal((images[offset, 0] * 255).round().byte().numpy(), rows[row, 1 + epoch])
