@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -35,8 +36,8 @@ class SeedGroup:
 
     @property
     def title(self) -> str:
-        """The oldest run's. Plain text."""
-        return self.runs[0].title
+        """The oldest run's, without the number of its seed. Plain text."""
+        return re.sub(r",? seed [0-9]+$", "", self.runs[0].title) or self.runs[0].title
 
     @property
     def name(self) -> str:

@@ -27,7 +27,7 @@ class Band:
 
 
 def bands(all_bands: Sequence[Band], *, axis: str, digits: int) -> go.Figure:
-    """The mean over the runs as a line, one standard deviation to either side as a band."""
+    """The mean over the runs as a line, one standard deviation to either side as a band, and each run as a thin line."""
     figure = go.Figure()
     for band in all_bands:
         mean = band.values.mean(axis=0)
@@ -38,9 +38,21 @@ def bands(all_bands: Sequence[Band], *, axis: str, digits: int) -> go.Figure:
             figure.add_scatter(
                 x=[*band.epochs, *reversed(band.epochs)],
                 y=[*(mean + spread), *(mean - spread)[::-1]],
+                mode="lines",
                 fill="toself",
                 fillcolor=f"rgba({red},{green},{blue},0.22)",
                 line={"width": 0},
+                legendgroup=name,
+                showlegend=False,
+                hoverinfo="skip",
+            )
+        for values in band.values if len(band.values) > 1 else ():
+            figure.add_scatter(
+                x=list(band.epochs),
+                y=values,
+                mode="lines",
+                line={"color": band.colour, "width": 0.8, "dash": band.dash},
+                opacity=0.5,
                 legendgroup=name,
                 showlegend=False,
                 hoverinfo="skip",
@@ -74,13 +86,20 @@ def class_means(groups: Sequence[tuple[str, str, npt.NDArray[np.float64]]]) -> g
     figure = go.Figure()
     for name, colour, values in groups:
         spread = values.std(axis=0, ddof=1) if len(values) > 1 else np.zeros(values.shape[1])
+        mean = values.mean(axis=0)
         figure.add_scatter(
-            x=values.mean(axis=0),
+            x=mean,
             y=CLASSES,
             name=name.replace("&", "&amp;").replace("<", "&lt;"),
             mode="markers",
             marker={"color": colour, "size": 10},
-            error_x={"array": spread, "color": colour, "thickness": 2, "width": 5},
+            error_x={
+                "array": np.minimum(spread, 100 - mean),
+                "arrayminus": np.minimum(spread, mean),
+                "color": colour,
+                "thickness": 2,
+                "width": 5,
+            },
             customdata=spread,
             hovertemplate="%{y}: %{x:.1f} % ± %{customdata:.1f}<extra></extra>",
         )

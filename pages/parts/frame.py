@@ -100,6 +100,7 @@ STYLE = """<style>
 [data-testid="stSidebar"] [data-testid="stPageLink-NavLink"] { padding-block: 0.35rem; }
 .figures { width: 100%; border-collapse: collapse; font-size: 0.95rem; font-variant-numeric: tabular-nums; }
 .figures :is(td, th) { padding: 0.4rem 0; border: none; border-bottom: 1px solid rgba(128, 132, 150, 0.22); text-align: right; font-weight: 400; }
+.figures :is(td, th) + :is(td, th) { padding-left: 0.8rem; }
 .figures :is(td, th):first-child { text-align: left; }
 .figures thead th { font-size: 0.85rem; opacity: 0.7; }
 .figures tbody th small { opacity: 0.7; margin-left: 0.4rem; }

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
 
-from fmnist_core import dataset
+from fmnist_core import data_quality, dataset
 from fmnist_core.runs import client
+from fmnist_core.runs.groups import by_seed
+from pages.parts.compare.difference import chance, often
 from tests.pages.conftest import HOSTILE, Open, Trained, words
 
 PAGE = "pages/7_compare.py"
@@ -57,6 +61,71 @@ def test_per_class_accuracy_stands_side_by_side(open_page: Open, trained: Traine
         latest = client.get(run_id).latest
         assert latest
         assert np.allclose(table[column], [correct / 10 for correct in latest.test.correct])
+
+
+def right(run_id: str, step: int = 120) -> np.ndarray:
+    """(10,000,) bool: the test pictures that a run has right after `step`."""
+    return client.folder(run_id).logits(step).argmax(1) == dataset.load("test").labels
+
+
+def test_chances_are_those_of_statsmodels(open_page: Open, trained: Trained):
+    """Overall and class by class, from the real predictions: McNemar's exact test, Holm's correction for ten classes."""
+    labels = dataset.load("test").labels
+    first, second = right(trained.first), right(trained.second)
+    tables = [[[0, (first & ~second)[labels == i].sum()], [(~first & second)[labels == i].sum(), 0]] for i in range(10)]
+    p_values = [mcnemar(table, exact=True).pvalue for table in tables]
+    whole = mcnemar(np.sum(tables, axis=0), exact=True).pvalue
+    page = open_page(PAGE, runs=f"{trained.first},{trained.second}")
+    assert f"in {often(whole)} cases" in words(page)
+    drawn = "".join(str(element.proto) for element in page.main if "by_class" in str(getattr(element, "proto", "")))
+    for table, corrected in zip(tables, multipletests(p_values, method="holm")[1], strict=True):
+        counts = f'"{table[1][0]:,}", "{table[0][1]:,}", "{chance(corrected)}"'
+        assert counts.replace('"', '\\"') in drawn or counts in drawn
+
+
+def test_two_moments_of_one_run_are_compared(open_page: Open, trained: Trained):
+    """`a@0` is the network before training; a step that was not kept is answered by the one kept before it."""
+    before, after = right(trained.first, 0), right(trained.first)
+    page = open_page(PAGE, runs=f"{trained.first}@0,{trained.first}")
+    assert not page.exception
+    assert f"on **{int((before & ~after).sum()):,}** pictures" in words(page)
+    page = open_page(PAGE, runs=f"{trained.first}@119,{trained.first}")
+    assert "@119" not in page.query_params["runs"]
+
+
+def test_the_cleaned_test_set_leaves_pictures_out_of_every_figure(open_page: Open, trained: Trained):
+    """Accuracy and disagreements are counted on the pictures that stay."""
+    out = data_quality.leaked(data_quality.published_copies())
+    mask = data_quality.clean_mask(out)
+    first, second = right(trained.first)[mask], right(trained.second)[mask]
+    page = open_page(PAGE, runs=f"{trained.first},{trained.second}", cleaned="true")
+    assert not page.exception
+    assert f"on **{int((first & ~second).sum()):,}** pictures" in words(page)
+    assert "9,993 of 10,000 pictures" in words(page)
+    table = next(str(element.proto) for element in page.main if "outcome" in str(getattr(element, "proto", "")))
+    assert f"{100 * first.mean():.2f}" in table
+
+
+def test_seeds_say_what_one_run_cannot(open_page: Open, trained: Trained):
+    """With a single run of each setting there is no spread, and the page says so."""
+    assert [len(group.runs) for group in by_seed(client.list_runs())] == [1, 1]
+    page = open_page(PAGE, view="seeds")
+    assert not page.exception
+    assert "nobody can say whether that is the seed or the setting" in words(page)
+    assert [button.label for button in page.button if "Train 4 more seeds" in button.label]
+
+
+def test_leaderboard_warns_of_choosing_by_test_accuracy(open_page: Open, trained: Trained):
+    """Own runs among the published ones; a warning with the size of the effect; sorted by the word in the address."""
+    page = open_page(PAGE, view="leaderboard")
+    assert not page.exception
+    assert "The best of 2 finished runs by test accuracy looks better than it is" in words(page)
+    board = next(str(element.proto) for element in page.main if "WRN-40-4" in str(getattr(element, "proto", "")))
+    assert board.index("WRN-40-4") < board.index("People") < board.index("A blind guess")
+    assert f"test?run={trained.first}" in board
+    page = open_page(PAGE, view="leaderboard", up="true")
+    board = next(str(element.proto) for element in page.main if "WRN-40-4" in str(getattr(element, "proto", "")))
+    assert board.index("A blind guess") < board.index("WRN-40-4")
 
 
 def test_address_names_the_runs_once_chosen(open_page: Open, trained: Trained):

@@ -16,7 +16,7 @@ from fmnist_core.evaluation import Evaluation
 from fmnist_core.events import Measured, Score
 from fmnist_core.runs import client
 from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.record import Run
+from fmnist_core.runs.record import Run, State
 from fmnist_core.views.colours import RUNS
 from pages.parts.run_picker import title
 
@@ -93,7 +93,7 @@ def _counted(folder: RunFolder, step: int, version: int, mask: bytes | None) -> 
 
 
 def from_address(runs: Sequence[Run], most: int) -> list[Contender]:
-    """Those that `?runs=` names, at most `most`; the newest two runs where it names none."""
+    """Those that `?runs=` names, at most `most`; the newest two finished runs where it names none."""
     known = {run.id: run for run in runs}
     words = [word for word in st.query_params.get("runs", "").split(",") if word]
     found = [contender for word in dict.fromkeys(words) if (contender := _read(word, known))][:most]
@@ -102,7 +102,10 @@ def from_address(runs: Sequence[Run], most: int) -> list[Contender]:
             f"The address names runs that are not here, or more than {most}: they are left out.",
             icon=":material/link_off:",
         )
-    return found or ([] if "runs" in st.query_params else [Contender(run) for run in runs[:2]])
+    if found or "runs" in st.query_params:
+        return found
+    finished = [run for run in runs if run.state is State.FINISHED]
+    return [Contender(run) for run in (finished if len(finished) > 1 else runs)[:2]]
 
 
 def _read(word: str, known: dict[str, Run]) -> Contender | None:

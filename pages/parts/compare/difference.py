@@ -27,7 +27,7 @@ COLUMNS = (
     Column("Fixed", number=True),
     Column("Broken", number=True),
     Column("Chance", number=True),
-    Column("Verdict"),
+    Column("Real?", help="Whether it is more than chance: below 5 %"),
 )
 
 
@@ -127,7 +127,8 @@ def _table(apart: Difference, parts: Sequence[ClassDifference], names: tuple[str
     st.caption(
         f"Fixed: only {frame.plain(names[1])} is right. Broken: only {frame.plain(names[0])} is right. Chance: how often two "
         "equally good networks would differ at least so much (McNemar). For the classes it is corrected with Holm's method, "
-        "because ten tests find something by chance more easily than one. A class leads to its pictures."
+        "because ten tests find something by chance more easily than one. Real: chance is below 5 %; a difference that is not "
+        "may still be there, too small for so few pictures. A class leads to its pictures."
     )
 
 
@@ -135,8 +136,9 @@ def _row(name: str, number: int | None, apart: Difference, p: float, chosen: int
     address_now = {**st.query_params.to_dict(), "class": "" if number is None else str(number)}
     link = urlencode({key: value for key, value in address_now.items() if value and key != "page"}, safe=",@")
     counts = f"{len(apart.only_second):,}", f"{len(apart.only_first):,}"
-    verdict = "same" if counts == ("0", "0") else "more than chance" if p < SURE else "could be chance"
-    return Row((name, *counts, chance(p), verdict), link=f"compare?{link}", is_shaded=number == chosen)
+    return Row(
+        (name, *counts, chance(p), "yes" if p < SURE else "no"), link=f"compare?{link}", is_shaded=number == chosen
+    )
 
 
 def chance(p: float) -> str:

@@ -93,7 +93,7 @@ def _table(chosen: Sequence[SeedGroup], names: Sequence[str], spreads: Sequence[
             low, high = spread.interval
             figures[1] = frame.percent(spread.mean / 100)
             figures[2] = "" if math.isnan(spread.deviation) else f"{spread.deviation:.2f}"
-            figures[3] = "" if math.isnan(low) else f"{low:.2f} to {high:.2f} %"
+            figures[3] = "" if math.isnan(low) else f"{max(low, 0):.2f} to {frame.percent(min(high, 100) / 100)}"
         cells = "".join(f"<td>{figure}</td>" for figure in figures)
         lines += (
             f'<tr><th><span style="color:{colour}" aria-hidden="true">■</span> {escape(name)}'
@@ -187,8 +187,8 @@ def _curves(chosen: Sequence[SeedGroup], names: Sequence[str], mask: Mask) -> No
         train = _bands(chosen, names, None, lambda m: m.train.loss, "dot", ", training")
         st.plotly_chart(bands([*test, *train], axis="Loss (nats per image)", digits=4), config=PLOT, key="band_losses")
         st.caption(
-            "After each epoch, in evaluation mode: the mean over the seeds, and one standard deviation to either side. "
-            "Dotted: the first 10,000 training images."
+            "After each epoch, in evaluation mode: the mean over the seeds, one standard deviation to either side, and "
+            "each seed as a thin line. Dotted: the first 10,000 training images."
         )
     with right:
         st.subheader("Test accuracy", anchor=False)
