@@ -1,103 +1,179 @@
-"""Training at the tutorial's settings: our images per second against the notebook's, and that both compute the same.
+"""Training at the tutorial's settings: images per second of four ways, and that all compute the same.
 
 python -m benchmarks.epoch [--rounds 5]
 
-Each side is a process of its own and they take turns, an epoch each; ours in the environment of a worker.
+The notebook's loop, the same with a `DataLoader` over tensors, ours with PyTorch, ours compiled; and a product of matrices,
+which shows what the processor can do. Each is a process of its own and they take turns, a third of an epoch each; ours in
+the environment of a worker.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
+import subprocess
+import sys
 import time
 from itertools import islice
 
 import torch
+from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks import notebook, turns
+from fmnist_core.compiled import engine
 from fmnist_core.dataset import epoch_order
+from fmnist_core.evaluation import as_input
 from fmnist_core.events import Losses
-from fmnist_core.network import Net
+from fmnist_core.network import Net, describe
 from fmnist_core.recipes import TrainingConfig
 from fmnist_core.runs.executor import MEMORY
 from fmnist_core.training import TrainingData, TrainingState, train
 
-STEPS = {20: 3000, 256: 235}
-"""Batch size, and the steps of one turn: a whole epoch."""
-WANTED = {20: 1.8, 256: 3.5}
+IMAGES = 20_000
+"""Of one turn: a third of an epoch."""
+SIZES = {20: 4.0, 64: None, 512: None}
+"""Batch sizes, and how many times the notebook's speed is wanted of the compiled step."""
+PEERS = {"notebook": {}, "tensors": {}, "torch": MEMORY | {"FMNIST_COMPILED": "0"}, "compiled": MEMORY, "product": {}}
 COMPARED = 100
 """Steps whose losses are compared, at batch 20."""
 
+FORWARD = sum(layer.multiplications for layer in describe(Net()))
+WRITTEN = 2 * (3 * FORWARD - 26 * 26 * 90)
+"""Floating-point operations for one image as the network is written: forward, and twice as much backward, but for the
+gradient of the pixels, which nobody needs."""
+NEEDED = 2 * (24 * 24 * 90 + 100 * 20 * 90 + 25_500) + 2 * (144 * 90 + 2 * 25 * 20 * 90 + 2 * 25_500)
+"""Those that a result depends on, which the compiled step computes at most: pooling reads 10x10 of the second
+convolution's outputs, and hands each gradient to one of four."""
 
-def our_turn(batch_size: int, data: TrainingData) -> float:
+
+def our_turn(batch_size: int, data: TrainingData, kind: str) -> float:
     """Images per second of `train`, from its first step on."""
     state = TrainingState.new(TrainingConfig(batch_size=batch_size, device="cpu"))
+    if state.engine != kind:
+        raise RuntimeError(f"wanted the engine {kind}, found {state.engine}")
     events = train(state, data)
     next(events)  # Started
     next(events)  # Measured, before training
     began = time.perf_counter()
-    while state.step < STEPS[batch_size]:
+    while state.step * batch_size < IMAGES:
         next(events)
     return state.step * batch_size / (time.perf_counter() - began)
 
 
-def notebook_turn(batch_size: int) -> float:
-    """Images per second of the notebook's loop."""
-    net, loader = Net(), notebook.loader(train=True, batch_size=batch_size)
+def notebook_turn(batch_size: int, batches: notebook.Batches) -> float:
+    """Images per second of the notebook's loop over `batches`."""
+    net, steps = Net(), IMAGES // batch_size
     began = time.perf_counter()
-    notebook.train(net, islice(loader, STEPS[batch_size]))
-    return STEPS[batch_size] * batch_size / (time.perf_counter() - began)
+    notebook.train(net, islice(batches, steps))
+    return steps * batch_size / (time.perf_counter() - began)
 
 
-def largest_difference(data: TrainingData) -> float:
+def tensors(data: TrainingData, batch_size: int) -> notebook.Batches:
+    """A `DataLoader` that need not decode: every picture is a tensor already."""
+    return DataLoader(TensorDataset(as_input(data.images), data.labels), batch_size=batch_size, shuffle=True)
+
+
+def product_turn(size: int = 1024, count: int = 12) -> float:
+    """Floating-point operations per second of a product of float32 matrices, the best of several."""
+    a, b, best = torch.rand(size, size), torch.rand(size, size), 0.0
+    for _number in range(count):
+        began = time.perf_counter()
+        a @ b
+        best = max(best, 2 * size**3 / (time.perf_counter() - began))
+    return best
+
+
+def largest_difference(data: TrainingData, kind: str) -> float:
     """Between our losses and the notebook's, relative, where both see the same images in the same order.
 
     Without dropout: the notebook's loader draws from the generator that dropout draws from.
     """
-    config = TrainingConfig(dropout=0.0, device="cpu")
-    ours: list[float] = []
-    for event in train(TrainingState.new(config), data):
-        ours += event.losses if isinstance(event, Losses) else ()
-        if len(ours) >= COMPARED:
-            break
+    config = TrainingConfig(dropout=0.0, device="cpu", step_limit=COMPARED)
+    state = TrainingState.new(config)
+    if kind == "torch":
+        state.compiled = None
+    ours = [loss for event in train(state, data) if isinstance(event, Losses) for loss in event.losses]
     torch.manual_seed(config.seed)
     net = Net(dropout=0.0)
     loader = notebook.loader(train=True, batch_size=20, order=epoch_order(60_000, config.seed, 0).tolist())
     theirs = notebook.train(net, islice(loader, COMPARED))
-    return max(abs(a - b) / b for a, b in zip(ours, theirs, strict=False))
+    return max(abs(a - b) / b for a, b in zip(ours, theirs, strict=True))
+
+
+def import_seconds(module: str) -> float:
+    """A Python that imports `module`, from start to end; the median of three."""
+    times = []
+    for _number in range(3):
+        began = time.perf_counter()
+        subprocess.run([sys.executable, "-c", f"import {module}"], cwd=turns.ROOT, check=True)
+        times.append(time.perf_counter() - began)
+    return statistics.median(times)
+
+
+def serve(peer: str, batch_size: int, data: TrainingData) -> None:
+    """Be one side of the comparison."""
+    match peer:
+        case "notebook":
+            loader = notebook.loader(train=True, batch_size=batch_size)
+            turns.serve(lambda: notebook_turn(batch_size, loader))
+        case "tensors":
+            loader = tensors(data, batch_size)
+            turns.serve(lambda: notebook_turn(batch_size, loader))
+        case "product":
+            turns.serve(product_turn)
+        case _:
+            turns.serve(lambda: our_turn(batch_size, data, peer))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--peer", choices=("notebook", "ours"), help="be one side of the comparison")
-    parser.add_argument("--batch-size", type=int, choices=tuple(STEPS))
+    parser.add_argument("--batch-sizes", type=int, nargs="+", choices=tuple(SIZES), default=tuple(SIZES))
+    parser.add_argument("--peer", choices=tuple(PEERS), help="be one side of the comparison")
     arguments = parser.parse_args()
-    if arguments.peer == "notebook":
-        turns.serve(lambda: notebook_turn(arguments.batch_size))
-        return
     data = TrainingData.load(torch.device("cpu"))
-    if arguments.peer == "ours":
-        turns.serve(lambda: our_turn(arguments.batch_size, data))
+    if arguments.peer:
+        serve(arguments.peer, arguments.batch_sizes[0], data)
         return
 
-    rows, result = [], {}
-    for size in STEPS:
-        command = ("benchmarks.epoch", "--batch-size", str(size), "--peer")
-        found = turns.take_turns(
-            {"notebook": ((*command, "notebook"), {}), "ours": ((*command, "ours"), MEMORY)}, arguments.rounds
-        )
-        theirs, ours = (statistics.median(found[side]) for side in ("notebook", "ours"))
-        ratio = turns.ratio(found["ours"], found["notebook"])
-        rows += [
-            (f"batch {size}, the notebook's loop, images per second", f"{theirs:,.0f}", ""),
-            (f"batch {size}, ours, images per second", f"{ours:,.0f}", ""),
-            (f"batch {size}, ratio", f"{ratio:.2f}", f"{WANTED[size]} at least"),
-        ]
-        result[f"batch_{size}"] = {"notebook": round(theirs), "ours": round(ours), "ratio": round(ratio, 2)}
-    difference = largest_difference(data)
-    rows.append((f"largest relative difference of {COMPARED} losses", f"{difference:.1e}", "2e-04 at most"))
-    turns.report("epoch", rows, {"threads": torch.get_num_threads(), **result, "loss_difference": difference})
+    is_compiled = engine.prepare() is not None
+    peers = {name: environment for name, environment in PEERS.items() if is_compiled or name != "compiled"}
+    rows: list[tuple[str, str, str]] = []
+    result: dict[str, object] = {}
+    for size in arguments.batch_sizes:
+        command = ("benchmarks.epoch", "--batch-sizes", str(size), "--peer")
+        memory: dict[str, float] = {}
+        commands = {name: ((*command, name), environment) for name, environment in peers.items()}
+        found = turns.take_turns(commands, arguments.rounds, memory)
+        peak = statistics.median(found.pop("product"))
+        rows.append((f"batch {size}: a product of matrices, GFLOP/s", f"{peak / 1e9:.0f}", ""))
+        of_this_size: dict[str, object] = {"peak_gflops": round(peak / 1e9, 1)}
+        for name, speeds in found.items():
+            speed, ratio = statistics.median(speeds), turns.ratio(speeds, found["notebook"])
+            share = speed * (NEEDED if name == "compiled" else WRITTEN) / peak
+            wanted = f"{SIZES[size]:g} at least" if name == "compiled" and SIZES[size] else ""
+            label = f"batch {size}, {name}: images/s, share of the peak, MB"
+            rows.append((label, f"{speed:,.0f}  {share:4.0%}  {memory[name]:,.0f}", ""))
+            if name != "notebook":
+                rows.append((f"batch {size}, {name}: times the notebook's", f"{ratio:.2f}", wanted))
+            of_this_size[name] = {
+                "images_per_second": round(speed),
+                "lowest": round(min(speeds)),
+                "highest": round(max(speeds)),
+                "ratio": round(ratio, 2),
+                "share_of_peak": round(share, 3),
+                "memory_mb": round(memory[name]),
+            }
+        result[f"batch_{size}"] = of_this_size
+    for kind in ("torch", "compiled")[: 1 + is_compiled]:
+        difference = largest_difference(data, kind)
+        rows.append((f"{kind}: largest relative difference of {COMPARED} losses", f"{difference:.1e}", "2e-04 at most"))
+        result[f"loss_difference_{kind}"] = difference
+    for module in ("fmnist_core.runs.client", "fmnist_core.training"):
+        seconds = import_seconds(module)
+        rows.append((f"import {module}, s", f"{seconds:.2f}", ""))
+        result[f"import_{module}_s"] = round(seconds, 2)
+    turns.report("epoch", rows, {"threads": torch.get_num_threads(), **result})
 
 
 if __name__ == "__main__":

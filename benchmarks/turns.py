@@ -25,8 +25,13 @@ def serve(turn: Callable[[], float]) -> None:
         print(turn(), flush=True)
 
 
-def take_turns(peers: Mapping[str, tuple[Sequence[str], Mapping[str, str]]], rounds: int) -> dict[str, list[float]]:
-    """Start the peers, each a Python command line and its environment; what each measured, round by round."""
+def take_turns(
+    peers: Mapping[str, tuple[Sequence[str], Mapping[str, str]]], rounds: int, memory: dict[str, float] | None = None
+) -> dict[str, list[float]]:
+    """Start the peers, each a Python command line and its environment; what each measured, round by round.
+
+    `memory` takes each peer's highest memory in MB (Linux only).
+    """
     processes = {
         name: subprocess.Popen(
             [sys.executable, "-m", *arguments],
@@ -48,10 +53,21 @@ def take_turns(peers: Mapping[str, tuple[Sequence[str], Mapping[str, str]]], rou
                 process.stdin.write("\n")
                 process.stdin.flush()
                 found[name].append(float(_read(process)))
+        for name, process in processes.items():
+            if memory is not None:
+                memory[name] = _highest_memory(process.pid)
     finally:
         for process in processes.values():
             process.communicate()
     return found
+
+
+def _highest_memory(pid: int) -> float:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except FileNotFoundError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), 0.0)
 
 
 def _read(process: subprocess.Popen[str]) -> str:
