@@ -16,6 +16,10 @@ ADDRESSES = (
     "/network",
     "/train?run={run}",
     "/test?run={run}",
+    "/test?run={run}&view=matrix&moment=Difference&numbers=rows&classes=similar",
+    "/test?run={run}&view=mistakes",
+    "/test?run={run}&view=calibration&temperature=fit&bin=8",
+    "/test?run={run}&view=threshold",
     "/compare?runs={run}",
 )
 
@@ -50,7 +54,7 @@ def test_link_shows_the_same_in_another_browser(browser: Browser, app: str, fini
     for _visit in range(2):
         context = browser.new_context(base_url=app)
         page = context.new_page()
-        page.goto(f"/test?run={finished}&true=6&order=Doubtful&page=2")
+        page.goto(f"/test?run={finished}&view=matrix&true=6&order=Doubtful&page=2")
         page.wait_for_selector("a.picture")
         settled(page)
         shown.append([link.get_attribute("href") for link in page.locator("a.picture").all()])

@@ -83,6 +83,7 @@ def test_from_the_first_picture_to_a_tested_network(page: Page):
     page.get_by_role("link", name="Test this network").click()
     expect(page.get_by_role("heading", name="Test", level=1)).to_be_visible()
     expect(page.get_by_test_id("stMetricValue").first).to_have_text(f"{100 * run.latest.test.accuracy:.2f}\u00a0%")
+    page.get_by_role("radio", name="Matrix").click()
     logits = client.folder(run_id).logits(2000)
     count = int(((dataset.load("test").labels == 6) & (logits.argmax(1) == 0)).sum())
     cell = page.locator('.matrix [data-true="6"][data-predicted="0"]')
@@ -93,6 +94,7 @@ def test_from_the_first_picture_to_a_tested_network(page: Page):
     address = page.url
     page.locator("a.picture").nth(3).click()
     expect(page.get_by_role("heading", name="Image", level=1)).to_be_visible()
+    expect(page.locator("canvas").first).to_be_visible()
     page.go_back()
     expect(page.get_by_text(f"Shirt taken for T-shirt/top: {count} of 1,000 pictures")).to_be_visible()
     assert page.url == address
@@ -149,7 +151,7 @@ def test_zoom_stays_while_points_arrive(page: Page):
 
 def test_keyboard_alone_reaches_a_matrix_cell(page: Page, finished: str):
     """Arrow keys move through the matrix, Enter opens the pictures."""
-    page.goto(f"/test?run={finished}")
+    page.goto(f"/test?run={finished}&view=matrix")
     page.locator('.matrix [data-row="1"][data-column="1"]').focus()
     for key in ("ArrowDown", "ArrowRight", "Enter"):
         page.keyboard.press(key)
