@@ -120,7 +120,7 @@ def pictures(
             f"Test picture {i}\nTrue: {true}\nPredicted: {guess}, {100 * sure:.1f} % sure"
             for i, (true, guess, sure) in zip(indices.tolist(), names, strict=True)
         ],
-        links=[f"image?split=test&index={i}" for i in indices.tolist()],
+        links=[image_link(i) for i in indices.tolist()],
         colours=[RIGHT if guess == true else WRONG for true, guess, _ in names],
         columns=columns,
         cell=84,
@@ -129,6 +129,12 @@ def pictures(
     )
     if caption:
         st.caption("The predicted class; where it is wrong, the true one in brackets. A click opens the picture.")
+
+
+def image_link(index: int) -> str:
+    """A test picture on the Image page, with the run and the moment that this page is about: what it says of it is shown there."""
+    kept = {name: st.query_params[name] for name in ("run", "step") if name in st.query_params}
+    return address.link("image", {"split": "test", "index": index} | kept)
 
 
 def _words(selected: Cell, found: int, of: int, right: int) -> str:

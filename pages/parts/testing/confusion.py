@@ -14,7 +14,7 @@ from fmnist_core.metrics import Matrix, confused_pairs, similarity_order
 from fmnist_core.runs import client
 from fmnist_core.views.colours import WRONG
 from pages.parts import address, frame, run_picker
-from pages.parts.gallery import behind
+from pages.parts.gallery import behind, image_link
 from pages.parts.matrix import Cell, Face, matrix
 from pages.parts.picture_rows import Picture, Row, Strip, picture_rows
 from pages.parts.testing.subject import Subject
@@ -196,6 +196,6 @@ def _picture(result: Evaluation, subject: Subject, place: int) -> Picture:
         subject.images[index],
         hover=f"Test picture {index}: {CLASSES[result.labels[place]]} taken for {CLASSES[result.predictions[place]]}, "
         f"{100 * result.confidences[place]:.1f} % sure",
-        link=address.link("image", {"split": "test", "index": index}),
+        link=image_link(index),
         colour=WRONG,
     )

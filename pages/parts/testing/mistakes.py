@@ -14,6 +14,7 @@ from fmnist_core.neighbours import nearest
 from fmnist_core.runs import client, features
 from fmnist_core.views.colours import REFERENCE, RIGHT, WRONG
 from pages.parts import address, frame
+from pages.parts.gallery import image_link
 from pages.parts.picture_rows import Bar, Picture, Row, Strip, picture_rows
 from pages.parts.testing.confusion import cell_in_address
 from pages.parts.testing.subject import Subject
@@ -134,7 +135,7 @@ def _row(
         lead=Picture(
             subject.images[index],
             hover=f"Test picture {index}: {CLASSES[true]} taken for {CLASSES[guess]}",
-            link=address.link("image", {"split": "test", "index": index}),
+            link=image_link(index),
             colour=WRONG,
         ),
         bars=[

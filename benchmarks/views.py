@@ -1,0 +1,123 @@
+"""The Test page: how long each of its views takes to be drawn again, and how large the web process becomes.
+
+python -m benchmarks.views [--rounds 10] [--port 8732] [--run RUN]
+
+A real run of one epoch with its 10,000 predictions. On the server: the script run again at another address, as Streamlit
+tests pages. In a real Chromium: from the click on a view's name until it stands complete. Needs /proc (Linux).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+
+from playwright.sync_api import Page, sync_playwright
+from streamlit.testing.v1 import AppTest
+
+from benchmarks import turns
+from benchmarks.pages import CHROMIUM, SWITCHES, Server
+from benchmarks.processes import wait_until
+from fmnist_core.recipes import TrainingConfig
+from fmnist_core.runs import client, features
+
+VIEWS = {
+    "classes": "Each class",
+    "matrix": "Confusion matrix",
+    "mistakes": "Mistakes, the worst first",
+    "calibration": "Is it right as often as it says?",
+    "threshold": "Answer only when sure",
+}
+"""Each view and its heading."""
+
+
+def trained() -> str:
+    """The id of a run of one epoch, whose last hidden layer is computed."""
+    run_id = client.start(TrainingConfig(batch_size=500, epochs=1, learning_rate=0.05), "Measured")
+    wait_until(lambda: client.get(run_id).state.is_final, "the end of training")
+    wait_until(lambda: features.begin(client.folder(run_id), client.get(run_id).step) == "ready", "the hidden layer")
+    return run_id
+
+
+def on_the_server(run_id: str, rounds: int) -> dict[str, float]:
+    """Median seconds of the script for each view; a new page of pictures each time, so that nothing is cached."""
+    page = AppTest.from_file(str(turns.ROOT / "app.py"), default_timeout=60).switch_page("pages/6_test.py")
+    found = {}
+    for view in VIEWS:
+        page.query_params.clear()
+        seconds = []
+        for number in range(rounds + 1):
+            page.query_params.update({"run": run_id, "view": view})
+            page.query_params.update({"page": str(number + 1)} if view == "mistakes" else {"sample": str(number)})
+            began = time.perf_counter()
+            page.run()
+            seconds.append(time.perf_counter() - began)
+            if page.exception:
+                raise RuntimeError(page.exception[0].message)
+        found[view] = statistics.median(seconds[1:])
+    return found
+
+
+def in_the_browser(page: Page, rounds: int) -> dict[str, float]:
+    """Median seconds from a click on each view's name until it stands there."""
+    found: dict[str, list[float]] = {view: [] for view in VIEWS}
+    for _round in range(rounds + 1):
+        for view, heading in VIEWS.items():
+            began = time.perf_counter()
+            page.get_by_role("radio", name=view.capitalize(), exact=True).click()
+            page.get_by_role("heading", name=heading).wait_for()
+            page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', state="attached")
+            found[view].append(time.perf_counter() - began)
+            page.wait_for_timeout(500)
+    return {view: statistics.median(seconds[1:]) for view, seconds in found.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--port", type=int, default=8732)
+    parser.add_argument("--run", default="", help="a run that is there already, in $FMNIST_RUNS")
+    arguments = parser.parse_args()
+    chromium = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if chromium is None:
+        sys.exit(f"no Chromium found ({', '.join(CHROMIUM)}): install one to measure pages")
+    with tempfile.TemporaryDirectory() as folder:
+        if not arguments.run:
+            os.environ["FMNIST_RUNS"] = folder
+        run_id = arguments.run or trained()
+        script = on_the_server(run_id, arguments.rounds)
+        server = Server(arguments.port)
+        try:
+            with sync_playwright() as playwright:
+                browser = playwright.chromium.launch(executable_path=chromium, args=list(SWITCHES))
+                page = browser.new_page(viewport={"width": 1440, "height": 900})
+                page.goto(f"{server.address}/test?run={run_id}")
+                page.get_by_role("heading", name=VIEWS["classes"]).wait_for(timeout=60_000)
+                page.wait_for_timeout(3000)
+                drawn = in_the_browser(page, arguments.rounds)
+                browser.close()
+            if server.has_torch:
+                raise RuntimeError("the Test page has imported torch")
+            resident = server.resident
+        finally:
+            server.close()
+    rows = [(f"{view}: script, ms", f"{1000 * script[view]:.0f}", "300 at most") for view in VIEWS]
+    rows += [(f"{view}: from the click until it stands there, ms", f"{1000 * drawn[view]:.0f}", "") for view in VIEWS]
+    rows.append(("web process after all views, MB", f"{resident:.0f}", "300 at most"))
+    turns.report(
+        "views",
+        rows,
+        {
+            "script_ms": {view: round(1000 * seconds) for view, seconds in script.items()},
+            "browser_ms": {view: round(1000 * seconds) for view, seconds in drawn.items()},
+            "resident_mb": round(resident),
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()
