@@ -4,6 +4,9 @@ python -m fmnist_core.runs start --epochs 2 --follow     the tutorial's printed 
 python -m fmnist_core.runs list
 python -m fmnist_core.runs show ID --json
 python -m fmnist_core.runs stop ID
+python -m fmnist_core.runs change ID --learning-rate 0.01          while it trains
+python -m fmnist_core.runs branch ID 3000 --learning-rate 0.01     go on from a checkpoint, as another run
+python -m fmnist_core.runs list --tree
 """
 
 from __future__ import annotations
@@ -12,13 +15,14 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import fields
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, replace
 
 from fmnist_core.evaluation import tutorial_report
 from fmnist_core.events import Losses, Measured
 from fmnist_core.recipes import TrainingConfig
 from fmnist_core.runs import client
+from fmnist_core.runs.queue import Waiting
 from fmnist_core.runs.record import Run, RunEvent, from_json
 
 TUTORIAL_WINDOW = 1000
@@ -73,6 +77,7 @@ def as_dict(run: Run) -> dict[str, object]:
     """A run as JSON, its measurements with their accuracies."""
     values: dict[str, object] = json.loads(run.to_json())
     values["accuracy_before"] = run.before.test.accuracy if run.before else None
+    values["branch_steps"] = client.folder(run.id).branch_steps()
     values["accuracy"] = run.latest.test.accuracy if run.latest else None
     return values
 
@@ -91,15 +96,31 @@ def parser() -> argparse.ArgumentParser:
 
     start = commands.add_parser("start", help="put a run into the queue; prints its id")
     start.add_argument("--name", default="", help="shown in lists")
-    for field in fields(TrainingConfig):
-        option = f"--{field.name.replace('_', '-')}"
-        if isinstance(field.default, bool):
-            start.add_argument(option, action=argparse.BooleanOptionalAction, default=field.default)
-        else:
-            start.add_argument(option, type=type(field.default), default=field.default, help=f"default {field.default}")
+    start.add_argument("--owner", default="", help="whose run it is: people take turns in the queue")
     start.add_argument("--follow", action="store_true", help="print the tutorial's lines until it ends")
+    add_settings(start, kept=False)
+
+    branch = commands.add_parser("branch", help="go on from a checkpoint of a run, as another run; prints its id")
+    branch.add_argument("id")
+    branch.add_argument("step", type=int, help="one of those that `show --json` lists as branch_steps")
+    branch.add_argument("--name", default="", help="shown in lists")
+    add_settings(branch, kept=True)
+
+    change = commands.add_parser("change", help="train on with another learning rate or momentum")
+    change.add_argument("id")
+    change.add_argument("--learning-rate", type=float)
+    change.add_argument("--momentum", type=float)
+    for name, what in (("rename", "name"), ("note", "text")):
+        command = commands.add_parser(name, help=f"give a run another {name.removeprefix('re')}")
+        command.add_argument("id")
+        command.add_argument(what)
+    move = commands.add_parser("move", help="bring a waiting run to another place among its owner's")
+    move.add_argument("id")
+    move.add_argument("place", type=int, help="1 is the first")
+    commands.add_parser("queue", help="the runs that wait, with place and expected start")
 
     listing = commands.add_parser("list", help="all runs, newest first")
+    listing.add_argument("--tree", action="store_true", help="each run below the one that it branched off from")
     show = commands.add_parser("show", help="one run: the tutorial's lines")
     show.add_argument("--follow", action="store_true", help="go on until it ends")
     for command in (start, listing, show):
@@ -108,10 +129,48 @@ def parser() -> argparse.ArgumentParser:
         ("stop", "end a run at its next step"),
         ("pause", "write a checkpoint and give the slot back"),
         ("resume", "go on from the checkpoint"),
+        ("step", "have a paused run take a single step"),
+        ("delete", "remove a run that is over or paused, with all its files"),
     ):
         commands.add_parser(name, help=what).add_argument("id")
     show.add_argument("id")
     return top
+
+
+def add_settings(command: argparse.ArgumentParser, *, kept: bool) -> None:
+    """An option for each setting; `kept`: one that is not given stays as the parent has it."""
+    for field in fields(TrainingConfig):
+        option, default = f"--{field.name.replace('_', '-')}", None if kept else field.default
+        if isinstance(field.default, bool):
+            command.add_argument(option, action=argparse.BooleanOptionalAction, default=default)
+        else:
+            words = "" if kept else f"default {field.default}"
+            command.add_argument(option, type=type(field.default), default=default, help=words)
+
+
+def as_tree(runs: Sequence[Run]) -> Iterator[str]:
+    """A line for each run, below its parent and further in; newest first. A parent that was deleted is left out."""
+    there = {run.id for run in runs}
+    children: dict[str, list[Run]] = {}
+    for run in runs:
+        children.setdefault(run.parent[0] if run.parent and run.parent[0] in there else "", []).append(run)
+
+    def lines(parent: str, depth: int) -> Iterator[str]:
+        for run in children.get(parent, []):
+            mark = f"{'   ' * (depth - 1)}└─ " if depth else ""
+            at = f" from step {run.parent[1]:,}" if run.parent else ""
+            yield f"{mark}{as_row(run)}{at}"
+            yield from lines(run.id, depth + 1)
+
+    return lines("", 0)
+
+
+def as_place(waiting: Waiting) -> str:
+    """A waiting run as one line of `queue`."""
+    starts = "unknown" if waiting.starts_in is None else f"in {waiting.starts_in:,.0f} s"
+    return (
+        f"{waiting.place:>3}  {waiting.run.id}  {waiting.run.owner or '-':<12} starts {starts:<12} {waiting.run.title}"
+    )
 
 
 def main(arguments: list[str]) -> int:
@@ -121,7 +180,7 @@ def main(arguments: list[str]) -> int:
         match options.command:
             case "start":
                 settings = {field.name: getattr(options, field.name) for field in fields(TrainingConfig)}
-                run_id = client.start(TrainingConfig(**settings), options.name)
+                run_id = client.start(TrainingConfig(**settings), options.name, owner=options.owner)
                 if not options.follow:
                     print(json.dumps({"id": run_id}) if options.json else run_id)
                     return 0
@@ -131,8 +190,27 @@ def main(arguments: list[str]) -> int:
                 print(
                     json.dumps([as_dict(run) for run in runs], indent=2)
                     if options.json
-                    else "\n".join(map(as_row, runs))
+                    else "\n".join(as_tree(runs) if options.tree else map(as_row, runs))
                 )
+            case "branch":
+                given = {field.name: getattr(options, field.name) for field in fields(TrainingConfig)}
+                changed = {name: value for name, value in given.items() if value is not None}
+                config = replace(client.get(options.id).config_at(options.step), **changed)
+                print(client.branch(options.id, options.step, config, options.name))
+            case "change":
+                client.change(options.id, learning_rate=options.learning_rate, momentum=options.momentum)
+            case "rename":
+                client.rename(options.id, options.name)
+            case "note":
+                client.annotate(options.id, options.text)
+            case "move":
+                client.move(options.id, options.place - 1)
+            case "queue":
+                print("\n".join(map(as_place, client.queue())))
+            case "step":
+                client.step_once(options.id)
+            case "delete":
+                client.delete(options.id)
             case "show":
                 show(client.get(options.id), follow=options.follow, as_json=options.json)
             case "stop":
