@@ -192,7 +192,8 @@ class Recorder:
                         self._change()
                         self._take_step(state, data)
                         until = time.monotonic() + LINGERS
-                    self.folder.settle("step")
+                    elif self.folder.asked("step") == target:  # taken already
+                        self.folder.settle("step")
                 time.sleep(LOOKS_EVERY)
 
     @property
@@ -213,6 +214,7 @@ class Recorder:
         steps_per_epoch, steps = extent(state.config, data)
         news, numbers = take_step(state, data)
         self.folder.write_single_step(state.step, numbers.to_bytes())
+        self.folder.settle("step")  # before the step is seen, because then the next one may be asked for
         self.record(news)
         if isinstance(news, Diverged):
             return

@@ -119,3 +119,16 @@ def test_last_step_finishes_the_run(little: TrainingData, monkeypatch: pytest.Mo
     assert recorded(run).state is State.FINISHED
     assert [m.step for m in recorded(run).measured] == [0, 10, 20, 30]
     assert_is(run, *reference(BRIEF, little, []))
+
+
+def test_next_step_asked_for_as_soon_as_one_is_seen(little: TrainingData, monkeypatch: pytest.MonkeyPatch):
+    """A step that is asked for at the very moment at which the one before is recorded is taken, too."""
+    monkeypatch.setattr("fmnist_core.runs.recorder.LINGERS", 0.5)
+    run = create()
+    work(run, little, {12: lambda: client.pause(run.id)})
+    client.step_once(run.id)
+    worker = Worker(run, {13: lambda: client.step_once(run.id)})
+    worker.linger(little)
+    worker.leave()
+    assert recorded(run).step == 14
+    assert run.single_steps() == [13, 14]
