@@ -105,10 +105,10 @@ def get_warm() -> TrainingData | None:
         whole = train(TrainingState.new(TrainingConfig()), data)
         next(whole)  # started
         next(whole)  # measured: the first large evaluation allocates its memory
+        if library.is_wanted() and not library.find():  # nobody waits for it: the next run finds it
+            subprocess.Popen(["nice", sys.executable, "-m", "fmnist_core.compiled"], stdin=DEVNULL, stdout=DEVNULL)
     except Exception:
         log.exception("could not get warm")  # the run will meet the same fault, and record it
-    if library.is_wanted() and not library.find():  # nobody waits for it: the next run finds it
-        subprocess.Popen(["nice", sys.executable, "-m", "fmnist_core.compiled"], stdin=DEVNULL, stdout=DEVNULL)
     print(json.dumps({"devices": available_devices(), "gpus": torch.cuda.device_count()}), flush=True)
     return data
 
