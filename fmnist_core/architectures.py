@@ -53,11 +53,11 @@ class Perceptron(nn.Module):
 
 
 class Convolution(nn.Sequential):
-    """3x3 convolution, batch normalisation, ReLU."""
+    """Convolution, batch normalisation, ReLU; a stride of 2 halves height and width."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+    def __init__(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> None:
         super().__init__(
-            nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False),  # normalisation would take a bias away
+            nn.Conv2d(inputs, outputs, kernel, stride, padding=1, bias=False),  # normalisation would take a bias away
             nn.BatchNorm2d(outputs),
             nn.ReLU(),
         )
@@ -88,15 +88,16 @@ class Residual(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         for inputs, outputs, count in zip((1, *channels), channels, blocks, strict=False):
-            layers += [Convolution(inputs, outputs, stride=2), *(Block(outputs) for _ in range(count))]
+            kernel = 4 if inputs == 1 else 3  # the first one shares its pixels out evenly
+            layers += [Convolution(inputs, outputs, kernel, stride=2), *(Block(outputs) for _ in range(count))]
         self.stages = nn.Sequential(*layers)
-        self.fc = nn.Linear(channels[-1], 10)
+        side = -(-28 // 2 ** len(channels))  # pixels that are left of 28: 14, 7, 4, ...
+        self.fc = nn.Linear(channels[-1] * side * side, 10)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:  # (N, 1, 28, 28)
         """Logits, (N, 10)."""
         x = self.stages(x)  # (N, channels, 7, 7) after two stages: 28 -> 14 -> 7
-        x = x.mean((2, 3))  # (N, channels): where in the picture it was no longer matters
-        logits: torch.Tensor = self.fc(x)  # (N, 10)
+        logits: torch.Tensor = self.fc(x.flatten(1))  # (N, 10); flat, because a sleeve's place tells something
         return logits
 
 
@@ -147,7 +148,7 @@ ARCHITECTURES: dict[Architecture, Callable[[TrainingConfig], nn.Module]] = {
     "linear": lambda config: Linear(),
     "perceptron": lambda config: Perceptron(config.hidden_units, config.dropout),
     "residual": lambda config: Residual((16, 32), (0, 1)),
-    "deep": lambda config: Residual((32, 64), (1, 1)),
+    "deep": lambda config: Residual((48, 96), (1, 1)),
     "wide": lambda config: WideResidual(40, 4),
 }
 """How each network is made from the settings of a run."""

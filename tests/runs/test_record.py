@@ -38,6 +38,7 @@ BEGINNING: list[RunEvent] = [
     Losses(2, (2.2, 2.1, 2.0), 0.5),
     Measured(100, 1, 10.0, SCORE, SCORE),
 ]
+HELD_OUT = Measured(100, 1, 10.0, SCORE, WORSE, replace(SCORE, loss=0.7))
 ENDINGS: list[RunEvent] = [
     Died("why"),
     Interrupted(5),
@@ -50,7 +51,7 @@ ENDINGS: list[RunEvent] = [
 ]
 
 
-@pytest.mark.parametrize("event", [*BEGINNING, *ENDINGS], ids=lambda event: type(event).__name__)
+@pytest.mark.parametrize("event", [*BEGINNING, HELD_OUT, *ENDINGS], ids=lambda event: type(event).__name__)
 def test_there_and_back(event: RunEvent):
     """An event comes back from its line of JSON as it was; the line has no line end in it."""
     line = to_json(event)
