@@ -73,13 +73,13 @@ def work(folder: RunFolder, ready: TrainingData | None) -> int:
     return 0
 
 
-def develop(runs: Path) -> int:
-    """Only develop the films that other workers have left."""
+def develop(runs: Path, ready: TrainingData | None = None) -> int:
+    """Only develop the films that other workers have left. `ready`: the data, where they are at hand."""
     from fmnist_core.runs.developer import develop_all
 
     told_to_end: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _frame: told_to_end.append(number))
-    develop_all(runs, None, lambda: bool(told_to_end))
+    develop_all(runs, ready, lambda: bool(told_to_end))
     return 0
 
 

@@ -25,6 +25,7 @@ from fmnist_core.runs.writing import EventWriter
 from fmnist_core.training import TrainingData
 
 dispatcher.STALLED_AFTER = 4.0  # instead of 30: tests wait for it
+dispatcher.DEVELOP_AGAIN = 1.0
 
 
 class ForkExecutor:
@@ -56,7 +57,7 @@ class ForkExecutor:
         if (child := os.fork()) == 0:
             os.closerange(3, 1024)
             os.setsid()
-            os._exit(worker.develop(runs))
+            os._exit(worker.develop(runs, self.data))
         self.workers[runs] = child
 
     def gpus(self) -> int:
