@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 Request = Literal["stop", "pause", "resume", "step", "delete"]
 
 CHECKPOINTS_KEPT = 2
+STEPS_KEPT = 20
+"""Single steps whose numbers stay: about 0.6 MB each for the tutorial's network."""
 
 DELETED = ".deleted-"
 """How the folder of a deleted run is called until all of it is gone."""
@@ -365,9 +367,11 @@ class RunFolder:
     # --- Single steps ----------------------------------------------------------------------------------------------
 
     def write_single_step(self, step: int, content: bytes) -> None:
-        """Keep a single step with all its numbers."""
+        """Keep a single step with all its numbers; only the newest `STEPS_KEPT` stay."""
         (self.path / "steps").mkdir(exist_ok=True)
         write_whole(self.path / "steps" / f"{step:08d}.npz", content)
+        for old in self.single_steps()[:-STEPS_KEPT]:
+            (self.path / "steps" / f"{old:08d}.npz").unlink(missing_ok=True)
 
     def single_steps(self) -> list[int]:
         """The steps that were taken one at a time, ascending."""
