@@ -60,16 +60,23 @@ def develop_all(runs: Path, data: TrainingData | None, is_over: Callable[[], boo
         return
     with held:
         give_way()
+        failed: set[str] = set()
         while not is_over():
             entries = sorted(entry.name for entry in os.scandir(runs) if is_run_id(entry.name))
-            waiting = [folder for name in entries if is_waiting(folder := RunFolder(runs / name))]
+            waiting = [
+                folder for name in entries if name not in failed and is_waiting(folder := RunFolder(runs / name))
+            ]
             if not waiting:
                 return
             for folder in waiting:
                 try:
                     develop(folder, data, is_over)
+                except OSError:  # no room, say: another process tries it later
+                    log.exception("run %s: its film cannot be developed now", folder.id)
+                    failed.add(folder.id)
                 except Exception:
                     log.exception("run %s: its film cannot be developed", folder.id)
+                    failed.add(folder.id)
                     with contextlib.suppress(OSError):
                         folder.snapshots.set_developed()  # not again and again
 

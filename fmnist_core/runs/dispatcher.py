@@ -56,7 +56,7 @@ IDLE_AFTER = 600.0
 GRACE = 60.0
 """Seconds that a worker which has not ended has to take its run: a cold one on a busy machine imports torch first."""
 
-DEVELOP_AGAIN = 30.0
+DEVELOP_AGAIN = 60.0
 """Seconds between two processes that develop films which others have left."""
 
 EX_TEMPFAIL, EX_CONFIG = 75, 78

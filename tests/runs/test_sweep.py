@@ -11,7 +11,7 @@ from fmnist_core.runs import client
 from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.index import IndexReader
 from fmnist_core.runs.record import Claimed, Died, State
-from tests.runs.lab import SMALL, Lab, assert_same_result, events, is_locked, recorded, wait_until
+from tests.runs.lab import PATIENCE, SMALL, Lab, assert_same_result, events, is_locked, recorded, wait_until
 
 AT_ONCE = 20
 """Runs that are queued together."""
@@ -34,7 +34,7 @@ def test_killed_at_every_operation(own_lab: Lab):
         numbers = range(len(runs), len(runs) + AT_ONCE)
         runs += [create(own_lab, config, f"dies at {number}") for number in numbers]
         wait_for_all(runs)
-    wait_until(lambda: all(run.snapshots.is_developed for run in runs))
+    wait_until(lambda: all(run.snapshots.is_developed for run in runs), 10 * PATIENCE)
 
     died = [run for run in runs if events(run, Died)]
     assert died == runs[: len(died)], "the operations are counted in the same way in each run"
@@ -81,7 +81,7 @@ def wait_for_all(runs: list[RunFolder]) -> None:
                 since.pop(run.id, None)
         return not left
 
-    wait_until(are_finished)
+    wait_until(are_finished, 10 * PATIENCE)
     wait_until(lambda: index_has(runs))
 
 
