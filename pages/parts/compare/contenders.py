@@ -74,6 +74,20 @@ class Contender:
         return [replace(m, test=score) for m, score in scores if score]
 
 
+def losses_of(run: Run) -> npt.NDArray[np.float32]:
+    """The loss of every step so far, (steps,) float32; read again only when there is more to read."""
+    folder = client.folder(run.id)
+    try:
+        return _losses(folder, (folder.path / "events.jsonl").stat().st_size)
+    except OSError:
+        return np.empty(0, np.float32)
+
+
+@lru_cache(maxsize=32)
+def _losses(folder: RunFolder, size: int) -> npt.NDArray[np.float32]:
+    return folder.losses()
+
+
 def score_of(folder: RunFolder, step: int, mask: Mask) -> Score | None:
     """The score after `step` on the pictures of `mask`; None where the predictions are missing. Counted once."""
     path = folder.path / "snapshots" / f"{step:08d}.npy"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -127,7 +128,6 @@ def _flattery(own: Sequence[Entry]) -> None:
     assert best.score is not None
     error = 100 * math.sqrt(best.accuracy * (1 - best.accuracy) / sum(best.score.total))
     excess = expected_best(len(known)) * error
-    held_out = [entry for entry in known if entry.validation >= 0]
     st.warning(
         f"**The best of {len(known)} finished runs by test accuracy looks better than it is.** A test accuracy near "
         f"{frame.percent(best.accuracy, 1)} has a standard error of {error:.2f} points. If all {len(known)} networks were "
@@ -135,16 +135,27 @@ def _flattery(own: Sequence[Entry]) -> None:
         "their average. Here all are tested on the same pictures, so it is less; how much less, this page does not know.",
         icon=":material/balance:",
     )
-    if held_out:
+    held_out = _same_held_out(known)
+    if len(held_out) > 1:
         honest = max(held_out, key=lambda entry: entry.validation)
         assert honest.run is not None
         st.markdown(
-            f"Chosen by validation accuracy, it is **{frame.plain(honest.run.title)}**: {frame.percent(honest.validation)} "
-            f"validation, **{frame.percent(honest.accuracy)} test**. The test pictures had no part in that choice, so this "
-            "test accuracy is not flattered by it."
+            f"Of the {len(held_out)} runs that hold out the same images, validation accuracy chooses "
+            f"**{frame.plain(honest.run.title)}**: {frame.percent(honest.validation)} validation, "
+            f"**{frame.percent(honest.accuracy)} test**. The test pictures had no part in that choice, so this test accuracy is "
+            "not flattered by it."
         )
     else:
         st.markdown(
-            "To choose without the test pictures, hold out images: set **Images held out** on the Train page, and choose by "
-            "validation accuracy here."
+            "To choose without the test pictures, train several runs that hold out the same images (**Images held out** on the "
+            "Train page), and choose by validation accuracy here."
         )
+
+
+def _same_held_out(known: Sequence[Entry]) -> list[Entry]:
+    """The runs that share their held-out images with the most others: only those can be ranked by them."""
+    alike: dict[tuple[int, int], list[Entry]] = defaultdict(list)
+    for entry in known:
+        if entry.run and entry.validation >= 0:
+            alike[entry.run.config.validation, entry.run.config.fold].append(entry)
+    return max(alike.values(), key=len, default=[])

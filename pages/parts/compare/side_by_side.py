@@ -13,10 +13,9 @@ from fmnist_core.dataset import CLASSES
 from fmnist_core.evaluation import wilson
 from fmnist_core.events import Score
 from fmnist_core.recipes import TrainingConfig
-from fmnist_core.runs import client
 from fmnist_core.views import charts
 from pages.parts import address, frame
-from pages.parts.compare.contenders import Contender, Mask
+from pages.parts.compare.contenders import Contender, Mask, losses_of
 from pages.parts.run_list import duration, state_words
 
 NAMES = {
@@ -128,7 +127,7 @@ def curves(contenders: Sequence[Contender], mask: Mask) -> None:
         charts.Curve(
             contender.name if contender.step is None else contender.run.title,
             contender.colour,
-            client.folder(contender.run.id).losses(),
+            losses_of(contender.run),
             contender.run.config.batch_size,
             contender.run.config.steps_per_epoch,
             contender.measured(mask),
