@@ -34,9 +34,9 @@ def cleaned_switch() -> npt.NDArray[np.bool_] | None:
         wrong = {p.index for p, said in verdicts.items() if p.split == "test" and said == "wrong"} - leaked - repeated
         mask = data_quality.clean_mask(leaked | repeated | wrong)
         reasons = (
-            (len(leaked), "because the training set has a copy"),
-            (len(repeated), "because the test set has another copy"),
-            (len(wrong), "because their label was judged to be wrong"),
+            (len(leaked), "with a copy in the training set"),
+            (len(repeated), "with another copy in the test set"),
+            (len(wrong), "with a label judged to be wrong"),
         )
         why = ", ".join(f"{count} {reason}" for count, reason in reasons if count)
         st.caption(f"{mask.sum():,} of {len(mask):,} pictures. Left out: {why}.", width="content")

@@ -275,7 +275,7 @@ def _export(splits: dict[str, Split]) -> None:
     counts = {verdict: sum(said == verdict for said in verdicts.values()) for verdict in VERDICTS}
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
-            f"Your {len(verdicts)} verdicts as CSV",
+            f"Verdicts as CSV ({len(verdicts)})",
             judgements.to_csv(verdicts, splits),
             "label-judgements.csv",
             "text/csv",
