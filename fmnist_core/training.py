@@ -31,6 +31,7 @@ from torch import nn
 from fmnist_core import augmentation, dataset
 from fmnist_core.architectures import build
 from fmnist_core.compiled.steps import CompiledSteps
+from fmnist_core.cuda import precision
 from fmnist_core.evaluation import Evaluation, as_input, evaluate
 from fmnist_core.events import Diverged, Engine, Event, Losses, Measured, Reached, Slowed, Started
 from fmnist_core.optimizers import make_optimizer
@@ -179,6 +180,7 @@ def train(state: TrainingState, data: TrainingData, stops: Iterable[int] = ()) -
     yield Started(state.step, steps, steps_per_epoch, state.device.type, threads, parameters, state.engine)
 
     factors = factor_at(config.schedule, np.arange(steps), steps).tolist()
+    reduced = precision(state.device, config.architecture)
     pace, order_of, order = Pace(state), -1, np.empty(0, np.int64)
     while True:
         epoch, step_in_epoch = divmod(state.step, steps_per_epoch)
@@ -210,8 +212,9 @@ def train(state: TrainingState, data: TrainingData, stops: Iterable[int] = ()) -
             continue
         for images, labels in islice(batches(data, config, epoch, step_in_epoch), end - state.step):  # 1. take a batch
             state.optimizer.zero_grad()  # 2. forget the last gradients
-            logits = state.net(images)  # 3. predict: (batch, 10)
-            loss = mean_loss(config, logits, labels)  # 4. measure how wrong that is
+            with reduced:
+                logits = state.net(images)  # 3. predict: (batch, 10)
+                loss = mean_loss(config, logits, labels)  # 4. measure how wrong that is
             loss.backward()  # type: ignore[no-untyped-call]  # 5. find each weight's share in it
             state.learning_rate = state.config.learning_rate * factors[state.step]
             state.optimizer.step()  # 6. change every weight a little

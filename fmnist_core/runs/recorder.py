@@ -87,9 +87,7 @@ class Recorder:
             raise FileNotFoundError("The checkpoint that this run branched off from cannot be read: branch again.")
         else:
             self.state = TrainingState.new(self.recorded.config_at(0))
-        if (
-            self.recorded.steps or self.recorded.parent
-        ):  # it has trained before: with the same engine again, to the same bits
+        if self.recorded.steps or self.recorded.parent:  # it has trained before: with the same engine, to the same bits
             if self.recorded.engine == "torch":
                 self.state.compiled = None
             elif self.state.engine != "compiled":

@@ -10,8 +10,9 @@ import torch
 
 from fmnist_core.events import Diverged, Losses, Measured
 from fmnist_core.recipes import TrainingConfig
-from fmnist_core.runs.folder import EventWriter, RunFolder
+from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.recorder import Recorder
+from fmnist_core.runs.writing import EventWriter
 from fmnist_core.training import TrainingData, TrainingState, train
 
 TUTORIAL = TrainingConfig(device="cpu", epochs=2)
@@ -114,7 +115,7 @@ def test_a_run_stays_with_its_engine(tmp_path, monkeypatch, caplog):
     folders = [RunFolder.create(tmp_path, f"{number:012}", number, "", TUTORIAL) for number in (1, 2)]
 
     def take_up(folder: RunFolder) -> str:
-        writer = EventWriter(folder)
+        writer = EventWriter(folder.path)
         recorder = Recorder(folder, writer, folder.run().apply_all(folder.events()))
         recorder.told_to_end = True  # after the first event
         recorder.train()
