@@ -186,7 +186,20 @@ def test_help(lab: Lab):
     """Every command is named with its purpose, and every setting with its default."""
     status, out, _ = command(lab, "--help")
     assert status == 0
-    for verb in ("start", "list", "show", "stop", "pause", "resume"):
+    for verb in (
+        "start",
+        "list",
+        "show",
+        "stop",
+        "pause",
+        "resume",
+        "change",
+        "branch",
+        "step",
+        "queue",
+        "move",
+        "delete",
+    ):
         assert re.search(rf"^    {verb} +\w", out, re.MULTILINE)
     status, out, _ = command(lab, "start", "--help")
     assert status == 0
