@@ -231,9 +231,11 @@ RECIPES: dict[str, Recipe] = {
             label_smoothing=0.05,
             standardise=True,
         ),
-        teaches="The tutorial's network and accuracy from 40,000 pictures instead of 1,200,000: large steps that become small, "
-        "and standardised pictures. How one trains matters as much as for how long.",
+        teaches="The tutorial's network, nearly its accuracy, from 40,000 pictures instead of 1,200,000: large steps that become "
+        "small, and standardised pictures. How one trains matters as much as for how long.",
         minutes=0.02,
+        accuracy=0.872,
+        seeds=5,
     ),
     "minute": Recipe(
         title="Minute",
@@ -272,7 +274,7 @@ RECIPES: dict[str, Recipe] = {
             flip_test=True,
         ),
         teaches="What a laptop can do over lunch: a deeper network, which needs pictures moved and mirrored to keep it "
-        "from learning them by heart.",
+        "from learning them by heart. Not yet trained to its end here.",
         minutes=45,
         published=Published(name="ResNet18", accuracy=0.949, source=BENCHMARK),
     ),
