@@ -26,6 +26,8 @@ from fmnist_core.network import Net, QuickNet
 from fmnist_core.recipes import TrainingConfig
 from fmnist_core.training import GATHERED, NEWS_EVERY, TrainingData, find_device
 
+LEAST_STEPS = 20
+"""Of each copy in one call of the compiled engine: fewer would cost more for the call than for the arithmetic."""
 MEASURED_AT_ONCE = 500
 """Images of each copy in one evaluation step."""
 
@@ -242,7 +244,7 @@ class CompiledCopies:
         steps, done = -(-len(orders[self.singles[0].seed]) // size), 0
         with ThreadPoolExecutor(threads) as pool:
             while done < steps:
-                count = min(max(1, round(self.speed * NEWS_EVERY)) if self.speed else 20, steps - done)
+                count = min(max(LEAST_STEPS, round(self.speed * NEWS_EVERY)), steps - done)
                 some = slice(done * size, (done + count) * size)
 
                 def take(single: _Single, some: slice = some, count: int = count) -> npt.NDArray[np.float32]:

@@ -1,8 +1,11 @@
-"""Questions that take many runs: how much is luck, and which learning rate."""
+"""Questions that take many runs: how much is luck, which learning rate, which settings."""
 
 from __future__ import annotations
 
-from pages.parts import frame, race_view
+from fmnist_core import sweeps
+from pages.parts import address, frame, race_view, sweep_view
+
+VIEWS = {"race": "Race of many copies", "sweep": "Sweep over settings"}
 
 
 def main() -> None:
@@ -11,9 +14,24 @@ def main() -> None:
         "Explore",
         "Ask what a single run cannot answer: how much of a result is luck, and which settings are best. That takes "
         "many runs at once.",
-        code=("fmnist_core.race.race", "fmnist_core.race.Copies", "fmnist_core.jobs.Race"),
+        code=(
+            "fmnist_core.race.race",
+            "fmnist_core.copies.BatchedCopies",
+            "fmnist_core.copies.CompiledCopies",
+            sweeps.grid,
+            sweeps.at_random,
+            sweeps.expected_good,
+        ),
     )
-    race_view.show()
+    view = address.one_of(
+        "What to explore", "view", tuple(VIEWS), words=VIEWS, then=_other_view, label_visibility="collapsed"
+    )
+    race_view.show() if view == "race" else sweep_view.show()
+
+
+def _other_view() -> None:
+    """Settings of the one view mean nothing in the other."""
+    address.put(race=None, sweep=None)
 
 
 main()

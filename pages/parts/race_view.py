@@ -102,14 +102,14 @@ def _race(run: Run) -> None:
     race_chart(run, job)
     if job.vary == "seed":
         st.caption(
-            "Left: each copy's mean loss over the same batches; half of the copies lie in the dark band. Right: each copy's "
+            "Loss: each copy's mean over some batches; half of the copies lie in the dark band. Accuracy: each copy's "
             "share of the 10,000 held-out pictures that are right. The spread is what chance alone does: a difference "
             "between two single runs that is smaller than it says nothing about their settings. Below: each copy "
             "against the median of all (dashed)."
         )
     else:
         st.caption(
-            "Left: each copy's mean loss, from the smallest rate (blue) to the largest (orange). Right: accuracy on the "
+            "Loss: each copy's mean over some batches, from the smallest rate (blue) to the largest (orange). Accuracy: on the "
             "10,000 held-out pictures against the rate. One seed each: two neighbours may change places by chance. "
             "Below: each copy against the median of all (dashed)."
         )

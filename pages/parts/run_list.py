@@ -8,6 +8,7 @@ from datetime import datetime
 import pandas as pd
 import streamlit as st
 
+from fmnist_core.runs import sweep
 from fmnist_core.runs.record import Run, State
 
 STATES: dict[State, tuple[str, str, str]] = {
@@ -72,7 +73,7 @@ def run_list(runs: Sequence[Run], chosen: str = "") -> str | None:
         {
             "Run": [_indented(run, depth, run.id == chosen) for run, depth in tree],
             "State": [state_words(run) for run in runs],
-            "Accuracy": [100 * run.latest.test.accuracy if run.latest else None for run in runs],
+            "Accuracy": [_accuracy(run) for run in runs],
             "Before": [100 * run.before.test.accuracy if run.before else None for run in runs],
             "Epochs": [f"{run.step / run.config.steps_per_epoch:.3g} of {run.config.epochs}" for run in runs],
             "Learning rate": [f"{run.config.learning_rate:g}" for run in runs],
@@ -108,6 +109,11 @@ def run_list(runs: Sequence[Run], chosen: str = "") -> str | None:
 def _indented(run: Run, depth: int, is_chosen: bool) -> str:
     indent = "\u2003" * (depth - 1) + "└ " if depth else ""
     return f"{indent}{'▸ ' if is_chosen else ''}{run.title}"
+
+
+def _accuracy(run: Run) -> float | None:
+    """On the test images, in percent; None for a run of a sweep in which nothing has been chosen yet."""
+    return None if run.latest is None or sweep.hides_its_test(run) else 100 * run.latest.test.accuracy
 
 
 def _optimizer(run: Run) -> str:

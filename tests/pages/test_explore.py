@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fmnist_core.jobs import Race
-from fmnist_core.runs import client
+from fmnist_core.runs import client, sweep
 from tests.pages.conftest import HOSTILE, Open, Trained, words
 from tests.pages.test_train import wait_for
 
@@ -51,3 +51,54 @@ def test_run_is_no_race(open_page: Open, trained: Trained, monkeypatch: pytest.M
     page = open_page(PAGE, race=trained.first)
     assert not page.exception
     assert "not here" in page.warning[0].value
+
+
+def test_sweep_chooses_on_held_out_pictures_and_tests_once(open_page: Open, empty: Path):
+    """Two runs with a common group; test accuracies stay away until a run is chosen, for good."""
+    page = open_page(
+        PAGE, view="sweep", vary_settings="batch_size", batch_size_low="256", batch_size_high="512", points="2"
+    )
+    page.button(key="start_sweep").click().run()
+    assert not page.exception
+    name = page.query_params["sweep"]
+    runs = sweep.runs_of(name)
+    assert [run.config.batch_size for run in runs] == [256, 512]
+    assert {run.config.validation for run in runs} == {10_000}
+    for run in runs:
+        wait_for(run.id, "finished")
+    page.run()
+    assert not page.exception
+    table = page.dataframe[0].value
+    assert table["Test"].isna().all()
+    assert table["Held out"].is_monotonic_decreasing
+    assert not page.metric
+    best = sweep.best(sweep.runs_of(name))
+    assert best
+    assert best.latest
+    page.button(key="choose").click().run()
+    assert not page.exception
+    assert sweep.chosen(name) == best.id
+    assert page.metric[1].value == f"{100 * best.latest.test.accuracy:.2f}\u00a0%"
+    assert page.dataframe[0].value["Test"].notna().all()
+    (other,) = [run.id for run in runs if run.id != best.id]
+    assert sweep.choose(name, other) == best.id
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+@pytest.mark.parametrize("name", ["sweep", "sampler", "points", "learning_rate_low"])
+def test_nonsense_in_the_address_of_a_sweep(
+    open_page: Open, trained: Trained, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+):
+    """A notice, never an exception."""
+    monkeypatch.setenv("FMNIST_RUNS", str(trained.folder))
+    page = open_page(PAGE, view="sweep", **{name: value})
+    assert not page.exception
+    assert len(page.warning) == 1
+
+
+def test_too_large_a_sweep_is_not_started(open_page: Open, trained: Trained, monkeypatch: pytest.MonkeyPatch):
+    """At most 20 runs."""
+    monkeypatch.setenv("FMNIST_RUNS", str(trained.folder))
+    page = open_page(PAGE, view="sweep", points="5")
+    assert "25 runs are too many" in page.warning[0].value
+    assert "start_sweep" not in {button.key for button in page.button}
