@@ -11,6 +11,8 @@ from fmnist_core.recipes import TrainingConfig
 from fmnist_core.runs import client
 from fmnist_core.runs.record import Run
 from pages.parts import frame, recipe_choice, train_form
+from pages.parts.person import person
+from pages.parts.queue_view import queue_view
 from pages.parts.run_list import duration, run_list
 from pages.parts.run_picker import run_in_address
 from pages.parts.run_view import run_view
@@ -49,6 +51,7 @@ def main() -> None:
             recipe_choice.beside_the_tutorial(run, runs, recipe_choice.start_beside)
         with st.expander("What are loss and optimizer?", icon=":material/school:", expanded=run is None):
             train_form.explain()
+    queue_view()
     st.subheader("All runs", anchor=False)
     if not runs:
         st.info("No run yet. The tutorial's settings are filled in: press **Start training**.", icon=":material/info:")
@@ -96,7 +99,7 @@ def _start(config: TrainingConfig, name: str) -> None:
     if last == wanted and now - at < DOUBLE_CLICK:
         return  # the second half of a double click
     try:
-        run_id = client.start(config, name.strip() or recipe_choice.name_of(config))
+        run_id = client.start(config, name.strip() or recipe_choice.name_of(config), owner=person())
     except client.RunRefused as error:
         st.error(frame.plain(str(error)), icon=":material/block:")
         return

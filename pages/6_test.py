@@ -42,10 +42,11 @@ def main() -> None:
     run = run_picker()
     if run is None or run.before is None or run.latest is None:
         return
-    step = moment(run)
+    kept = cleaned_switch()
+    step = moment(run, kept=kept)
     _say_what_is_tested(run, step)
     test = frame.data_or_stop("test")
-    tested = subject(run, step, test, cleaned_switch())
+    tested = subject(run, step, test, kept)
     if tested is None:
         _tiles(run.before.test, run.latest.test)
         st.warning(

@@ -11,6 +11,7 @@ from fmnist_core.recipes import RECIPES, Recipe, TrainingConfig
 from fmnist_core.runs import client
 from fmnist_core.runs.record import Run, State
 from pages.parts import frame
+from pages.parts.person import person
 from pages.parts.run_list import duration, state_words
 
 OWN = "own"
@@ -96,6 +97,6 @@ def beside_the_tutorial(run: Run, runs: Sequence[Run], start: Callable[[Training
 def start_beside(config: TrainingConfig, name: str) -> None:
     """A callback: put a run into the queue and stay where one is."""
     try:
-        client.start(config, name)
+        client.start(config, name, owner=person())
     except client.RunRefused as error:
         st.toast(frame.plain(str(error)), icon=":material/block:")

@@ -9,9 +9,13 @@ import streamlit as st
 from fmnist_core.evaluation import CHANCE
 from fmnist_core.runs import client
 from fmnist_core.runs.record import Run, State
-from pages.parts import frame, train_form
+from pages.parts import address, frame, train_form
+from pages.parts.batch_view import batch_view
+from pages.parts.family import family, parent_of
 from pages.parts.live_chart import live_chart
 from pages.parts.run_list import STATES, duration, state_words
+from pages.parts.single_step_view import single_step_view
+from pages.parts.steering import steering
 
 ENGINES = {"torch": "PyTorch", "compiled": "compiled"}
 
@@ -19,22 +23,38 @@ ENGINES = {"torch": "PyTorch", "compiled": "compiled"}
 def run_view(run: Run) -> None:
     """Everything about `run`; the figures and the chart follow it while it trains."""
     st.subheader(frame.plain(run.title), anchor=False)
+    if run.note:
+        st.caption(f":material/sticky_note_2: {frame.plain(run.note)}")
+    runs = client.list_runs()
+    family(run, runs)
     is_live = not run.state.is_final
-    st.fragment(_tiles, run_every=1.0 if is_live else None, key="tiles")(run.id, run.state)
-    live_chart(run)
+    st.fragment(_tiles, run_every=1.0 if is_live else None, key="tiles")(run.id, run.state, len(run.changes))
+    steering(run)
+    parent = parent_of(run, runs)
+    live_chart(run, [parent] if parent else [], on_step=lambda: _open_step(run.id))
+    batch_view(run)
+    single_step_view(run)
     st.caption(
         "Thin line: the mean loss of each window of training batches, with dropout on. Points: the network in evaluation "
-        "mode after each epoch, on the 10,000 test images and on the first 10,000 training images. Epoch 0 is before training."
+        "mode after each epoch, on the 10,000 test images and on the first 10,000 training images. Epoch 0 is before training. "
+        "A click on the curve opens that step: its batch of images, the worst first."
     )
 
 
-def _tiles(run_id: str, shown: State) -> None:
+def _open_step(run_id: str) -> None:
+    """A click on the curve is in the address."""
+    step = st.session_state[f"live_chart_{run_id}"].step
+    if isinstance(step, int) and step > 0:
+        address.put(batch=step)
+
+
+def _tiles(run_id: str, shown: State, changes: int) -> None:
     """The figures that change every second; the page runs again when the run's state has changed."""
     try:
         run = client.get(run_id)
     except client.RunNotFound:
         st.rerun()
-    if run.state is not shown:
+    if run.state is not shown or len(run.changes) != changes:
         st.rerun()
     _state_line(run)
     before, latest = run.before, run.latest

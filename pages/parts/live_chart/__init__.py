@@ -44,8 +44,8 @@ def _facts(run: Run) -> dict[str, object]:
         "run": run.id,
         "name": run.title,
         "stepsPerEpoch": steps_per_epoch,
-        "steps": run.config.epochs * steps_per_epoch,
+        "steps": run.config.total_steps,
         "batchSize": run.config.batch_size,
-        "imagesPerEpoch": 60_000,
-        "branchedAt": None,
+        "imagesPerEpoch": 60_000 - run.config.validation,
+        "branchedAt": run.first_step or None,
     }

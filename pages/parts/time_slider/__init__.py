@@ -30,11 +30,13 @@ def time_slider(
     on_move: Callable[[], None],
     logits: npt.NDArray[np.float32] | None = None,
     true_class: int | None = None,
+    left_out: Sequence[int] = (),
     key: str,
 ) -> None:
     """Draw it at step `shown` of `steps` (ascending). `on_move` is called when it was moved: `session_state[key].moved`.
 
     `logits`: of one image at each step, (steps, 10), to show its probabilities instead of the figures of all classes.
+    `left_out`: test images that do not count.
     """
     _component(
         key=key,
@@ -48,6 +50,7 @@ def time_slider(
             "colours": CLASS_COLOURS,
             "logits": None if logits is None else np.round(logits.astype(float), 3).tolist(),
             "trueClass": true_class,
+            "leftOut": list(left_out),
         },
         on_moved_change=on_move,
     )

@@ -236,7 +236,7 @@ class TimeSlider {
     if (logits) this.drawOne(logits[this.at]);
     else if (predicted) this.drawAll();
     this.drawFilters(step);
-    const share = correct === null || logits ? "" : `${((100 * correct) / this.labels.length).toFixed(2)} % right`;
+    const share = correct === null || logits ? "" : `${((100 * correct) / (this.labels.length - this.data.leftOut.length)).toFixed(2)} % right`;
     this.find("where").innerHTML = `<b>${this.words(this.at)}</b>${share && ` · ${share}`}`;
     this.range.setAttribute("aria-valuetext", `${this.words(this.at)}. ${this.spoken ?? share}`);
     this.root.dataset.step = step;
@@ -247,7 +247,9 @@ class TimeSlider {
   count(predicted) {
     this.matrix = new Uint32Array(100);
     let correct = 0;
+    const leftOut = new Set(this.data.leftOut);
     for (let i = 0; i < predicted.length; i += 1) {
+      if (leftOut.has(i)) continue;
       this.matrix[10 * this.labels[i] + predicted[i]] += 1;
       correct += this.labels[i] === predicted[i];
     }
