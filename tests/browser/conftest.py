@@ -65,9 +65,14 @@ def _launched(playwright: Playwright, path: str) -> Iterator[Browser]:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A runs folder with its dispatcher, which ends with the tests."""
     folder = tmp_path_factory.mktemp("runs")
+    few = os.environ | {"FMNIST_SNAPSHOTS": "8"}  # a hundred would be developed beside the tests
     with open(folder / "dispatcher.log", "wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "fmnist_core.runs.dispatcher", str(folder)], cwd=ROOT, stdout=log, stderr=log
+            [sys.executable, "-m", "fmnist_core.runs.dispatcher", str(folder)],
+            cwd=ROOT,
+            stdout=log,
+            stderr=log,
+            env=few,
         )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FMNIST_RUNS", str(folder))

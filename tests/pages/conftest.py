@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -34,8 +35,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
     """Two real runs of one epoch each, which differ in learning rate and seed; the dispatcher ends with the tests."""
     folder = tmp_path_factory.mktemp("runs")
     log = open(folder / "dispatcher.log", "wb")  # noqa: SIM115 - the process writes on
+    few = os.environ | {"FMNIST_SNAPSHOTS": "8"}  # a hundred would be developed beside the tests
     dispatcher = subprocess.Popen(
-        [sys.executable, "-m", "fmnist_core.runs.dispatcher", str(folder)], cwd=ROOT, stdout=log, stderr=log
+        [sys.executable, "-m", "fmnist_core.runs.dispatcher", str(folder)], cwd=ROOT, stdout=log, stderr=log, env=few
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FMNIST_RUNS", str(folder))
