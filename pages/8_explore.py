@@ -23,6 +23,7 @@ def main() -> None:
             sweeps.expected_good,
         ),
     )
+    frame.data_or_stop("train")
     view = address.one_of(
         "What to explore", "view", tuple(VIEWS), words=VIEWS, then=_other_view, label_visibility="collapsed"
     )

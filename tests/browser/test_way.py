@@ -121,7 +121,7 @@ def test_stop_from_the_page_then_compare(page: Page):
     table = page.locator("table.figures")
     expect(table).to_contain_text("Learning rate")
     expect(table).to_contain_text("To be stopped")
-    expect(page.get_by_text("McNemar")).to_be_visible()
+    expect(page.get_by_text("McNemar").first).to_be_visible()
     expect(page.locator(".js-plotly-plot")).to_have_count(3)
 
 
