@@ -58,7 +58,11 @@ def notebook_lines(run: RunFolder) -> list[str]:
 def short(shared_lab: Lab) -> RunFolder:
     """A run of 1,000 steps that was started and followed from a terminal."""
     settings = replace(SMALL, batch_size=60, learning_rate=0.01).to_dict()
-    options = [text for name, value in settings.items() for text in (f"--{name.replace('_', '-')}", str(value))]
+    options: list[str] = []
+    for name, value in settings.items():
+        option = name.replace("_", "-")
+        is_switch = isinstance(value, bool)
+        options += [f"--{option}" if value else f"--no-{option}"] if is_switch else [f"--{option}", str(value)]
     status, out, err = command(shared_lab, "start", "--follow", "--name", "from a terminal", *options)
     assert (status, err) == (0, "")
     folders = [RunFolder(path.parent) for path in shared_lab.runs.glob("*/config.json")]
@@ -174,7 +178,7 @@ def test_bad_settings(lab: Lab):
     assert command(lab, "start", "--optimizer", "rmsprop") == (
         1,
         "",
-        "optimizer must be one of sgd, adam, got 'rmsprop'\n",
+        "optimizer must be one of sgd, nesterov, adam, muon, got 'rmsprop'\n",
     )
     status, out, err = command(lab, "start", "--epochs", "1.5")
     assert (status, out) == (2, "")
