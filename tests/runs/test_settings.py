@@ -42,8 +42,11 @@ NAN, INF = math.nan, math.inf
             ({"batch_size": value}, f"batch_size must be a whole number from 1 to 60,000, got {value!r}")
             for value in (0, -20, 60_001, 20.0, 0.5, 10**30, "20")
         ),
-        ({"architecture": "resnet"}, "architecture must be one of net, got 'resnet'"),
-        ({"optimizer": "rmsprop"}, "optimizer must be one of sgd, adam, got 'rmsprop'"),
+        (
+            {"architecture": "resnet"},
+            "architecture must be one of net, linear, perceptron, residual, deep, wide, got 'resnet'",
+        ),
+        ({"optimizer": "rmsprop"}, "optimizer must be one of sgd, nesterov, adam, muon, got 'rmsprop'"),
         ({"device": "tpu"}, "device must be one of auto, cpu, cuda, mps, got 'tpu'"),
         ({"seed": -1}, "seed must be a whole number from 0 to 4,294,967,295, got -1"),
     ],
@@ -58,7 +61,7 @@ def test_out_of_range(settings: dict[str, object], sentence: str):
 
 def test_unknown_setting():
     """A key that is no setting is refused, and those that are one are named."""
-    with pytest.raises(ValueError, match=r"^unknown setting 'lr': there are architecture, batch_size, .*, seed$"):
+    with pytest.raises(ValueError, match=r"^unknown setting 'lr': there are architecture, batch_size, .*, seed, .*$"):
         TrainingConfig.from_dict({"epochs": 1, "lr": 0.1})
 
 
