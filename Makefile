@@ -20,7 +20,8 @@ run: $(VENV)/run.installed ## Install what is missing, prepare the data, start t
 	@exec $(BIN)/python -m streamlit run app.py --server.port $(PORT)
 
 test: $(VENV)/dev.installed ## Run the tests, with doctests and, where there is a Chromium, browser tests
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile fmnist_core tests/*.py tests/compiled tests/pages
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/runs tests/browser  # they wait for processes: one at a time
 
 check: $(VENV)/dev.installed ## Everything that CI does: lint, format, types, tests
 	@$(BIN)/ruff check .

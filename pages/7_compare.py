@@ -13,6 +13,7 @@ from pages.parts import address, frame, run_picker
 from pages.parts.cleaned import cleaned_switch
 from pages.parts.compare import contenders, difference, leaderboard, seeds, side_by_side
 from pages.parts.compare.contenders import Mask
+from pages.parts.person import remember
 
 VIEWS = ("runs", "seeds", "leaderboard")
 WORDS = {"runs": "Runs", "seeds": "Seeds", "leaderboard": "Leaderboard"}
@@ -41,6 +42,7 @@ def main() -> None:
             seeds.seeds(everything, mask)
         case "leaderboard":
             leaderboard.leaderboard(runs, mask)
+    remember()
 
 
 def _runs(everything: Sequence[Run], mask: Mask) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fmnist_core import sweeps
 from pages.parts import address, frame, race_view, sweep_view
+from pages.parts.person import remember
 
 VIEWS = {"race": "Race of many copies", "sweep": "Sweep over settings"}
 
@@ -28,6 +29,7 @@ def main() -> None:
         "What to explore", "view", tuple(VIEWS), words=VIEWS, then=_other_view, label_visibility="collapsed"
     )
     race_view.show() if view == "race" else sweep_view.show()
+    remember()
 
 
 def _other_view() -> None:

@@ -7,6 +7,7 @@ import streamlit as st
 from fmnist_core import data_quality, label_doubts
 from pages.parts import address, frame
 from pages.parts.data_quality import copies, labels
+from pages.parts.person import remember
 
 VIEWS = ("copies", "labels")
 WORDS = {"copies": "Copies", "labels": "Doubtful labels"}
@@ -40,6 +41,7 @@ def main() -> None:
         copies.copies(train, test)
     else:
         labels.labels(train, test)
+    remember()
 
 
 main()

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
 
 from fmnist_core import dataset
 from fmnist_core.evaluation import Evaluation, as_input, evaluate
+from tests.dispatchers import Dispatchers
 
 os.environ["FMNIST_COMPILED"] = "0"
 """Training goes PyTorch's way, unless a test asks for the compiled step: runs must last long enough to be disturbed."""
+
+
+@pytest.fixture(scope="session")
+def dispatchers() -> Iterator[Dispatchers]:
+    """For tests that need runs, and do not look at how they are started."""
+    dispatchers = Dispatchers()
+    yield dispatchers
+    dispatchers.close()
 
 
 @pytest.fixture(scope="session")

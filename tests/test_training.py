@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -111,7 +112,8 @@ def notebook_losses(config: TrainingConfig, steps: int) -> list[float]:
 def test_losses_are_those_of_the_notebooks_own_loop(data: TrainingData, settings: dict[str, object], steps: int):
     """Same weights, same images, same dropout: every loss is the notebook's, to the accuracy of float32."""
     config = on_cpu(**settings)
-    ours = first_losses(train(TrainingState.new(config), data), steps)
+    few = replace(data, test_images=data.test_images[:100], test_labels=data.test_labels[:100])  # to be measured on
+    ours = first_losses(train(TrainingState.new(config), few), steps)
     assert ours == pytest.approx(notebook_losses(config, steps), rel=2e-4)
 
 
@@ -175,17 +177,15 @@ EVERYTHING = {
 
 @pytest.mark.usefixtures("every_step")
 @pytest.mark.parametrize(
-    "settings",
+    ("settings", "stop_at"),
     [
-        {"optimizer": "sgd"},
-        {"optimizer": "adam"},
-        {"optimizer": "nesterov", **EVERYTHING},
-        {"optimizer": "muon", "architecture": "residual", **EVERYTHING},
-        {"optimizer": "adam", "architecture": "perceptron", **EVERYTHING, "schedule": "cosine", "loss": "one-vs-rest"},
+        *[({"optimizer": "sgd"}, stop_at) for stop_at in (0, 1, 6, 11, 15)],
+        ({"optimizer": "adam"}, 6),
+        ({"optimizer": "nesterov", **EVERYTHING}, 15),
+        ({"optimizer": "muon", "architecture": "residual", **EVERYTHING}, 6),
+        ({"optimizer": "adam", "architecture": "perceptron", **EVERYTHING, "loss": "one-vs-rest"}, 11),
     ],
-    ids=lambda settings: "-".join([settings["optimizer"], *(["everything"] if "shift" in settings else [])]),
 )
-@pytest.mark.parametrize("stop_at", [0, 1, 6, 11, 15])
 def test_going_on_from_a_checkpoint_gives_the_same_bits(
     little: TrainingData, settings: dict[str, object], stop_at: int
 ):

@@ -105,5 +105,12 @@ def develop(folder: RunFolder, data: TrainingData | None, is_over: Callable[[], 
 
 
 def give_way() -> None:
-    """From now on, let other processes go first: of a processor that one of them wants, a tenth is left for this one."""
-    os.nice(10)
+    """From now on, let other processes go first: of a processor that one of them wants, hardly anything is left.
+
+    Linux shares a processor between sessions first where it groups by them, so that a worker's, which is a session of its
+    own, must give way as a whole.
+    """
+    os.nice(19)
+    if os.getsid(0) == os.getpid():
+        with contextlib.suppress(OSError):  # another system, or not grouped
+            Path("/proc/self/autogroup").write_text("19")

@@ -53,7 +53,7 @@ STALLED_AFTER = 30.0
 """Seconds without an event after which a living worker counts as stalled."""
 IDLE_AFTER = 600.0
 """Seconds without runs and visitors after which the dispatcher ends."""
-GRACE = 60.0
+GRACE = 300.0
 """Seconds that a worker which has not ended has to take its run: a cold one on a busy machine imports torch first."""
 
 DEVELOP_AGAIN = 60.0
@@ -253,8 +253,9 @@ class Dispatcher:
             case State.STARTING | State.RUNNING:
                 self._look_for_worker(watched)
             case State.QUEUED if watched.given_out_at is not None:
-                is_late = time.monotonic() - watched.given_out_at > GRACE
-                if is_late or not self.executor.is_at_work(folder.path):
+                if time.monotonic() - watched.given_out_at > GRACE:
+                    self.executor.kill(folder.path)  # it must not take the run after the next one has
+                if not self.executor.is_at_work(folder.path):
                     self._look_for_worker(watched)
         if watched.run.state.is_final:
             self._delete_if_asked(watched)

@@ -33,6 +33,9 @@ class Executor(Protocol):
     def is_at_work(self, folder: Path) -> bool:
         """Whether the worker that was started last for the run in `folder` has not ended yet."""
 
+    def kill(self, folder: Path) -> None:
+        """End the worker that was started last for the run in `folder`, without asking it. Returns when it is gone."""
+
     def look_after(self, *, spare: bool) -> None:
         """Collect what has ended; with `spare`, see to it that the next start is a quick one."""
 
@@ -90,6 +93,12 @@ class LocalExecutor:
     def is_at_work(self, folder: Path) -> bool:
         """Told by the process."""
         return folder in self._workers
+
+    def kill(self, folder: Path) -> None:
+        """By SIGKILL: it may hang."""
+        if worker := self._workers.pop(folder, None):
+            worker.kill()
+            worker.wait()
 
     def look_after(self, *, spare: bool) -> None:
         """Reap ended workers; make a spare where one is wanted and missing; hear which devices there are."""

@@ -117,7 +117,9 @@ class Snapshots:
             classes=predictions.classes,
             confidences=predictions.confidences.astype(np.float16),
         )
-        with contextlib.suppress(OSError):  # no room, or read-only: it is only quicker with it
+        with contextlib.suppress(OSError):  # no room, read-only, or another is as far: it is only quicker with it
+            for left in self.path.glob(".predictions-*.tmp"):  # by a process that was killed
+                left.unlink(missing_ok=True)
             self._write("predictions.npz", content.getvalue(), f".predictions-{os.getpid()}.tmp")
 
     # --- Weights ---------------------------------------------------------------------------------------------------

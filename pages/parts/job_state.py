@@ -11,6 +11,7 @@ from fmnist_core.recipes import TrainingConfig
 from fmnist_core.runs import client
 from fmnist_core.runs.record import Run, State
 from pages.parts import frame
+from pages.parts.person import person
 from pages.parts.run_list import STATES, state_words
 
 DOUBLE_CLICK = 1.5
@@ -39,7 +40,7 @@ def start_job(name: str, config: TrainingConfig, job: Job) -> None:
     if last == wanted and now - at < DOUBLE_CLICK:
         return  # the second half of a double click
     try:
-        job_id = client.start(config, job=job)
+        job_id = client.start(config, owner=person(), job=job)
     except client.RunRefused as error:
         st.error(frame.plain(str(error)), icon=":material/block:")
         return

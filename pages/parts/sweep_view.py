@@ -17,6 +17,7 @@ from fmnist_core.sweeps import MOST_RUNS, SCALES
 from fmnist_core.views import sweep as drawn
 from pages.parts import address, frame
 from pages.parts.job_state import DOUBLE_CLICK
+from pages.parts.person import person
 from pages.parts.run_list import duration, state_words
 
 SAMPLERS = {"grid": "Grid", "random": "At random"}
@@ -116,7 +117,7 @@ def _start(name: str, configs: Sequence[TrainingConfig]) -> None:
     if last == configs and time.monotonic() - at < DOUBLE_CLICK:
         return  # the second half of a double click
     try:
-        sweep.start(name, configs)
+        sweep.start(name, configs, person())
     except client.RunRefused as error:
         st.error(frame.plain(str(error)), icon=":material/block:")
         return
@@ -244,7 +245,7 @@ def _more(name: str, runs: list[Run], ranges: dict[str, tuple[float, float]], ba
 def _add(name: str, runs: list[Run], ranges: dict[str, tuple[float, float]], base: TrainingConfig) -> None:
     known = [(run.config, sweep.validation_accuracy(run)) for run in runs]
     try:
-        sweep.start(name, sweeps.expected_good(base, ranges, known, MORE, seed=len(runs)))
+        sweep.start(name, sweeps.expected_good(base, ranges, known, MORE, seed=len(runs)), person())
     except client.RunRefused as error:
         st.toast(frame.plain(str(error)), icon=":material/block:")
 

@@ -13,11 +13,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, expect, sync_playwright
 
 from fmnist_core.recipes import TrainingConfig
 from fmnist_core.runs import client
 from fmnist_core.runs.record import Run
+from tests.dispatchers import Dispatchers
+
+expect.set_options(timeout=60_000)  # instead of 5 s: a busy machine is no fault
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -62,18 +65,10 @@ def _launched(playwright: Playwright, path: str) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def runs(tmp_path_factory: pytest.TempPathFactory, dispatchers: Dispatchers) -> Iterator[Path]:
     """A runs folder with its dispatcher, which ends with the tests."""
     folder = tmp_path_factory.mktemp("runs")
-    few = os.environ | {"FMNIST_SNAPSHOTS": "8"}  # a hundred would be developed beside the tests
-    with open(folder / "dispatcher.log", "wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "fmnist_core.runs.dispatcher", str(folder)],
-            cwd=ROOT,
-            stdout=log,
-            stderr=log,
-            env=few,
-        )
+    dispatchers.start(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FMNIST_RUNS", str(folder))
         yield folder
@@ -82,8 +77,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
                 client.stop(run.id)
         while any(run.is_active for run in client.list_runs()):
             time.sleep(0.1)
-    process.terminate()
-    process.wait(20)
+    dispatchers.end(folder)
 
 
 @pytest.fixture(scope="session")
@@ -130,7 +124,7 @@ def page(browser: Browser, app: str) -> Iterator[Page]:
     """A new browser window, 1440 pixels wide; errors in its console fail the test."""
     context = browser.new_context(base_url=app, viewport={"width": 1440, "height": 900})
     page = context.new_page()
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(60_000)
     errors = listen(page)
     yield page
     broken = page.locator('[data-testid="stException"]').all_inner_texts()

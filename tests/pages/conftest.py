@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from fmnist_core.recipes import TrainingConfig
 from fmnist_core.runs import client
+from tests.dispatchers import Dispatchers
 
 ROOT = Path(__file__).parents[2]
 HOSTILE = ["-1", "1e20", "\0", "٣", "<img src=x>", "x" * 100_000]
@@ -31,19 +29,12 @@ class Trained:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
+def trained(tmp_path_factory: pytest.TempPathFactory, dispatchers: Dispatchers) -> Iterator[Trained]:
     """Two real runs of one epoch each, which differ in learning rate and seed; the dispatcher ends with the tests."""
     folder = tmp_path_factory.mktemp("runs")
-    log = open(folder / "dispatcher.log", "wb")  # noqa: SIM115 - the process writes on
-    few = os.environ | {"FMNIST_SNAPSHOTS": "8"}  # a hundred would be developed beside the tests
-    dispatcher = subprocess.Popen(
-        [sys.executable, "-m", "fmnist_core.runs.dispatcher", str(folder)], cwd=ROOT, stdout=log, stderr=log, env=few
-    )
+    dispatchers.start(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FMNIST_RUNS", str(folder))
-        while not (folder / "index.sqlite").exists():
-            assert dispatcher.poll() is None, (folder / "dispatcher.log").read_text()
-            time.sleep(0.1)
         first = client.start(TrainingConfig(batch_size=500, epochs=1, learning_rate=0.05), "A <b>bold</b> name")
         second = client.start(TrainingConfig(batch_size=500, epochs=1, learning_rate=0.01, seed=1))
         deadline = time.monotonic() + 400  # many tests may share the machine
@@ -51,31 +42,21 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
             time.sleep(0.2)
         assert [client.get(run).state for run in (first, second)] == ["finished", "finished"]
     yield Trained(folder, first, second)
-    dispatcher.terminate()
-    assert dispatcher.wait(20) == 0
-    log.close()
+    dispatchers.end(folder)
 
 
 Open = Callable[..., AppTest]
 
 
 @pytest.fixture
-def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dispatchers: Dispatchers) -> Iterator[Path]:
     """No runs, and a dispatcher that ends with the test."""
     folder = tmp_path / "runs"
     folder.mkdir()
     monkeypatch.setenv("FMNIST_RUNS", str(folder))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "fmnist_core.runs.dispatcher", str(folder)],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    while not (folder / "index.sqlite").exists():
-        time.sleep(0.05)
+    dispatchers.start(folder)
     yield folder
-    process.terminate()
-    process.wait(20)
+    dispatchers.end(folder)
 
 
 @pytest.fixture

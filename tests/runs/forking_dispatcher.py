@@ -1,6 +1,7 @@
 """A dispatcher whose workers are forks of it, so that torch is imported once and dozens of workers can die in a minute.
 
     python -m tests.runs.forking_dispatcher RUNS_FOLDER
+    python -m tests.runs.forking_dispatcher    one for each folder that comes on standard input: see tests/dispatchers.py
 
 The dispatcher and the worker are the real ones, and each worker is a process of its own; only the way in which it is
 started differs. The first worker of a run that is named "dies at N" kills itself with SIGKILL at its N-th operation on
@@ -28,11 +29,14 @@ dispatcher.STALLED_AFTER = 4.0  # instead of 30: tests wait for it
 dispatcher.DEVELOP_AGAIN = 1.0
 
 
+WARM: TrainingData | None = None
+
+
 class ForkExecutor:
     """An Executor, see fmnist_core.runs.executor."""
 
     def __init__(self, _threads: int | None = None) -> None:
-        self.data = worker.get_warm()
+        self.data = WARM or worker.get_warm()
         if self.data and (few := int(os.environ.get("FEW_IMAGES", "0"))):
             self.data = TrainingData(
                 self.data.images[:few], self.data.labels[:few], self.data.test_images[:few], self.data.test_labels[:few]
@@ -47,6 +51,10 @@ class ForkExecutor:
 
     def is_at_work(self, path: Path) -> bool:
         return path in self.workers
+
+    def kill(self, path: Path) -> None:
+        os.kill(self.workers[path], signal.SIGKILL)
+        os.waitpid(self.workers.pop(path), 0)
 
     def look_after(self, *, spare: bool) -> None:
         ended = [path for path, pid in self.workers.items() if os.waitpid(pid, os.WNOHANG)[0]]
@@ -139,6 +147,25 @@ def die_at(number: int) -> None:
     os.replace = replace_or_die  # type: ignore[assignment]
 
 
+def bear() -> None:
+    """A dispatcher for each runs folder whose name comes in; a name that comes again ends that one. Answers each line."""
+    global WARM
+    WARM, children = worker.get_warm(), {}
+    for line in sys.stdin:
+        if child := children.pop(folder := line.rstrip("\n"), None):
+            os.kill(child, signal.SIGTERM)
+            print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+        elif child := os.fork():
+            children[folder] = child
+            print("started", flush=True)
+        else:
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            log = os.open(Path(folder) / "dispatcher.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            os.dup2(log, 1)
+            os.dup2(log, 2)
+            os._exit(dispatcher.main([folder]))
+
+
 if __name__ == "__main__":
     dispatcher.LocalExecutor = ForkExecutor  # type: ignore[misc, assignment]
-    sys.exit(dispatcher.main(sys.argv[1:]))
+    sys.exit(dispatcher.main(sys.argv[1:]) if sys.argv[1:] else bear())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +11,7 @@ import torch
 
 from fmnist_core.architectures import build
 from fmnist_core.evaluation import evaluate
-from fmnist_core.runs import client
+from fmnist_core.runs import client, developer
 from fmnist_core.runs.developer import develop_all, is_waiting
 from fmnist_core.runs.film import branch_steps, film_steps
 from fmnist_core.runs.snapshots import Snapshots
@@ -25,7 +24,7 @@ __all__ = ["little", "one_thread_an_event_for_each_step"]  # fixtures
 @pytest.fixture(autouse=True)
 def stay_as_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The test's process does not give way to others for ever."""
-    monkeypatch.setattr(os, "nice", lambda _by: 0)
+    monkeypatch.setattr(developer, "give_way", lambda: None)
 
 
 @pytest.mark.parametrize("architecture", ["net", "residual"])

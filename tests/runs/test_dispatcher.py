@@ -6,6 +6,8 @@ import contextlib
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import pytest
 from fmnist_core.events import Started
 from fmnist_core.runs import client
 from fmnist_core.runs.dispatcher import Dispatcher
+from fmnist_core.runs.executor import LocalExecutor
 from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.record import Claimed, Died, Finished, Interrupted, Paused, State
 from fmnist_core.runs.writing import EventWriter
@@ -205,6 +208,9 @@ class NobodyStarts:
     def is_at_work(self, folder: Path) -> bool:
         return True
 
+    def kill(self, folder: Path) -> None:
+        pass
+
     def look_after(self, *, spare: bool) -> None:
         pass
 
@@ -253,4 +259,22 @@ def test_resume_while_the_worker_still_leaves(tmp_path: Path):
     dispatcher.turn()
     assert recorded(run).state == State.QUEUED
     assert not run.is_asked("resume")
+    dispatcher.index.close()
+
+
+def test_worker_that_never_takes_its_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """It is killed before another one gets the run, so that the two cannot train it both."""
+    run = RunFolder.create(tmp_path, "0123456789ab", 1, "", SMALL)
+    executor = LocalExecutor()
+    hangs = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    monkeypatch.setattr(executor, "_popen", lambda *_, **__: hangs)
+    dispatcher = Dispatcher(tmp_path, executor)
+    dispatcher.turn()
+    dispatcher.turn()
+    assert not events(run)
+    assert hangs.poll() is None
+    monkeypatch.setattr("fmnist_core.runs.dispatcher.GRACE", 0.0)
+    dispatcher._look_at(dispatcher.known[run.id])
+    assert [type(event) for event in events(run)] == [Died]
+    assert hangs.returncode == -signal.SIGKILL
     dispatcher.index.close()

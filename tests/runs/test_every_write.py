@@ -134,6 +134,9 @@ class TrainsAtOnce:
     def is_at_work(self, folder: Path) -> bool:
         return False
 
+    def kill(self, folder: Path) -> None:
+        pass
+
     def look_after(self, *, spare: bool) -> None:
         pass
 

@@ -21,6 +21,7 @@ from pages.parts import frame
 from pages.parts.compare.contenders import Contender, Mask
 from pages.parts.compare.difference import often
 from pages.parts.compare.side_by_side import PLOT, settings_words
+from pages.parts.person import person
 
 MORE = 4
 MOST = 3
@@ -121,7 +122,7 @@ def _more(chosen: Sequence[SeedGroup]) -> None:
                 help="Ordinary runs: they wait in the queue, and can be stopped on the Train page.",
             ):
                 try:
-                    started = groups.train_more_seeds(group, MORE)
+                    started = groups.train_more_seeds(group, MORE, person())
                 except client.RunRefused as refusal:
                     st.error(frame.plain(str(refusal)), icon=":material/block:")
                 else:

@@ -18,6 +18,7 @@ from fmnist_core.runs.record import Run
 from fmnist_core.views.colours import RIGHT, WRONG
 from pages.parts import address, frame
 from pages.parts.image_grid import image_grid
+from pages.parts.person import person
 
 SHOWN = 20
 PARTS = 5
@@ -122,7 +123,7 @@ def _start(runs: Sequence[Run], *, again: bool) -> None:
         help=f"Ordinary runs in the queue: {CHECK.epochs} epochs each with Adam, which take a few minutes together.",
     ):
         try:
-            groups.start_label_check(CHECK, PARTS, runs)
+            groups.start_label_check(CHECK, PARTS, runs, person())
         except client.RunRefused as refusal:
             st.error(frame.plain(str(refusal)), icon=":material/block:")
         else:

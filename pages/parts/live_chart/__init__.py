@@ -16,7 +16,7 @@ _component = st.components.v2.component(
     "live_chart",
     html=(_HERE / "live_chart.html").read_text(),
     css=(_HERE / "live_chart.css").read_text(),
-    js="\n".join((_HERE / name).read_text() for name in ("curve.js", "live_chart.js")),
+    js="\n".join((_HERE / name).read_text() for name in ("../following.js", "curve.js", "live_chart.js")),
     isolate_styles=False,  # plotly.js puts its own style sheet into the document
 )
 

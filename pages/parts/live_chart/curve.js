@@ -4,7 +4,7 @@ const TUTORIAL = 1000; // the tutorial prints the average of every 1,000 batches
 
 class Curve {
   constructor(facts) {
-    Object.assign(this, facts, { offset: 0, first: Infinity, count: 0, measured: [], changes: [], state: "" });
+    Object.assign(this, facts, { first: Infinity, count: 0, measured: [], changes: [] });
     this.losses = new Float32Array(4096).fill(NaN);
     this.times = new Float32Array(4096).fill(NaN);
     this.told = 0; // seconds of training at the last loss

@@ -1,8 +1,6 @@
-// Follows one run, and those laid beside it: polls their events, keeps every loss, draws. See route.py for the answers.
+// Follows one run, and those laid beside it: keeps every loss, draws. See following.js and curve.js.
 
 const WINDOWS = [1, 10, 100, 1000];
-const EVERY = 250; // milliseconds between two questions
-const FINAL = new Set(["finished", "stopped", "diverged", "failed"]);
 const AXES = { epoch: "Epoch", step: "Step", images: "Training images seen", time: "Training time (s)" };
 
 const charts = new WeakMap();
@@ -22,30 +20,13 @@ export default function ({ data, parentElement, setTriggerValue }) {
   };
 }
 
-// plotly.js is 4 MB: asked for once a page, kept by the browser for ever
-function loadPlotly(version) {
-  window.fmnistPlotly ??= new Promise((resolve, reject) => {
-    const script = document.createElement("script");
-    script.src = new URL(`api/plotly.js?v=${version}`, base());
-    script.onload = () => resolve(window.Plotly);
-    script.onerror = () => {
-      window.fmnistPlotly = undefined;
-      reject(new Error("The chart library did not load"));
-    };
-    document.head.append(script);
-  });
-  return window.fmnistPlotly;
-}
-
-// pages are one step below the app's root, wherever a proxy may have put it
-const base = () => new URL(".", window.location.href);
-
 class LiveChart {
   constructor(root, data) {
-    Object.assign(this, { root, data, ended: false, pause: EVERY, axis: "epoch", drawnIn: 0, drawnAt: 0 });
+    Object.assign(this, { root, data, ended: false, axis: "epoch", drawnIn: 0, drawnAt: 0 });
     this.curves = data.curves.map((facts) => new Curve(facts)); // the first is the run itself
     this.window = WINDOWS.filter((w) => w <= Math.max(1, this.curves[0].stepsPerEpoch / 10)).pop();
     this.find = (name) => root.querySelector(`.live-${name}`);
+    this.plots = () => ["loss", "accuracy"].map(this.find);
   }
 
   begin() {
@@ -74,21 +55,24 @@ class LiveChart {
     this.find("csv").onclick = () => this.saveTable();
     this.find("png").onclick = () =>
       window.Plotly?.downloadImage(this.find("loss"), { format: "png", width: 1200, height: 600, scale: 2, filename: this.fileName("loss") });
-    // the page's width changes with the menu; plotly.js only listens to the browser window
-    this.resized = new ResizeObserver(() => {
-      for (const name of ["loss", "accuracy"]) if (this.find(name)?.data) window.Plotly.Plots.resize(this.find(name));
-    });
-    this.resized.observe(this.find("plots"));
+    this.resized = keepWidth(this.find("plots"), this.plots);
     loadPlotly(this.data.library).then(() => this.draw(), (error) => this.say(error.message));
-    for (const curve of this.curves) this.poll(curve);
+    this.followers = this.curves.map((curve, number) => {
+      const hear = (events) => {
+        for (const event of events) curve.take(event);
+        this.drawSoon();
+      };
+      return new Follower(curve.run, hear, number ? () => {} : (text) => this.say(text)); // of the others nothing is said
+    });
+    for (const follower of this.followers) follower.ask();
   }
 
   end() {
     this.ended = true;
-    for (const curve of this.curves) clearTimeout(curve.timer);
+    for (const follower of this.followers) follower.end();
     clearTimeout(this.later);
     this.resized?.disconnect();
-    for (const name of ["loss", "accuracy"]) if (this.find(name)?.data) window.Plotly.purge(this.find(name));
+    for (const plot of drawn(this.plots())) window.Plotly.purge(plot);
   }
 
   choose(size) {
@@ -112,43 +96,13 @@ class LiveChart {
     }
   }
 
-  async poll(curve) {
-    let wait = document.hidden ? 1000 : EVERY;
-    try {
-      const address = new URL(`api/runs/${curve.run}/events?after=${curve.offset}`, base());
-      const answer = await fetch(address, { signal: AbortSignal.timeout(10_000) });
-      if (this.ended) return;
-      if (answer.status === 404) return curve === this.curves[0] && this.say("This run has been deleted.");
-      if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
-      const news = await answer.json();
-      if (this.ended) return;
-      this.pause = EVERY;
-      this.say("");
-      curve.offset = news.next;
-      curve.state = news.state;
-      for (const event of news.events) curve.take(event);
-      if (news.events.length) this.drawSoon();
-      if (news.more) wait = 0;
-      else if (FINAL.has(news.state)) return; // nothing will ever come
-      else if (news.state === "paused") wait = 1000;
-    } catch {
-      if (this.ended) return;
-      this.pause = wait = Math.min(2 * this.pause, 5000);
-      this.say("No answer from the server: the run goes on, asking again …");
-    }
-    curve.timer = setTimeout(() => this.poll(curve), wait);
-  }
-
   say(text) {
     const note = this.find("note");
     if (note.textContent !== text) note.textContent = text;
   }
 
   restyle() {
-    const style = getComputedStyle(this.root);
-    const theme = ["--st-text-color", "--st-border-color", "--st-background-color", "--st-font"].map((name) =>
-      style.getPropertyValue(name).trim(),
-    );
+    const theme = themeOf(this.root);
     if (String(theme) === String(this.theme)) return;
     this.theme = theme;
     this.draw();
@@ -265,34 +219,17 @@ class LiveChart {
   }
 
   plot(name, traces, y, extras) {
-    const [text, border, background, font] = this.theme;
-    const axis = { gridcolor: border, zerolinecolor: border, linecolor: border, automargin: true };
     const isLog = this.find("log-x").checked;
     const own = this.curves[0];
     const whole = this.axis === "time" || isLog ? {} : { range: [0, own.at(own.steps, this.axis)], autorange: false };
-    const layout = {
-      uirevision: `${this.axis}${isLog}`, // zoom and hidden lines stay while points arrive
-      paper_bgcolor: "rgba(0,0,0,0)",
-      plot_bgcolor: "rgba(0,0,0,0)",
-      font: { color: text, family: font, size: 12 },
-      margin: { l: 8, r: 8, t: 40, b: 8 },
-      legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
-      hovermode: "x unified",
-      hoverlabel: { bgcolor: background, bordercolor: border, font: { color: text } },
-      xaxis: { ...axis, title: { text: AXES[this.axis] }, type: isLog ? "log" : "linear", ...whole, hoverformat: this.axis === "epoch" ? ".2f" : ",.6~r" },
-      yaxis: { ...axis, ...y, title: { text: y.title }, ...(y.type === "log" ? { dtick: 1 } : {}) },
-      ...extras,
-    };
-    const config = {
-      responsive: false,
-      displaylogo: false,
-      modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]],
-      toImageButtonOptions: { filename: this.fileName(name), scale: 2 },
-    };
+    const hoverformat = this.axis === "epoch" ? ".2f" : ",.6~r";
+    const xaxis = { title: { text: AXES[this.axis] }, type: isLog ? "log" : "linear", ...whole, hoverformat };
+    const yaxis = { ...y, title: { text: y.title }, ...(y.type === "log" ? { dtick: 1 } : {}) };
+    const layout = { ...layoutOf(this.theme, xaxis, yaxis, `${this.axis}${isLog}`), hovermode: "x unified", ...extras };
     const element = this.find(name);
     element.querySelector(".live-skeleton")?.remove();
     const isNew = !element.data;
-    window.Plotly.react(element, traces, layout, config);
+    window.Plotly.react(element, traces, layout, buttonsOf(this.fileName(name)));
     if (isNew && name === "loss") element.on("plotly_click", (event) => this.clicked(event));
   }
 

@@ -16,7 +16,7 @@ _component = st.components.v2.component(
     "race_chart",
     html=(_HERE / "race_chart.html").read_text(),
     css=(_HERE / "race_chart.css").read_text(),
-    js=(_HERE / "race_chart.js").read_text(),
+    js="\n".join((_HERE / name).read_text() for name in ("../following.js", "race_chart.js")),
     isolate_styles=False,  # plotly.js puts its own style sheet into the document
 )
 

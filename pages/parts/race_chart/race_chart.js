@@ -1,10 +1,8 @@
-// Follows one race: polls its events, keeps every copy's losses, draws their spread and a small curve for each.
+// Follows one race: keeps every copy's losses, draws their spread and a small curve for each. See following.js.
 
-const EVERY = 250; // milliseconds between two questions
 const POINTS = 120; // of each curve
 const TOP = 2.6; // the first view of the loss ends a little above a blind guess, ln 10 = 2.303
 const LEARNED_NOTHING = 0.15; // accuracy: hardly better than chance
-const FINAL = new Set(["finished", "stopped", "diverged", "failed"]);
 
 const charts = new WeakMap();
 
@@ -22,29 +20,13 @@ export default function ({ data, parentElement }) {
   };
 }
 
-// plotly.js is 4 MB: asked for once a page, shared with the other live charts
-function loadPlotly(version) {
-  window.fmnistPlotly ??= new Promise((resolve, reject) => {
-    const script = document.createElement("script");
-    script.src = new URL(`api/plotly.js?v=${version}`, base());
-    script.onload = () => resolve(window.Plotly);
-    script.onerror = () => {
-      window.fmnistPlotly = undefined;
-      reject(new Error("The chart library did not load"));
-    };
-    document.head.append(script);
-  });
-  return window.fmnistPlotly;
-}
-
-const base = () => new URL(".", window.location.href);
-
 class RaceChart {
   constructor(root, data) {
     const copies = data.names.map((name, number) => ({ name, number, losses: [], outAt: null, accuracy: null }));
-    Object.assign(this, { root, data, copies, offset: 0, ended: false, pause: EVERY, measured: 0, state: "" });
+    Object.assign(this, { root, data, copies, ended: false, measured: 0 });
     this.window = Math.max(1, Math.floor((data.stepsPerEpoch * data.epochs) / POINTS));
     this.find = (name) => root.querySelector(`.race-${name}`);
+    this.plots = () => ["loss", "accuracy"].map(this.find);
   }
 
   begin() {
@@ -62,46 +44,21 @@ class RaceChart {
         return card;
       }),
     );
-    // the page's width changes with the menu; plotly.js only listens to the browser window
-    this.resized = new ResizeObserver(() => {
-      for (const name of ["loss", "accuracy"]) if (this.find(name)?.data) window.Plotly.Plots.resize(this.find(name));
-    });
-    this.resized.observe(this.find("plots"));
+    this.resized = keepWidth(this.find("plots"), this.plots);
     loadPlotly(this.data.library).then(() => this.draw(), (error) => this.say(error.message));
-    this.poll();
+    const hear = (events) => {
+      for (const event of events) this.take(event);
+      this.draw();
+    };
+    this.follower = new Follower(this.data.run, hear, (text) => this.say(text));
+    this.follower.ask();
   }
 
   end() {
     this.ended = true;
-    clearTimeout(this.timer);
+    this.follower.end();
     this.resized?.disconnect();
-    for (const name of ["loss", "accuracy"]) if (this.find(name)?.data) window.Plotly.purge(this.find(name));
-  }
-
-  async poll() {
-    let wait = document.hidden ? 1000 : EVERY;
-    try {
-      const address = new URL(`api/runs/${this.data.run}/events?after=${this.offset}`, base());
-      const answer = await fetch(address, { signal: AbortSignal.timeout(10_000) });
-      if (this.ended) return;
-      if (answer.status === 404) return this.say("This race has been deleted.");
-      if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
-      const news = await answer.json();
-      if (this.ended) return;
-      this.pause = EVERY;
-      this.say("");
-      this.offset = news.next;
-      this.state = news.state;
-      for (const event of news.events) this.take(event);
-      if (news.events.length) this.draw();
-      if (news.more) wait = 0;
-      else if (FINAL.has(news.state)) return; // nothing will ever come
-    } catch {
-      if (this.ended) return;
-      this.pause = wait = Math.min(2 * this.pause, 5000);
-      this.say("No answer from the server: the race goes on, asking again …");
-    }
-    this.timer = setTimeout(() => this.poll(), wait);
+    for (const plot of drawn(this.plots())) window.Plotly.purge(plot);
   }
 
   take(event) {
@@ -127,9 +84,7 @@ class RaceChart {
   }
 
   restyle() {
-    const style = getComputedStyle(this.root);
-    const names = ["--st-text-color", "--st-border-color", "--st-background-color", "--st-font"];
-    const theme = names.map((name) => style.getPropertyValue(name).trim());
+    const theme = themeOf(this.root);
     if (String(theme) === String(this.theme)) return;
     this.theme = theme;
     this.draw();
@@ -214,29 +169,11 @@ class RaceChart {
   }
 
   plot(name, traces, axes) {
-    const [text, border, background, font] = this.theme;
-    const axis = { gridcolor: border, zerolinecolor: border, linecolor: border, automargin: true };
-    const layout = {
-      uirevision: "kept", // zoom and hidden lines stay while points arrive
-      paper_bgcolor: "rgba(0,0,0,0)",
-      plot_bgcolor: "rgba(0,0,0,0)",
-      font: { color: text, family: font, size: 12 },
-      margin: { l: 8, r: 8, t: 40, b: 8 },
-      legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
-      hovermode: name === "loss" && !this.data.byRate ? "x unified" : "closest",
-      hoverlabel: { bgcolor: background, bordercolor: border, font: { color: text } },
-      xaxis: { ...axis, ...axes.x },
-      yaxis: { ...axis, ...axes.y },
-    };
-    const config = {
-      responsive: false,
-      displaylogo: false,
-      modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]],
-      toImageButtonOptions: { filename: `fashion-mnist-race-${this.data.run}-${name}`, scale: 2 },
-    };
+    const hovermode = name === "loss" && !this.data.byRate ? "x unified" : "closest";
+    const layout = { ...layoutOf(this.theme, axes.x, axes.y, "kept"), hovermode };
     const element = this.find(name);
     element.querySelector(".race-skeleton")?.remove();
-    window.Plotly.react(element, traces, layout, config);
+    window.Plotly.react(element, traces, layout, buttonsOf(`fashion-mnist-race-${this.data.run}-${name}`));
     element.dataset.points = traces[0].x.length;
   }
 

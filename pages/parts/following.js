@@ -1,0 +1,97 @@
+// What charts share that follow a run: they ask the app's route for its events (route.py), and draw with plotly.js.
+
+const EVERY = 250; // milliseconds between two questions
+const FINAL = new Set(["finished", "stopped", "diverged", "failed"]);
+
+// pages are one step below the app's root, wherever a proxy may have put it
+const base = () => new URL(".", window.location.href);
+
+// plotly.js is 4 MB: asked for once a page, kept by the browser for ever
+function loadPlotly(version) {
+  window.fmnistPlotly ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = new URL(`api/plotly.js?v=${version}`, base());
+    script.onload = () => resolve(window.Plotly);
+    script.onerror = () => {
+      window.fmnistPlotly = undefined;
+      reject(new Error("The chart library did not load"));
+    };
+    document.head.append(script);
+  });
+  return window.fmnistPlotly;
+}
+
+// Hears all events of a run, from the first on, until none will ever come. `hear(events)`; `say(text)`: "" when all is well.
+class Follower {
+  constructor(run, hear, say) {
+    Object.assign(this, { run, hear, say, offset: 0, pause: EVERY, ended: false });
+  }
+
+  async ask() {
+    let wait = document.hidden ? 1000 : EVERY;
+    try {
+      const address = new URL(`api/runs/${this.run}/events?after=${this.offset}`, base());
+      const answer = await fetch(address, { signal: AbortSignal.timeout(10_000) });
+      if (this.ended) return;
+      if (answer.status === 404) return this.say("This run has been deleted.");
+      if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
+      const news = await answer.json();
+      if (this.ended) return;
+      this.pause = EVERY;
+      this.say("");
+      this.offset = news.next;
+      if (news.events.length) this.hear(news.events);
+      if (news.more) wait = 0;
+      else if (FINAL.has(news.state)) return; // nothing will ever come
+      else if (news.state === "paused") wait = 1000;
+    } catch {
+      if (this.ended) return;
+      this.pause = wait = Math.min(2 * this.pause, 5000);
+      this.say("No answer from the server: the run goes on, asking again …");
+    }
+    this.timer = setTimeout(() => this.ask(), wait);
+  }
+
+  end() {
+    this.ended = true;
+    clearTimeout(this.timer);
+  }
+}
+
+// Text, lines, background and font of the page as it is now.
+function themeOf(root) {
+  const style = getComputedStyle(root);
+  return ["--st-text-color", "--st-border-color", "--st-background-color", "--st-font"].map((name) => style.getPropertyValue(name).trim());
+}
+
+// The look of all of them. `kept`: while it is the same, zoom and hidden lines stay as points arrive.
+function layoutOf([text, border, background, font], x, y, kept) {
+  const axis = { gridcolor: border, zerolinecolor: border, linecolor: border, automargin: true };
+  return {
+    uirevision: kept,
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    font: { color: text, family: font, size: 12 },
+    margin: { l: 8, r: 8, t: 40, b: 8 },
+    legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
+    hoverlabel: { bgcolor: background, bordercolor: border, font: { color: text } },
+    xaxis: { ...axis, ...x },
+    yaxis: { ...axis, ...y },
+  };
+}
+
+const buttonsOf = (filename) => ({
+  responsive: false,
+  displaylogo: false,
+  modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]],
+  toImageButtonOptions: { filename, scale: 2 },
+});
+
+// The page's width changes with the menu; plotly.js only listens to the browser window. `plots`: () => elements.
+function keepWidth(around, plots) {
+  const observer = new ResizeObserver(() => drawn(plots()).forEach((plot) => window.Plotly.Plots.resize(plot)));
+  observer.observe(around);
+  return observer;
+}
+
+const drawn = (plots) => plots.filter((plot) => plot?.data);
