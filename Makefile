@@ -34,7 +34,7 @@ format: $(VENV)/dev.installed ## Format the code
 	@$(BIN)/ruff check --fix .
 
 bench: $(VENV)/dev.installed ## Measure: a table and one line of JSON for each benchmark (minutes)
-	@for b in epoch target evaluation race recorder pages clicks live; do $(BIN)/python -m benchmarks.$$b || exit 1; done
+	@for b in epoch target evaluation race recorder pages views slider clicks live; do $(BIN)/python -m benchmarks.$$b || exit 1; done
 
 bench-recipes: $(VENV)/dev.installed ## Train the recipes with 5 seeds each and measure them (half an hour); RECIPES="fast minute" SEEDS=3
 	@$(BIN)/python -m benchmarks.recipes $(if $(RECIPES),--recipes $(RECIPES)) $(if $(SEEDS),--seeds $(SEEDS))

@@ -64,32 +64,34 @@ class Convolution(nn.Sequential):
 
 
 class Block(nn.Module):
-    """Two convolutions, and a way around them: they learn what to add (He et al., 2016, "Deep Residual Learning")."""
+    """Convolutions, and a way around them: they learn what to add (He et al., 2016, "Deep Residual Learning")."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, convolutions: int = 2) -> None:
         super().__init__()
-        self.conv1 = Convolution(channels, channels)
-        self.conv2 = Convolution(channels, channels)
+        self.convolutions = nn.Sequential(*(Convolution(channels, channels) for _ in range(convolutions)))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:  # (N, channels, height, width), as its output
         """`x` and what the convolutions add."""
-        added: torch.Tensor = self.conv2(self.conv1(x))
+        added: torch.Tensor = self.convolutions(x)
         return x + added
 
 
 class Residual(nn.Module):
     """A few stages, each at half the size of the one before it: a convolution with stride 2, then residual blocks.
 
-    >>> Residual((16, 32), (0, 1))(torch.zeros(4, 1, 28, 28)).shape
+    >>> Residual((24, 48), (0, 1), 1)(torch.zeros(4, 1, 28, 28)).shape
     torch.Size([4, 10])
     """
 
-    def __init__(self, channels: tuple[int, ...], blocks: tuple[int, ...]) -> None:
+    def __init__(self, channels: tuple[int, ...], blocks: tuple[int, ...], convolutions: int = 2) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for inputs, outputs, count in zip((1, *channels), channels, blocks, strict=False):
             kernel = 4 if inputs == 1 else 3  # the first one shares its pixels out evenly
-            layers += [Convolution(inputs, outputs, kernel, stride=2), *(Block(outputs) for _ in range(count))]
+            layers += [
+                Convolution(inputs, outputs, kernel, stride=2),
+                *(Block(outputs, convolutions) for _ in range(count)),
+            ]
         self.stages = nn.Sequential(*layers)
         side = -(-28 // 2 ** len(channels))  # pixels that are left of 28: 14, 7, 4, ...
         self.fc = nn.Linear(channels[-1] * side * side, 10)
@@ -147,7 +149,7 @@ ARCHITECTURES: dict[Architecture, Callable[[TrainingConfig], nn.Module]] = {
     "net": lambda config: network.build(config, QuickNet),
     "linear": lambda config: Linear(),
     "perceptron": lambda config: Perceptron(config.hidden_units, config.dropout),
-    "residual": lambda config: Residual((16, 32), (0, 1)),
+    "residual": lambda config: Residual((24, 48), (0, 1), 1),
     "deep": lambda config: Residual((48, 96), (1, 1)),
     "wide": lambda config: WideResidual(40, 4),
 }

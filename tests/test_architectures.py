@@ -59,7 +59,7 @@ def test_a_linear_network_is_a_matrix():
 def test_a_block_adds_to_what_it_is_given():
     """With nothing to add, a residual block passes its input on."""
     block = Residual((8,), (1,)).stages[1]
-    nn.init.zeros_(block.conv2[1].weight)
+    nn.init.zeros_(block.convolutions[-1][1].weight)
     image = torch.rand(2, 8, 14, 14)
     assert torch.equal(block(image), image)
 
