@@ -30,7 +30,7 @@ def fill(path: Path) -> None:
 def test_full(own_lab: Lab):
     """On a full disk a run pauses, as often as it is resumed; what it had recorded stays; with room, it ends as it should."""
     own_lab.runs.mkdir()
-    own_lab.start_forking_dispatcher()
+    own_lab.start_forking_dispatcher(FMNIST_SNAPSHOTS="0")  # a film would fill the disk once more, at its own pace
     run = own_lab.create(LONGER)
     own_lab.wait_for_steps(run, 30)
     lines = (run.path / "events.jsonl").read_bytes()
