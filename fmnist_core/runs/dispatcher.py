@@ -55,6 +55,8 @@ IDLE_AFTER = 600.0
 """Seconds without runs and visitors after which the dispatcher ends."""
 GRACE = 300.0
 """Seconds that a worker which has not ended has to take its run: a cold one on a busy machine imports torch first."""
+STEP_AGAIN = 60.0
+"""Seconds after which a single step that nobody has taken is given out once more."""
 
 DEVELOP_AGAIN = 60.0
 """Seconds between two processes that develop films which others have left."""
@@ -268,7 +270,7 @@ class Dispatcher:
             return
         lock.close()
         now = time.monotonic()
-        if watched.step_given_out_at is None or now - watched.step_given_out_at > GRACE:
+        if watched.step_given_out_at is None or now - watched.step_given_out_at > STEP_AGAIN:
             watched.step_given_out_at = now
             self.executor.start(watched.folder.path)
 

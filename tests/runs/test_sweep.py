@@ -15,9 +15,9 @@ from fmnist_core.runs.record import Claimed, Died, State
 from tests.runs.lab import PATIENCE, SMALL, Lab, assert_same_result, events, is_locked, recorded, wait_until
 
 AT_ONCE = 20
+"""Runs that are queued together."""
 EVERY = max(1, int(os.environ.get("FMNIST_SWEEP_EVERY", "4")))
 """Every how many operations a worker is killed; `FMNIST_SWEEP_EVERY=1` kills at each of them, which takes minutes."""
-"""Runs that are queued together."""
 
 
 def test_killed_at_every_operation(own_lab: Lab):
