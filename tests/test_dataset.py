@@ -152,6 +152,7 @@ def test_a_damaged_file_without_archive_is_named(raw: Path, damage: str):
         (gzip.compress(b"\x00\x00\x08\x01 something else"), "instead of"),
         ((ARCHIVES / f"{TEST_LABELS.name}.gz").read_bytes()[:2000], "truncated"),
     ],
+    ids=["empty", "web page", "zip", "something else", "truncated"],  # not the bytes: gzip writes the time into them
 )
 def test_a_damaged_archive_is_named(raw: Path, content: bytes, said: str):
     """An archive that is not the published one is refused with its name, and nothing is left behind."""
