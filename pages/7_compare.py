@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from fmnist_core import comparison, spread
-from fmnist_core.runs import client
+from fmnist_core.runs import client, sweep
 from fmnist_core.runs.record import Run
 from pages.parts import address, frame, run_picker
 from pages.parts.cleaned import cleaned_switch
@@ -27,10 +27,13 @@ def main() -> None:
         "more than chance.",
         code=(comparison.difference, comparison.mcnemar, comparison.holm, spread.t_test, spread.seeds_needed),
     )
-    everything = client.list_runs()
+    everything, hidden = sweep.unspoilt(client.list_runs())
     runs = [run for run in everything if run.latest]
+    if hidden:
+        run_picker.left_out(hidden)
     if not runs:
-        run_picker.no_runs()
+        if not hidden:
+            run_picker.no_runs()
         return
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         view = address.one_of("View", "view", VIEWS, words=WORDS, label_visibility="collapsed")

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -219,6 +220,10 @@ def main(arguments: list[str]) -> int:
                 client.pause(options.id)
             case "resume":
                 client.resume(options.id)
+        sys.stdout.flush()  # here, where an error is still caught
+    except BrokenPipeError:  # whoever reads, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that nothing is said at exit
+        return 141  # as other commands, which SIGPIPE ends
     except (ValueError, client.RunRefused, client.RunNotFound) as error:
         print(error, file=sys.stderr)
         return 1

@@ -88,6 +88,12 @@ def hides_its_test(run: Run) -> bool:
     return run.group.startswith(PREFIX) and is_run_id(name) and chosen(name) is None
 
 
+def unspoilt(runs: Sequence[Run]) -> tuple[list[Run], list[Run]]:
+    """Those of `runs` whose test accuracies may be looked at, and those whose sweep is still open."""
+    hidden = [run for run in runs if hides_its_test(run)]
+    return [run for run in runs if run not in hidden], hidden
+
+
 def _path(name: str) -> Path:
     if not is_run_id(name):
         raise ValueError(f"a sweep's name must be 12 hexadecimal characters, got {name!r}")

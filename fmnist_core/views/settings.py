@@ -10,7 +10,7 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 
 from fmnist_core import augmentation, dataset
-from fmnist_core.jobs import Suggestion
+from fmnist_core.jobs import RateTest, Suggestion
 from fmnist_core.recipes import TrainingConfig
 from fmnist_core.schedules import learning_rate_at
 from fmnist_core.views.colours import REFERENCE, RIGHT, TRAIN, WRONG
@@ -43,9 +43,10 @@ def schedule(config: TrainingConfig) -> str:
     )
 
 
-def rate_test(rates: Sequence[float], losses: Sequence[float], found: Suggestion) -> go.Figure:
-    """Loss against learning rate on a logarithmic axis, with the suggestion marked."""
+def rate_test(test: RateTest, losses: Sequence[float], found: Suggestion, *, is_over: bool) -> go.Figure:
+    """Loss against learning rate on a logarithmic axis; the suggestion is marked when the test is over."""
     figure = go.Figure()
+    rates = [test.learning_rate(step) for step in range(len(losses))]
     figure.add_scatter(
         name="each step", x=rates, y=losses, mode="markers", marker={"size": 4, "color": REFERENCE, "opacity": 0.5},
         hovertemplate="rate %{x:.2g}: loss %{y:.3f}<extra></extra>",
@@ -57,14 +58,15 @@ def rate_test(rates: Sequence[float], losses: Sequence[float], found: Suggestion
     marks = [(found.learning_rate, RIGHT, "suggested", "solid"), (found.lowest, REFERENCE, "lowest", "dot")]
     if found.divergence:
         marks.append((found.divergence, WRONG, "too large", "dot"))
-    for place, colour, words, dash in marks:
+    for place, colour, words, dash in marks if is_over else ():
         figure.add_vline(place, line={"color": colour, "dash": dash, "width": 1.5})
         figure.add_annotation(
             x=np.log10(place), y=1.0, yref="paper", text=words, textangle=-90, showarrow=False, xanchor="right",
             yanchor="top", font={"size": 11},
         )  # fmt: skip
     top = max(found.smooth[0], 2.303) * 1.25
-    figure.update_xaxes(type="log", title="Learning rate", dtick=1, exponentformat="power")
+    whole = [np.log10(test.lowest), np.log10(rates[-1] if is_over else test.highest)]
+    figure.update_xaxes(type="log", title="Learning rate", dtick=1, exponentformat="power", range=whole)
     figure.update_yaxes(title="Loss (nats)", range=[max(0.0, min(found.smooth) - 0.4), top])
     figure.update_layout(height=270, margin={"l": 0, "r": 0, "t": 8, "b": 0}, showlegend=False, hovermode="closest")
     return figure

@@ -12,8 +12,10 @@ from fmnist_core.dataset import CLASSES
 from fmnist_core.evaluation import Evaluation
 from fmnist_core.views.colours import RIGHT, WRONG
 from pages.parts import address, frame
+from pages.parts.biographies import strip
 from pages.parts.image_grid import image_grid
 from pages.parts.matrix import Cell
+from pages.parts.testing.subject import Subject
 
 AT_ONCE = 20
 Shows = Literal["All", "Right", "Wrong"]
@@ -25,15 +27,15 @@ Positions = npt.NDArray[np.int64]
 """Places within an `Evaluation`; `Evaluation.indices` says which images of the split they are."""
 
 
-def gallery(result: Evaluation, images: npt.NDArray[np.uint8], selected: Cell) -> None:
-    """The pictures of `selected`, or a sample where nothing is selected. `images`: the whole split, (N, 28, 28)."""
+def gallery(result: Evaluation, subject: Subject, selected: Cell) -> None:
+    """The pictures of `selected`, or a sample where nothing is selected."""
     if selected == (None, None):
-        sample(result, images)
+        sample(result, subject)
     else:
-        behind(result, images, selected)
+        behind(result, subject, selected)
 
 
-def sample(result: Evaluation, images: npt.NDArray[np.uint8]) -> None:
+def sample(result: Evaluation, subject: Subject) -> None:
     """20 random pictures, fixed by `?sample=`, of all, the right or the wrong ones."""
     st.subheader("Sample predictions", anchor=False)
     number = frame.query_int("sample", 0, 0, 999_999)
@@ -50,10 +52,10 @@ def sample(result: Evaluation, images: npt.NDArray[np.uint8]) -> None:
     right = result.is_right
     pools = (np.arange(len(right)), np.flatnonzero(right), np.flatnonzero(~right))
     pool = pools[SHOWS.index(show)]
-    pictures(result, images, np.random.default_rng(number).permutation(pool)[:AT_ONCE])
+    pictures(result, subject, np.random.default_rng(number).permutation(pool)[:AT_ONCE])
 
 
-def behind(result: Evaluation, images: npt.NDArray[np.uint8], selected: Cell) -> None:
+def behind(result: Evaluation, subject: Subject, selected: Cell) -> None:
     """The pictures behind a cell, a row or a column of the matrix, a page at a time."""
     true, predicted = selected
     of_the_class = np.ones(len(result.labels), bool) if true is None else result.labels == true
@@ -62,7 +64,7 @@ def behind(result: Evaluation, images: npt.NDArray[np.uint8], selected: Cell) ->
     st.subheader(_words(selected, len(found), int(of_the_class.sum()), int(result.is_right[found].sum())), anchor=False)
     ranked(
         result,
-        images,
+        subject,
         found,
         close=("Close", {"true": None, "predicted": None, "page": None}),
     )
@@ -70,7 +72,7 @@ def behind(result: Evaluation, images: npt.NDArray[np.uint8], selected: Cell) ->
 
 def ranked(
     result: Evaluation,
-    images: npt.NDArray[np.uint8],
+    subject: Subject,
     found: Positions,
     *,
     first: Orders = "Surest",
@@ -95,26 +97,19 @@ def ranked(
     page = address.page_number(max(1, -(-len(found) // AT_ONCE)))
     sure = result.confidences[found]
     by_confidence = found[np.argsort(-sure if order == "Surest" else sure, kind="stable")]
-    pictures(result, images, by_confidence[(page - 1) * AT_ONCE : page * AT_ONCE])
+    pictures(result, subject, by_confidence[(page - 1) * AT_ONCE : page * AT_ONCE])
 
 
-def pictures(
-    result: Evaluation,
-    images: npt.NDArray[np.uint8],
-    found: Positions,
-    *,
-    columns: int = 5,
-    caption: bool = True,
-    key: str = "gallery",
-) -> None:
-    """The pictures `found`, each with its prediction; a click opens one on the Image page."""
+def pictures(result: Evaluation, subject: Subject, found: Positions) -> None:
+    """The pictures `found`, each with its prediction and its biography; a click opens one on the Image page."""
     if not len(found):
         st.info("There is no such picture.", icon=":material/image_not_supported:")
         return
     indices = result.indices[found]
     names = [(CLASSES[result.labels[i]], CLASSES[result.predictions[i]], float(result.confidences[i])) for i in found]
+    stories = subject.predictions
     image_grid(
-        images[indices],
+        subject.images[indices],
         captions=[guess if guess == true else f"{guess} ({true})" for true, guess, _ in names],
         hovers=[
             f"Test picture {i}\nTrue: {true}\nPredicted: {guess}, {100 * sure:.1f} % sure"
@@ -122,13 +117,21 @@ def pictures(
         ],
         links=[image_link(i) for i in indices.tolist()],
         colours=[RIGHT if guess == true else WRONG for true, guess, _ in names],
-        columns=columns,
+        strips=[strip(stories[:, i]) for i in indices.tolist()] if len(stories) > 1 else None,
+        columns=5,
         cell=84,
         alt="Test pictures with predicted and true class",
-        key=key,
+        key="gallery",
     )
-    if caption:
-        st.caption("The predicted class; where it is wrong, the true one in brackets. A click opens the picture.")
+    biography = (
+        f" Below it the biography: what the run predicted at {len(stories)} moments from its start to its end, a colour for "
+        "each class."
+        if len(stories) > 1
+        else ""
+    )
+    st.caption(
+        "The predicted class; where it is wrong, the true one in brackets. A click opens the picture." + biography
+    )
 
 
 def image_link(index: int) -> str:

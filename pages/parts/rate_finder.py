@@ -38,7 +38,7 @@ def rate_finder(config: TrainingConfig | None) -> None:
         if run.state.is_final:
             _found(run)
         else:
-            st.fragment(_wait, run_every=0.5, key="rate_wait")(run.id)
+            st.fragment(_wait, run_every=0.25, key="rate_wait")(run.id)
         st.button("Close", icon=":material/close:", type="tertiary", on_click=_close, args=(run,), key="close_rate")
 
 
@@ -53,21 +53,27 @@ def _wait(run_id: str) -> None:
         st.caption(f":material/hourglass_empty: {frame.plain(run.reason or waits_for(run))}")
     elif run.state is State.RUNNING:
         st.progress(run.progress, f"Step {run.step} of {run.steps}")
+        _draw(run)
     else:
         _, icon, words = STATES[run.state]
         st.caption(f"{icon} {frame.plain(run.reason or words)}")
 
 
-def _found(run: Run) -> None:
+def _draw(run: Run) -> Suggestion | None:
+    """The losses so far, and what they say; nothing is drawn while there are too few."""
     test = run.job
     assert isinstance(test, RateTest)
     losses = client.folder(run.id).losses().tolist()
-    found = suggest(test, losses)
-    if not found:
+    if found := suggest(test, losses):
+        figure = settings.rate_test(test, losses, found, is_over=run.state.is_final)
+        st.plotly_chart(figure, config={"displayModeBar": False}, key=f"rates_{run.id}")
+    return found
+
+
+def _found(run: Run) -> None:
+    if not (found := _draw(run)):
         st.warning(f"The test ended too early to tell. {frame.plain(run.reason)}", icon=":material/error:")
         return
-    rates = [test.learning_rate(step) for step in range(len(losses))]
-    st.plotly_chart(settings.rate_test(rates, losses, found), config={"displayModeBar": False}, key=f"rates_{run.id}")
     st.caption(_words(found))
     st.button(
         f"Use {found.learning_rate:g}",

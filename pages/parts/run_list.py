@@ -117,4 +117,5 @@ def _accuracy(run: Run) -> float | None:
 
 
 def _optimizer(run: Run) -> str:
-    return "Adam" if run.config.optimizer == "adam" else f"SGD, momentum {run.config.momentum:g}"
+    name = {"sgd": "SGD", "nesterov": "Nesterov", "adam": "Adam", "muon": "Muon"}[run.config.optimizer]
+    return name if run.config.optimizer == "adam" else f"{name}, momentum {run.config.momentum:g}"

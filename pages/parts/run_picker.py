@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from fmnist_core.runs import client
+from fmnist_core.runs import client, sweep
 from fmnist_core.runs.record import Run
 from pages.parts import frame
 
@@ -27,9 +27,15 @@ def run_in_address() -> Run | None:
 
 
 def run_picker() -> Run | None:
-    """A list of the runs with a measured network, at the one in the address, which follows it; None where there is none."""
+    """A list of the runs with a measured network, at the one in the address, which follows it; None where there is none.
+
+    Runs of a sweep in which nothing has been chosen yet are not among them.
+    """
     named = run_in_address()
-    runs = [run for run in client.list_runs() if run.latest]
+    runs, hidden = sweep.unspoilt([run for run in client.list_runs() if run.latest])
+    if named and sweep.hides_its_test(named):
+        left_out([named])
+        return None
     if named and not named.latest:
         st.info(
             f"**{frame.plain(named.title)}** has not been measured yet. "
@@ -37,7 +43,7 @@ def run_picker() -> Run | None:
             icon=":material/hourglass_empty:",
         )
     if not runs:
-        no_runs()
+        left_out(hidden) if hidden else no_runs()
         return None
     ids = [run.id for run in runs]
     current = named.id if named and named.id in ids else ids[0]
@@ -88,6 +94,24 @@ def title(run: Run) -> str:
     """Name, number and newest accuracy of a run: what tells it from others in a list. Plain text, not Markdown."""
     words = run.title if run.title == f"Run {run.sequence}" else f"{run.title} · run {run.sequence}"
     return f"{words} · {frame.percent(run.latest.test.accuracy)}" if run.latest else words
+
+
+def left_out(hidden: Sequence[Run]) -> None:
+    """Why runs of open sweeps are not here, and the way to the choice."""
+    names = sorted({run.group.removeprefix(sweep.PREFIX) for run in hidden})
+    one = "This run belongs" if len(hidden) == 1 else f"{len(hidden)} runs belong"
+    st.info(
+        f"{one} to a sweep in which nothing has been chosen yet. What its networks do on the test pictures stays hidden until "
+        "then: whoever chooses after looking has trained on them, a little.",
+        icon=":material/visibility_off:",
+    )
+    for name in names:
+        st.page_link(
+            "pages/8_explore.py",
+            label="To the sweep and its choice",
+            icon=":material/arrow_forward:",
+            query_params={"view": "sweep", "sweep": name},
+        )
 
 
 def no_runs() -> None:

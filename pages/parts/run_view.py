@@ -7,7 +7,8 @@ from dataclasses import replace
 import streamlit as st
 
 from fmnist_core.evaluation import CHANCE
-from fmnist_core.runs import client
+from fmnist_core.events import Measured, Score
+from fmnist_core.runs import client, sweep
 from fmnist_core.runs.record import Run, State
 from pages.parts import address, frame, train_form
 from pages.parts.batch_view import batch_view
@@ -58,18 +59,21 @@ def _tiles(run_id: str, shown: State, changes: int) -> None:
         st.rerun()
     _state_line(run)
     before, latest = run.before, run.latest
-    gain = 100 * (latest.test.accuracy - before.test.accuracy) if before and latest and latest.step else None
+    spoils = sweep.hides_its_test(run)
+    images = "held-out images: the test images wait for the choice in its sweep" if spoils else "10,000 test images"
+    first, last = (shown_score(measured, spoils) for measured in (before, latest if latest and latest.step else None))
+    gain = 100 * (last.accuracy - first.accuracy) if first and last else None
     with st.grid(3, min_column_width=150):
         _tile(
             "Accuracy before",
-            frame.percent(before.test.accuracy) if before else "…",
-            "Of the 10,000 test images, with the initial weights: chance is 10 %.",
-            f"loss {before.test.loss:.3f}" if before else None,
+            frame.percent(first.accuracy) if first else "…",
+            f"With the initial weights, of the {images}. Chance is 10 %.",
+            f"loss {first.loss:.3f}" if first else None,
         )
         _tile(
             "Accuracy now",
-            frame.percent(latest.test.accuracy) if latest and latest.step else "…",
-            "Of the 10,000 test images, after the last full epoch.",
+            frame.percent(last.accuracy) if last else "…",
+            f"After the last full epoch, of the {images}.",
             None if gain is None else f"{gain:+.2f} points",
             coloured=True,
         )
@@ -93,6 +97,13 @@ def _tiles(run_id: str, shown: State, changes: int) -> None:
         left = run.seconds_left
         words = "…" if run.is_active or run.state is State.PAUSED else "none"
         _tile("Time left", words if left is None else duration(left), "At the present speed, without measurements.")
+
+
+def shown_score(measured: Measured | None, spoils: bool) -> Score | None:
+    """On the held-out images where the test images would spoil a choice, else on the test images."""
+    if measured is None:
+        return None
+    return measured.validation if spoils else measured.test
 
 
 def _tile(label: str, value: str, help_text: str, delta: str | None = None, *, coloured: bool = False) -> None:

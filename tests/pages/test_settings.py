@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from fmnist_core import dataset
+from fmnist_core.jobs import RateTest, suggest
 from fmnist_core.recipes import RECIPES, TrainingConfig
 from fmnist_core.runs import client
 from fmnist_core.schedules import learning_rate_at
@@ -110,6 +111,20 @@ def test_finder_finds_a_rate_and_one_click_uses_it(open_page: Open, empty: Path)
     page.button(key="close_rate").click().run()
     assert "rate_test" not in page.query_params
     assert client.list_runs() == []
+
+
+def test_finder_draws_while_it_goes():
+    """The whole range of rates from the start, so that nothing jumps; the suggestion only at the end."""
+    test = RateTest(steps=100, lowest=0.001, highest=1.0)
+    losses = [2.3 - 0.01 * step for step in range(50)]
+    found = suggest(test, losses)
+    assert found
+    going, over = (settings.rate_test(test, losses, found, is_over=over) for over in (False, True))
+    assert len(going.data[0].x) == len(over.data[0].x) == 50
+    assert going.layout.xaxis.range == (-3, 0)
+    assert over.layout.xaxis.range[1] == pytest.approx(np.log10(test.learning_rate(49)))
+    assert not going.layout.shapes
+    assert {shape.x0 for shape in over.layout.shapes} >= {found.learning_rate, found.lowest}
 
 
 def test_from_a_finished_run_to_the_comparison_with_the_tutorial(open_page: Open, empty: Path):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 import time
+from urllib.parse import parse_qs
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from sklearn.metrics import accuracy_score, log_loss, precision_recall_fscore_su
 
 from fmnist_core import data_quality, dataset
 from fmnist_core.runs import client, features
+from fmnist_core.views.colours import CLASS_COLOURS
 from tests.pages.conftest import HOSTILE, Open, Trained, words
 
 PAGE = "pages/6_test.py"
@@ -57,6 +61,20 @@ def wilson_of_recall(guesses: np.ndarray, labels: np.ndarray, label: int):
     of_class = labels == label
     result = binomtest(int((guesses[of_class] == label).sum()), int(of_class.sum()))
     return result.proportion_ci(0.95, method="wilson")
+
+
+def test_pictures_carry_their_biographies(open_page: Open, trained: Trained):
+    """Below each picture of the sample its first and its last predicted class, in their colours."""
+    page = open_page(PAGE, run=trained.first, view="matrix", true="6", predicted="0")
+    (grid,) = [e for e in page.get("bidi_component") if e.proto.component_name == "image_grid"]
+    shown = json.loads(grid.proto.json)
+    stories = client.folder(trained.first).predictions().classes
+    assert len(stories) > 1
+    places = [int(parse_qs(link)["index"][0]) for link in shown["links"]]
+    assert len(places) == 20
+    for place, strip in zip(places, shown["strips"], strict=True):
+        colours = re.findall(r"#[0-9a-fA-F]{6}", strip)
+        assert [colours[0], colours[-1]] == [CLASS_COLOURS[stories[0, place]], CLASS_COLOURS[stories[-1, place]]]
 
 
 def test_report_is_printed_as_in_the_tutorial(open_page: Open, trained: Trained):

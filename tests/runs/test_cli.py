@@ -118,6 +118,16 @@ def test_list(lab: Lab, short: RunFolder):
     assert line.endswith("sgd 0.01, batch 60  from a terminal")
 
 
+def test_reader_that_has_seen_enough(lab: Lab, short: RunFolder):
+    """`list | head`: no traceback, the exit status of other commands."""
+    process = lab.python("-m", "fmnist_core.runs", "list", "--json")
+    assert process.stdout
+    assert process.stderr
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait(PATIENCE) == 141
+
+
 def test_stop_pause_resume(lab: Lab):
     """`pause`, `resume` and `stop` do what the buttons do, and print nothing."""
     run = lab.start(replace(SMALL, epochs=100))

@@ -8,6 +8,7 @@ from pathlib import Path
 import plotly
 import streamlit as st
 
+from fmnist_core.runs import sweep
 from fmnist_core.runs.record import Run
 from fmnist_core.views.colours import REFERENCE, RUNS, TEST, TRAIN
 
@@ -47,5 +48,6 @@ def _facts(run: Run) -> dict[str, object]:
         "steps": run.config.total_steps,
         "batchSize": run.config.batch_size,
         "imagesPerEpoch": 60_000 - run.config.validation,
+        "split": "validation" if sweep.hides_its_test(run) else "test",
         "branchedAt": run.first_step or None,
     }

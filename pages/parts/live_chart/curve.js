@@ -42,6 +42,11 @@ class Curve {
     return step / this.stepsPerEpoch;
   }
 
+  // What the network is judged by: the test images, or the held-out ones as long as a sweep is open.
+  get judge() {
+    return this.split === "test" ? "test images" : "held-out images";
+  }
+
   // Every loss as it was.
   raw(axis) {
     const from = Math.min(this.first, this.count), length = this.count - from;
@@ -82,9 +87,10 @@ class Curve {
       const loss = step > this.first ? this.losses[step - 1] : NaN;
       const measured = figures.get(step);
       if (!Number.isFinite(loss) && !measured) continue;
-      const shown = measured
-        ? [measured.test.loss, accuracy(measured.test), measured.train.loss, accuracy(measured.train)]
-        : ["", "", "", ""];
+      const shown = ["test", "validation", "train"].flatMap((split) => {
+        const score = split === "test" && this.split !== "test" ? null : measured?.[split];
+        return score ? [score.loss, accuracy(score)] : ["", ""];
+      });
       const seconds = this.at(step, "time");
       lines.push(
         [name, step, this.at(step, "epoch"), this.at(step, "images"), Number.isFinite(seconds) ? seconds : "",
@@ -95,6 +101,6 @@ class Curve {
   }
 }
 
-const CSV_HEAD = "run,step,epoch,images,seconds,loss,test_loss,test_accuracy,train_loss,train_accuracy";
+const CSV_HEAD = "run,step,epoch,images,seconds,loss,test_loss,test_accuracy,validation_loss,validation_accuracy,train_loss,train_accuracy";
 const sum = (counts) => counts.reduce((a, b) => a + b, 0);
 const accuracy = (score) => sum(score.correct) / sum(score.total);

@@ -164,7 +164,7 @@ class LiveChart {
       hovertemplate: this.window > 1 ? `%{y:.4f}<br>%{text}<extra>${prefix}while training</extra>` : `%{y:.4f}<extra>${prefix}batch</extra>`,
     });
     if (isOwn) traces.push(this.points(curve, "training images", "train", (s) => s.loss, "%{y:.4f}"));
-    traces.push(this.points(curve, `${prefix}test images`, "test", (s) => s.loss, "%{y:.4f}"));
+    traces.push(this.points(curve, prefix + curve.judge, curve.split, (s) => s.loss, "%{y:.4f}"));
     return traces;
   }
 
@@ -172,20 +172,20 @@ class LiveChart {
     const isOwn = curve === this.curves[0];
     const prefix = isOwn ? "" : `${plain(curve.name)}: `;
     const value = (score) => 100 * accuracy(score);
-    const traces = [this.points(curve, `${prefix}test images`, "test", value, "%{y:.2f} %")];
+    const traces = [this.points(curve, prefix + curve.judge, curve.split, value, "%{y:.2f} %")];
     if (isOwn) traces.unshift(this.points(curve, "training images", "train", value, "%{y:.2f} %"));
     return traces;
   }
 
   points(curve, name, split, value, template) {
-    const colour = curve === this.curves[0] ? this.data.colours[split] : curve.colour;
+    const colour = curve === this.curves[0] ? this.data.colours[split === "train" ? "train" : "test"] : curve.colour;
     return {
       name,
       x: curve.measured.map((m) => (this.axis === "time" ? m.seconds : curve.at(m.step, this.axis))),
       y: curve.measured.map((m) => value(m[split])),
       mode: "lines+markers",
       line: { color: colour, width: 2, dash: split === "train" ? "dot" : "solid" },
-      marker: { size: 7, symbol: split === "test" ? "circle" : "circle-open", color: colour },
+      marker: { size: 7, symbol: split === "train" ? "circle-open" : "circle", color: colour },
       hovertemplate: `${template}<extra>${name}</extra>`,
     };
   }
@@ -245,7 +245,7 @@ class LiveChart {
     const last = own.measured.at(-1);
     const loss = windows.y.length ? `The loss while training is ${windows.y.at(-1).toFixed(3)} after ${own.count} batches.` : "";
     this.find("loss").setAttribute("aria-label", `Loss by ${this.axis}. ${loss}`);
-    const now = last ? `${(100 * accuracy(last.test)).toFixed(2)} % of the test images are right after epoch ${last.epoch}.` : "";
+    const now = last ? `${(100 * accuracy(last[own.split])).toFixed(2)} % of the ${own.judge} are right after epoch ${last.epoch}.` : "";
     this.find("accuracy").setAttribute("aria-label", `Accuracy by ${this.axis}. ${now}`);
   }
 

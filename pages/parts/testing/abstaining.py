@@ -87,4 +87,4 @@ def draw(subject: Subject) -> None:
         st.subheader(
             f"{len(found):,} {'answered, but wrong' if which == 'answered wrong' else 'abstained'}", anchor=False
         )
-        ranked(result, subject.images, found, first="Doubtful")
+        ranked(result, subject, found, first="Doubtful")

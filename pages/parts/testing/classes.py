@@ -39,7 +39,7 @@ def draw(subject: Subject) -> None:
         _overall(before, after, drawn)
         bars(before.score, after.score)
     with right:
-        gallery(after, subject.images, (frame.query_int("true", None, 0, len(CLASSES) - 1), None))
+        gallery(after, subject, (frame.query_int("true", None, 0, len(CLASSES) - 1), None))
 
 
 def _table(before: Evaluation, after: Evaluation, drawn: Bootstrap) -> None:

@@ -41,7 +41,7 @@ def draw(subject: Subject) -> None:
         if selected == (None, None):
             _pairs(subject, result)
         else:
-            behind(result, subject.images, selected)
+            behind(result, subject, selected)
 
 
 def cell_in_address() -> Cell:

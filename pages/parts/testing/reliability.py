@@ -141,4 +141,4 @@ def _bin_pictures(subject: Subject, now: Evaluation, bins: Reliability, chosen: 
         **address.kept("bin", chosen, None, then=lambda: address.put(page=None)),
     )
     if chosen is not None:
-        ranked(now, subject.images, np.flatnonzero(bins.members == chosen), first="Doubtful")
+        ranked(now, subject, np.flatnonzero(bins.members == chosen), first="Doubtful")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,11 @@ class Subject:
     def images(self) -> npt.NDArray[np.uint8]:
         """(10,000, 28, 28): all of them, for `Evaluation.indices` to choose from."""
         return self.test.images
+
+    @cached_property
+    def predictions(self) -> npt.NDArray[np.uint8]:
+        """(M, 10,000) uint8: the classes predicted at all M moments that the run keeps, in their order."""
+        return client.folder(self.run.id).predictions().classes
 
     def other(self, run_id: str, step: int) -> Evaluation:
         """Another run or moment, on the same images. Raises OSError or ValueError where the predictions are missing."""
