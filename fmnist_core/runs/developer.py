@@ -101,7 +101,10 @@ def develop(folder: RunFolder, data: TrainingData | None, is_over: Callable[[], 
         snapshots.write_logits(step, evaluated(config, net, data.test_images, data.test_labels).logits)
     snapshots.thin_out(WEIGHTS_MOST)
     snapshots.predictions()
-    snapshots.set_developed()
+    if lock := folder.lock():  # else a worker has taken the run over meanwhile, and keeps more weights
+        with lock:
+            if not snapshots.undeveloped():
+                snapshots.set_developed()
 
 
 def give_way() -> None:

@@ -86,6 +86,31 @@ def test_run_in_training_is_left_alone(little: TrainingData):
     assert run.snapshots.undeveloped() == []
 
 
+def test_weights_that_come_while_it_develops(little: TrainingData, monkeypatch: pytest.MonkeyPatch):
+    """A worker takes a run over whose film is being developed: what it keeps then is developed later."""
+    run = create()
+    work(run, little, {15: die})
+    thin_out, locks = Snapshots.thin_out, []
+
+    def taken_over(snapshots: Snapshots, most: int) -> None:
+        thin_out(snapshots, most)
+        locks.append(run.lock())
+        weights = run.weights(0)
+        run.write_weights({29: weights, 30: weights})
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Snapshots, "thin_out", taken_over)
+        develop_all(client.runs_folder(), little, lambda: False)
+    (lock,) = locks
+    assert lock
+    lock.close()
+    assert is_waiting(run)
+    assert run.snapshots.undeveloped() == [29, 30]
+    develop_all(client.runs_folder(), little, lambda: False)
+    assert run.snapshots.undeveloped() == []
+    assert not is_waiting(run)
+
+
 @pytest.mark.parametrize("size", [110_000, 4_000_000, 40_000_000])
 def test_steps_that_are_kept(size: int, monkeypatch: pytest.MonkeyPatch):
     """First and last always, ends of epochs, about 100 in all; larger networks keep fewer; 0 asks for none."""
