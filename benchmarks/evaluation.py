@@ -1,4 +1,4 @@
-"""The whole test set: our seconds against those of the notebook's test loop, and that both count the same.
+"""The whole test set, and one picture: our seconds against those of the notebook's test loop, and that both count the same.
 
 python -m benchmarks.evaluation [--rounds 7]
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from collections.abc import Callable
 
 import torch
 
@@ -21,6 +22,8 @@ from fmnist_core.runs.executor import MEMORY
 from fmnist_core.training import TrainingConfig, TrainingState
 
 WANTED = 5.0
+SINGLE = 300
+"""Pictures that are predicted one by one."""
 
 
 def net() -> Net:
@@ -45,10 +48,43 @@ def our_seconds(images: torch.Tensor, labels: torch.Tensor) -> float:
     return time.perf_counter() - began
 
 
+def notebook_one() -> float:
+    """Milliseconds for one picture, from the data set to its class: the median of `SINGLE`."""
+    torch.manual_seed(0)
+    theirs, pictures = Net().eval(), notebook.pictures(train=False)
+
+    def one(index: int) -> int:
+        image, _label = pictures[index]
+        with torch.no_grad():
+            return int(theirs(image.unsqueeze(0)).argmax())
+
+    return median_ms(one)
+
+
+def our_one(images: torch.Tensor, labels: torch.Tensor) -> float:
+    """The same by `evaluate`, which also gives the probabilities."""
+    ours = net()
+    return median_ms(
+        lambda index: int(evaluate(ours, images[index : index + 1], labels[index : index + 1]).predictions[0])
+    )
+
+
+def median_ms(one: Callable[[int], int]) -> float:
+    """Milliseconds of one call, the median of `SINGLE` with different pictures, after a few to get warm."""
+    times = []
+    for index in range(SINGLE + 20):
+        began = time.perf_counter()
+        one(index)
+        times.append(1000 * (time.perf_counter() - began))
+    return statistics.median(times[20:])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--peer", choices=("notebook", "ours"), help="be one side of the comparison")
+    parser.add_argument(
+        "--peer", choices=("notebook", "ours", "notebook-one", "ours-one"), help="be one side of the comparison"
+    )
     arguments = parser.parse_args()
     split = dataset.load("test")
     images, labels = torch.tensor(split.images), torch.tensor(split.labels)
@@ -57,11 +93,15 @@ def main() -> None:
             return turns.serve(notebook_seconds)
         case "ours":
             return turns.serve(lambda: our_seconds(images, labels))
+        case "notebook-one":
+            return turns.serve(notebook_one)
+        case "ours-one":
+            return turns.serve(lambda: our_one(images, labels))
 
     command = ("benchmarks.evaluation", "--peer")
-    found = turns.take_turns(
-        {"notebook": ((*command, "notebook"), {}), "ours": ((*command, "ours"), MEMORY)}, arguments.rounds
-    )
+    sides = {"notebook": {}, "ours": MEMORY, "notebook-one": {}, "ours-one": MEMORY}
+    found = turns.take_turns({side: ((*command, side), extra) for side, extra in sides.items()}, arguments.rounds)
+    one_theirs, one_ours = (statistics.median(found[side]) for side in ("notebook-one", "ours-one"))
     theirs, ours = (statistics.median(found[side]) for side in ("notebook", "ours"))
     ratio = turns.ratio(found["notebook"], found["ours"])
     loss, correct = notebook.test(net(), notebook.loader(train=False, batch_size=20))
@@ -71,12 +111,19 @@ def main() -> None:
         ("10,000 test images, the notebook's loop, s", f"{theirs:.2f}", ""),
         ("10,000 test images, ours, s", f"{ours:.3f}", ""),
         ("ratio", f"{ratio:.1f}", f"{WANTED:g} at least"),
+        ("one picture, as in the notebook, ms", f"{one_theirs:.2f}", ""),
+        ("one picture, ours, ms", f"{one_ours:.2f}", ""),
         ("relative difference of the losses", f"{abs(score.loss - loss) / loss:.1e}", "1e-05 at most"),
         ("images counted differently", str(apart), "0"),
     ]
-    turns.report(
-        "evaluation", rows, {"notebook_s": round(theirs, 3), "ours_s": round(ours, 4), "ratio": round(ratio, 2)}
-    )
+    figures = {
+        "notebook_s": theirs,
+        "ours_s": ours,
+        "ratio": ratio,
+        "notebook_one_ms": one_theirs,
+        "ours_one_ms": one_ours,
+    }
+    turns.report("evaluation", rows, {name: round(figure, 4) for name, figure in figures.items()})
     return None
 
 

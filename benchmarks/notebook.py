@@ -16,9 +16,14 @@ from fmnist_core.network import Net
 Batches = Iterable[Sequence[torch.Tensor]]
 
 
+def pictures(*, train: bool) -> FashionMNIST:
+    """The notebook's data set: each picture is decoded and made a tensor when it is asked for."""
+    return FashionMNIST(root=str(data_folder()), train=train, download=True, transform=ToTensor())
+
+
 def loader(*, train: bool, batch_size: int, order: Sequence[int] | None = None) -> Batches:
     """The notebook's loader; `order` instead of shuffling where both sides must see the same batches."""
-    data = FashionMNIST(root=str(data_folder()), train=train, download=True, transform=ToTensor())
+    data = pictures(train=train)
     if order is None:
         return DataLoader(data, batch_size=batch_size, shuffle=True)
     return DataLoader(data, batch_size=batch_size, sampler=order)

@@ -79,7 +79,7 @@ class Block(nn.Module):
 class Residual(nn.Module):
     """A few stages, each at half the size of the one before it: a convolution with stride 2, then residual blocks.
 
-    >>> Residual((24, 48), (0, 1), 1)(torch.zeros(4, 1, 28, 28)).shape
+    >>> Residual((32, 64), (1, 1), 1)(torch.zeros(4, 1, 28, 28)).shape
     torch.Size([4, 10])
     """
 
@@ -149,7 +149,7 @@ ARCHITECTURES: dict[Architecture, Callable[[TrainingConfig], nn.Module]] = {
     "net": lambda config: network.build(config, QuickNet),
     "linear": lambda config: Linear(),
     "perceptron": lambda config: Perceptron(config.hidden_units, config.dropout),
-    "residual": lambda config: Residual((24, 48), (0, 1), 1),
+    "residual": lambda config: Residual((32, 64), (1, 1), 1),
     "deep": lambda config: Residual((48, 96), (1, 1)),
     "wide": lambda config: WideResidual(40, 4),
 }

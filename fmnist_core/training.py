@@ -31,11 +31,11 @@ from torch import nn
 from fmnist_core import augmentation, dataset
 from fmnist_core.architectures import build
 from fmnist_core.compiled.steps import CompiledSteps
-from fmnist_core.cuda import precision
 from fmnist_core.evaluation import Evaluation, as_input, evaluate
 from fmnist_core.events import Diverged, Engine, Event, Losses, Measured, Reached, Slowed, Started
 from fmnist_core.optimizers import make_optimizer
 from fmnist_core.pace import Pace
+from fmnist_core.precision import precision
 from fmnist_core.recipes import TrainingConfig
 from fmnist_core.schedules import factor_at
 

@@ -28,7 +28,7 @@ FLOORS = {
     "fmnist_core.architectures": 1,
     "fmnist_core.optimizers": 1,
     "fmnist_core.compiled": 2,
-    "fmnist_core.cuda": 1,
+    "fmnist_core.precision": 1,
     "fmnist_core.training": 2,
     "fmnist_core.pace": 2,
     "fmnist_core.biography": 2,

@@ -10,6 +10,7 @@ import torch
 from fmnist_core import dataset
 from fmnist_core.evaluation import evaluate
 from fmnist_core.events import Diverged, Losses
+from fmnist_core.precision import precision
 from fmnist_core.runs.single_step import Floats, SingleStep
 from fmnist_core.training import TrainingData, TrainingState, batches, extent, image_losses, mean_loss, train
 
@@ -69,8 +70,11 @@ def _rehearse(
     net.zero_grad()
     devices = [state.device] if state.device.type == "cuda" else []
     with torch.random.fork_rng(devices):
-        logits = net(images)
-        mean_loss(state.config, logits, labels).backward()  # type: ignore[no-untyped-call]
+        with precision(state.device, state.config.architecture):  # as training
+            logits = net(images)
+            loss = mean_loss(state.config, logits, labels)
+        loss.backward()  # type: ignore[no-untyped-call]
+        logits = logits.float()
     gradients = {name: p.grad for name, p in net.named_parameters() if p.grad is not None}
     losses = image_losses(state.config, logits, labels)
     return logits.detach().cpu().numpy(), losses.detach().cpu().numpy(), _numbers(gradients)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fmnist_core.recipes import TrainingConfig
+from fmnist_core.recipes import Architecture, Optimizer, TrainingConfig
 from fmnist_core.runs import client
 from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.record import State
@@ -32,11 +32,17 @@ __all__ = ["little", "one_thread_an_event_for_each_step"]  # fixtures
 # --- One step at a time ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "nesterov", "adam", "muon"])
-def test_steps_one_at_a_time(little: TrainingData, optimizer: str, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize(
+    ("optimizer", "architecture"),
+    [("sgd", "net"), ("nesterov", "net"), ("adam", "net"), ("muon", "net"), ("muon", "residual")],
+)
+def test_steps_one_at_a_time(
+    little: TrainingData, optimizer: Optimizer, architecture: Architecture, monkeypatch: pytest.MonkeyPatch
+):
     """A paused run takes steps exactly as if it trained them; what is kept of each obeys the formulas it names."""
     monkeypatch.setattr("fmnist_core.runs.recorder.LINGERS", 0.0)
-    config = replace(BRIEF, optimizer=optimizer, weight_decay=0.01 if optimizer in ("sgd", "nesterov") else 0.0)
+    decay = 0.01 if optimizer in ("sgd", "nesterov") else 0.0
+    config = replace(BRIEF, optimizer=optimizer, architecture=architecture, weight_decay=decay)
     run = create(config)
     work(run, little, {9: lambda: client.pause(run.id)})
     for step in (10, 11):
