@@ -216,6 +216,8 @@ RECIPES: dict[str, Recipe] = {
         config=TrainingConfig(),
         teaches="The published notebook as it is: a small convolutional network, small steps, always of the same size.",
         minutes=1.2,
+        accuracy=0.8737,
+        seeds=5,
         published=Published(name="2 Conv Layers with max pooling (Keras)", accuracy=0.876, source=BENCHMARK),
     ),
     "fast": Recipe(
@@ -234,7 +236,7 @@ RECIPES: dict[str, Recipe] = {
         teaches="The tutorial's network and its accuracy, from 50,000 pictures instead of 1,200,000: large steps that become "
         "small, and standardised pictures. How one trains matters as much as for how long.",
         minutes=0.02,
-        accuracy=0.8775,
+        accuracy=0.8774,
         seeds=5,
     ),
     "minute": Recipe(
@@ -257,7 +259,7 @@ RECIPES: dict[str, Recipe] = {
         teaches="A network with ways around its layers and 96,778 parameters: batch normalisation and Muon let it learn much in "
         "six epochs, and pictures moved by a pixel or mirrored keep it from learning them by heart.",
         minutes=1,
-        accuracy=0.9193,
+        accuracy=0.9305,
         seeds=5,
         published=Published(name="2 Conv Layers net <100K parameters", accuracy=0.925, source=BENCHMARK),
     ),
@@ -268,18 +270,20 @@ RECIPES: dict[str, Recipe] = {
             optimizer="muon",
             schedule="one-cycle",
             learning_rate=0.02,
+            momentum=0.95,
             weight_decay=0.01,
-            batch_size=128,
-            epochs=16,
+            batch_size=256,
+            epochs=40,
             label_smoothing=0.1,
             standardise=True,
             shift=2,
             flip=True,
+            erase=8,
             flip_test=True,
         ),
         teaches="What a laptop can do over lunch: a deeper network, which needs pictures moved and mirrored to keep it "
-        "from learning them by heart. Not yet trained to its end here.",
-        minutes=45,
+        "from learning them by heart.",
+        minutes=40,
         published=Published(name="ResNet18", accuracy=0.949, source=BENCHMARK),
     ),
     "gpu": Recipe(
@@ -311,6 +315,8 @@ RECIPES: dict[str, Recipe] = {
         teaches="No hidden layer: each class weighs the 784 pixels, and its weights can be looked at as a picture. This is "
         "how far straight lines go.",
         minutes=0.1,
+        accuracy=0.8353,
+        seeds=5,
         published=Published(name="LogisticRegression C=1 ovr l2, the nearest to it", accuracy=0.841, source=PAPER),
     ),
     "logistic": Recipe(
@@ -327,6 +333,8 @@ RECIPES: dict[str, Recipe] = {
         teaches="The same weights as softmax regression, trained as ten separate questions: this class or any other? What "
         "differs is the loss alone.",
         minutes=0.1,
+        accuracy=0.8308,
+        seeds=5,
         published=Published(name="LogisticRegression C=1 ovr l1", accuracy=0.842, source=PAPER),
     ),
     "perceptron": Recipe(
@@ -344,6 +352,8 @@ RECIPES: dict[str, Recipe] = {
         teaches="One hidden layer and a ReLU bend the straight lines. It has three times the weights of the tutorial's "
         "network and does not know which pixels are neighbours.",
         minutes=0.2,
+        accuracy=0.8633,
+        seeds=5,
         published=Published(name="MLPClassifier relu [100]", accuracy=0.871, source=PAPER),
     ),
 }
