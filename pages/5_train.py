@@ -77,7 +77,8 @@ def _start_row(config: TrainingConfig, runs: list[Run]) -> None:
             st.button(
                 "Back to the tutorial's settings",
                 icon=":material/restart_alt:",
-                on_click=train_form.reset_settings,
+                on_click=train_form.fill_in,
+                args=(TrainingConfig(),),
                 key="reset",
             )
     if clicked:

@@ -23,7 +23,11 @@ class Dispatchers:
             stdout=subprocess.PIPE,
             cwd=ROOT,
             env=os.environ
-            | {"FMNIST_SNAPSHOTS": "8", "CUDA_VISIBLE_DEVICES": ""},  # 100 would be developed beside the tests
+            | {
+                "FMNIST_SNAPSHOTS": "8",  # 100 would be developed beside the tests
+                "CUDA_VISIBLE_DEVICES": "",
+                "OMP_NUM_THREADS": "1",  # a process that has computed with several cannot fork: its child would wait for them
+            },
             text=True,
         )
         self._answer()  # which devices there are: it is warm

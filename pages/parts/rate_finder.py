@@ -96,7 +96,7 @@ def _words(found: Suggestion) -> str:
 
 
 def _use(rate: float) -> None:
-    st.session_state.pop("learning_rate", None)
+    st.session_state["learning_rate"] = rate
     st.query_params["learning_rate"] = f"{rate:g}"
 
 

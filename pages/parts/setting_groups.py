@@ -63,8 +63,7 @@ def optimizer(values: Values) -> Values:
     chosen["weight_decay"] = st.select_slider(
         "Weight decay",
         decays,
-        values["weight_decay"],
-        key="weight_decay",
+        key=begin("weight_decay", values),
         format_func=lambda decay: f"{decay:g}",
         help="Pulls every weight a little towards 0 in each step, against learning the training pictures by heart.",
     )
@@ -92,8 +91,7 @@ def pictures(values: Values, preview: Callable[[Values], None]) -> Values:
     chosen: Values = {}
     chosen["standardise"] = st.toggle(
         "Standardised pixels",
-        values["standardise"],
-        key="standardise",
+        key=begin("standardise", values),
         help="Off: pixels from 0 to 1, as in the tutorial. On: minus their mean, divided by their standard deviation, "
         "so that half of them are below 0; most networks learn faster from that.",
     )
@@ -103,8 +101,7 @@ def pictures(values: Values, preview: Callable[[Values], None]) -> Values:
     )
     chosen["flip"] = st.toggle(
         "Mirror half of the pictures",
-        values["flip"],
-        key="flip",
+        key=begin("flip", values),
         help="Left and right change places, at random. A mirrored shirt is a shirt; a mirrored 3 would be no 3.",
     )
     chosen["erase"] = whole_slider(
@@ -113,8 +110,7 @@ def pictures(values: Values, preview: Callable[[Values], None]) -> Values:
     preview(chosen)
     chosen["flip_test"] = st.toggle(
         "Measure with the mirror image too",
-        values["flip_test"],
-        key="flip_test",
+        key=begin("flip_test", values),
         help="Each measurement averages what the network says of a picture and of its mirror image: two looks, twice the time.",
     )
     return chosen
@@ -180,9 +176,8 @@ def repeating(values: Values) -> Values:
             "Images held out",
             0,
             MOST_VALIDATION,
-            values["validation"],
-            1000,
-            key="validation",
+            step=1000,
+            key=begin("validation", values),
             help="Training images that are never trained on, but measured after each epoch: settings are chosen by them, so "
             f"that the test images stay unseen until the end. 0 to {MOST_VALIDATION:,}.",
         )
@@ -197,25 +192,37 @@ def repeating(values: Values) -> Values:
 # --- One control each ----------------------------------------------------------------------------------------------
 
 
+def begin(name: str, values: Values) -> str:
+    """The key of the control of a setting, which stands at its value until a person moves it.
+
+    Its value is in the session's state and not an argument of the widget: the browser keeps what a widget stood at, and
+    takes another value from the server only when it comes this way.
+    """
+    if name not in st.session_state:
+        st.session_state[name] = values[name]
+    return name
+
+
 def choice(label: str, name: str, words: dict[Any, str], values: Values, help_text: str) -> Any:
     """One of a few words."""
-    options = list(words)
-    start = options.index(values[name]) if values[name] in options else 0
-    return st.selectbox(label, options, start, key=name, format_func=words.get, help=help_text)
+    if st.session_state[begin(name, values)] not in words:
+        st.session_state[name] = next(iter(words))
+    return st.selectbox(label, list(words), key=name, format_func=words.get, help=help_text)
 
 
 def number(label: str, name: str, values: Values, help_text: str) -> int:
     """A whole number."""
     low, high = LIMITS[name]
-    return int(st.number_input(label, low, high, values[name], key=name, help=f"{help_text} {low:,} to {high:,}."))
+    return int(st.number_input(label, low, high, key=begin(name, values), help=f"{help_text} {low:,} to {high:,}."))
 
 
 def whole_slider(label: str, name: str, values: Values, help_text: str) -> int:
     """A whole number from a short scale."""
     low, high = LIMITS[name]
-    return int(st.slider(label, low, high, values[name], key=name, help=help_text))
+    return int(st.slider(label, low, high, key=begin(name, values), help=help_text))
 
 
 def share(label: str, name: str, values: Values, highest: float, step: float, help_text: str) -> float:
     """A share from 0 to `highest`."""
-    return float(st.slider(label, 0.0, max(highest, values[name]), values[name], step, key=name, help=help_text))
+    key = begin(name, values)
+    return float(st.slider(label, 0.0, max(highest, values[name]), step=step, key=key, help=help_text))

@@ -19,10 +19,6 @@ SCHEDULES = {"constant": "Constant", "cosine": "Cosine", "one-cycle": "One cycle
 
 def train_form() -> TrainingConfig | None:
     """The controls; the settings that they stand at, or None (said on the page) where they do not fit together."""
-    if st.session_state.pop("reset_settings", False):
-        for field in fields(TrainingConfig):
-            st.session_state.pop(field.name, None)
-            st.query_params.pop(field.name, None)
     values = _from_address()
     recipe, error = st.container(), st.container()
 
@@ -31,8 +27,7 @@ def train_form() -> TrainingConfig | None:
         st.select_slider(
             "Learning rate",
             rates,
-            values["learning_rate"],
-            key="learning_rate",
+            key=setting_groups.begin("learning_rate", values),
             format_func=lambda rate: f"{rate:g}",
             help="How far each weight moves in one step. Too small: hardly anything is learned. Too large: the loss jumps "
             "about or becomes infinite. The scale is logarithmic: 1, 2, 5, 10, …",
@@ -53,8 +48,7 @@ def train_form() -> TrainingConfig | None:
         "Epochs",
         1,
         max(50, values["epochs"]),
-        values["epochs"],
-        key="epochs",
+        key=setting_groups.begin("epochs", values),
         help="How often training goes through all training images.",
     )
 
@@ -83,15 +77,10 @@ def train_form() -> TrainingConfig | None:
     return config
 
 
-def reset_settings() -> None:
-    """A callback: the next run of the page shows the tutorial's settings."""
-    st.session_state["reset_settings"] = True
-
-
 def fill_in(config: TrainingConfig) -> None:
     """A callback: the next run of the page shows `config`."""
     for field in fields(TrainingConfig):
-        st.session_state.pop(field.name, None)
+        st.session_state[field.name] = getattr(config, field.name)
     _into_address(config)
 
 
@@ -160,4 +149,5 @@ def _into_address(config: TrainingConfig) -> None:
 def _as_text(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    short = f"{value:g}" if isinstance(value, float) else str(value)
+    return short if not isinstance(value, float) or float(short) == value else str(value)
