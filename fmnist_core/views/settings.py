@@ -61,14 +61,15 @@ def rate_test(test: RateTest, losses: Sequence[float], found: Suggestion, *, is_
     for place, colour, words, dash in marks if is_over else ():
         figure.add_vline(place, line={"color": colour, "dash": dash, "width": 1.5})
         figure.add_annotation(
-            x=np.log10(place), y=1.0, yref="paper", text=words, textangle=-90, showarrow=False, xanchor="right",
+            x=np.log10(place), y=1.0, yref="paper", text=words, textangle=-90, showarrow=False,
+            xanchor="left" if words == "too large" else "right",
             yanchor="top", font={"size": 11},
         )  # fmt: skip
     top = max(found.smooth[0], 2.303) * 1.25
     whole = [np.log10(test.lowest), np.log10(rates[-1] if is_over else test.highest)]
     figure.update_xaxes(type="log", title="Learning rate", dtick=1, exponentformat="power", range=whole)
     figure.update_yaxes(title="Loss (nats)", range=[max(0.0, min(found.smooth) - 0.4), top])
-    figure.update_layout(height=270, margin={"l": 0, "r": 0, "t": 8, "b": 0}, showlegend=False, hovermode="closest")
+    figure.update_layout(height=270, margin={"l": 0, "r": 16, "t": 8, "b": 0}, showlegend=False, hovermode="closest")
     return figure
 
 
