@@ -128,7 +128,7 @@ def note(scale: Scale) -> None:
         "Subtracting the mean goes further: where all inputs of a unit are positive, one step can only raise all its "
         "weights or lower them all; inputs on both sides of 0 free it from that, and learning is often faster.\n\n"
         "**The tutorial stops at `ToTensor`.** All its pixels share one range, and its network is small and learns "
-        "well without more. So this app trains on 0 to 1, too."
+        "well without more. So do this app's settings at first; the recipe Fast on the page Train standardises."
     )
 
 

@@ -15,7 +15,7 @@ PAGES = ["app.py", *(step.script for step in frame.STEPS)]
 
 
 def test_steps_stand_in_order_and_the_button_leads_to_the_first(open_page: Open, empty: Path):
-    """Six steps; nothing done yet; one button."""
+    """The steps in their order; nothing done yet; one button."""
     page = open_page("app.py")
     assert not page.exception
     assert page.button(key="first_step").label == "Start with step 1: Browse"
