@@ -8,6 +8,7 @@ import streamlit as st
 
 from fmnist_core.evaluation import CHANCE
 from fmnist_core.events import Measured, Score
+from fmnist_core.recipes import HIGHEST_LEARNING_RATE
 from fmnist_core.runs import client, sweep
 from fmnist_core.runs.record import Run, State
 from pages.parts import address, frame, train_form
@@ -120,8 +121,14 @@ def _state_line(run: Run) -> None:
             "Its worker is alive but has said nothing for 30 seconds: it may be suspended.",
         )
     reason = frame.plain(run.reason)
+    too_large = run.state is State.DIVERGED or (_guesses(run) and _jumped(run))
     if _guesses(run):
-        words = "But it learned nothing: the learning rate was probably so large that its units died (ReLU gives 0 for ever)."
+        words = (
+            "But it learned nothing: the learning rate was probably so large that its units died (ReLU gives 0 for ever)."
+            if too_large
+            else "But it learned next to nothing, and its loss never jumped: the learning rate was probably too small for so "
+            "few steps."
+        )
     text = f"{icon} **{state_words(run)}.** {reason or words}"
     if run.state is State.RUNNING:
         st.progress(run.progress, text)
@@ -157,14 +164,15 @@ def _state_line(run: Run) -> None:
                 )
                 st.button("Stop", icon=":material/stop:", on_click=_ask, args=(client.stop, run.id), key="stop")
             case _ if run.state is State.DIVERGED or _guesses(run):
-                smaller = replace(run.config, learning_rate=float(f"{run.config.learning_rate / 10:.1g}"))
+                rate = run.config.learning_rate * (0.1 if too_large else 10)
+                better = replace(run.config, learning_rate=min(float(f"{rate:.1g}"), HIGHEST_LEARNING_RATE))
                 st.button(
-                    f"Fill in learning rate {smaller.learning_rate:g}",
+                    f"Fill in learning rate {better.learning_rate:g}",
                     icon=":material/edit:",
                     type="primary",
                     on_click=train_form.fill_in,
-                    args=(smaller,),
-                    key="smaller",
+                    args=(better,),
+                    key="better_rate",
                 )
         if run.latest and run.latest.step:
             st.page_link(
@@ -183,6 +191,12 @@ def _state_line(run: Run) -> None:
 def _guesses(run: Run) -> bool:
     """Whether it ended no better than chance."""
     return run.state is State.FINISHED and run.latest is not None and run.latest.test.accuracy < 1.1 * CHANCE
+
+
+def _jumped(run: Run) -> bool:
+    """Whether its loss was ever a tenth above the first one: what too large steps do and too small ones do not."""
+    losses = client.folder(run.id).losses()
+    return bool(len(losses) and losses.max() > 1.1 * losses[0])
 
 
 def _ask(request: object, run_id: str) -> None:

@@ -73,7 +73,7 @@ def test_diverged_run_says_why_and_fills_in_a_smaller_rate(open_page: Open, empt
     wait_for(run_id, "diverged")
     page = open_page(PAGE, run=run_id)
     assert "learning rate 10" in words(page)
-    page.button(key="smaller").click().run()
+    page.button(key="better_rate").click().run()
     assert not page.exception
     assert page.select_slider(key="learning_rate").value == 1.0
 
@@ -84,7 +84,17 @@ def test_run_that_learned_nothing_is_not_passed_over(open_page: Open, empty: Pat
     wait_for(run_id, "finished")
     page = open_page(PAGE, run=run_id)
     assert "it learned nothing" in words(page)
-    assert page.button(key="smaller").label == "Fill in learning rate 1"
+    assert page.button(key="better_rate").label == "Fill in learning rate 1"
+
+
+def test_too_small_a_rate_is_not_called_too_large(open_page: Open, empty: Path):
+    """Ten tiny steps: next to nothing learned, no jump; ten times the rate is offered."""
+    run_id = client.start(TrainingConfig(batch_size=6000, epochs=1, learning_rate=1e-5))
+    wait_for(run_id, "finished")
+    page = open_page(PAGE, run=run_id)
+    assert not page.exception
+    assert "probably too small" in words(page)
+    assert page.button(key="better_rate").label == "Fill in learning rate 0.0001"
 
 
 def test_finished_run_shows_its_figures(open_page: Open, trained: Trained, monkeypatch: pytest.MonkeyPatch):
