@@ -150,7 +150,7 @@ ARCHITECTURES: dict[Architecture, Callable[[TrainingConfig], nn.Module]] = {
     "linear": lambda config: Linear(),
     "perceptron": lambda config: Perceptron(config.hidden_units, config.dropout),
     "residual": lambda config: Residual((32, 64), (1, 1), 1),
-    "deep": lambda config: Residual((64, 128), (1, 2)),
+    "deep": lambda config: Residual((48, 96), (1, 1)),
     "wide": lambda config: WideResidual(40, 4),
 }
 """How each network is made from the settings of a run."""

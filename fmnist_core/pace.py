@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F
 
+from fmnist_core.precision import precision
+
 if TYPE_CHECKING:
     from fmnist_core.training import TrainingState
 
@@ -40,7 +42,9 @@ class Pace:
             torch.set_num_threads(1)
             began = time.perf_counter()
             for _step in range(self.TRIAL):
-                F.cross_entropy(net(images), labels).backward()  # type: ignore[no-untyped-call]
+                with precision(self.state.device, self.state.config.architecture):
+                    loss = F.cross_entropy(net(images), labels)
+                loss.backward()  # type: ignore[no-untyped-call]
             alone = self.TRIAL / (time.perf_counter() - began)
             torch.set_num_threads(threads)
         self.slow = self.slow + 1 if alone > 2 * speed else 0

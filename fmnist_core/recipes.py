@@ -273,7 +273,7 @@ RECIPES: dict[str, Recipe] = {
             momentum=0.95,
             weight_decay=0.01,
             batch_size=256,
-            epochs=30,
+            epochs=25,
             label_smoothing=0.1,
             standardise=True,
             shift=2,
@@ -282,8 +282,8 @@ RECIPES: dict[str, Recipe] = {
             flip_test=True,
         ),
         teaches="What a laptop can do over lunch: a deeper network, which needs pictures moved and mirrored to keep it "
-        "from learning them by heart.",
-        minutes=40,
+        "from learning them by heart. On training images held out it had 94.9 %, one seed; on the test images it was never run.",
+        minutes=20,
         published=Published(name="ResNet18", accuracy=0.949, source=BENCHMARK),
     ),
     "gpu": Recipe(
