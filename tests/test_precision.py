@@ -36,9 +36,10 @@ def test_what_the_hardware_says(monkeypatch):
     assert not multiplies_bfloat16("mps")
 
 
-def test_one_context_serves_every_step():
+def test_one_context_serves_every_step(monkeypatch):
     """It is entered once per step, and can be entered again; within it products are bfloat16, without it float32."""
-    context = torch.autocast("cpu", torch.bfloat16)
+    monkeypatch.setattr(module, "multiplies_bfloat16", lambda device: True)
+    context = precision(torch.device("cpu"), "deep")
     layer, x = torch.nn.Linear(4, 4), torch.ones(2, 4)
     for _step in range(2):
         with context:

@@ -90,8 +90,8 @@ def hides_its_test(run: Run) -> bool:
 
 def unspoilt(runs: Sequence[Run]) -> tuple[list[Run], list[Run]]:
     """Those of `runs` whose test accuracies may be looked at, and those whose sweep is still open."""
-    hidden = [run for run in runs if hides_its_test(run)]
-    return [run for run in runs if run not in hidden], hidden
+    hidden = {run.id for run in runs if hides_its_test(run)}
+    return [run for run in runs if run.id not in hidden], [run for run in runs if run.id in hidden]
 
 
 def _path(name: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import streamlit as st
 
 from fmnist_core.evaluation import CHANCE
@@ -62,7 +63,7 @@ def _tiles(run_id: str, shown: State, changes: int) -> None:
     before, latest = run.before, run.latest
     spoils = sweep.hides_its_test(run)
     images = "held-out images: the test images wait for the choice in its sweep" if spoils else "10,000 test images"
-    first, last = (shown_score(measured, spoils) for measured in (before, latest if latest and latest.step else None))
+    first, last = (_shown_score(measured, spoils) for measured in (before, latest if latest and latest.step else None))
     gain = 100 * (last.accuracy - first.accuracy) if first and last else None
     with st.grid(3, min_column_width=150):
         _tile(
@@ -100,7 +101,7 @@ def _tiles(run_id: str, shown: State, changes: int) -> None:
         _tile("Time left", words if left is None else duration(left), "At the present speed, without measurements.")
 
 
-def shown_score(measured: Measured | None, spoils: bool) -> Score | None:
+def _shown_score(measured: Measured | None, spoils: bool) -> Score | None:
     """On the held-out images where the test images would spoil a choice, else on the test images."""
     if measured is None:
         return None
@@ -196,6 +197,7 @@ def _guesses(run: Run) -> bool:
 def _jumped(run: Run) -> bool:
     """Whether its loss was ever a tenth above the first one: what too large steps do and too small ones do not."""
     losses = client.folder(run.id).losses()
+    losses = losses[np.isfinite(losses)]  # a branch knows none from before it began
     return bool(len(losses) and losses.max() > 1.1 * losses[0])
 
 

@@ -149,5 +149,6 @@ def _into_address(config: TrainingConfig) -> None:
 def _as_text(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    short = f"{value:g}" if isinstance(value, float) else str(value)
-    return short if not isinstance(value, float) or float(short) == value else str(value)
+    if isinstance(value, float) and float(f"{value:g}") == value:
+        return f"{value:g}"
+    return str(value)

@@ -64,7 +64,7 @@ def wilson_of_recall(guesses: np.ndarray, labels: np.ndarray, label: int):
 
 
 def test_pictures_carry_their_biographies(open_page: Open, trained: Trained):
-    """Below each picture of the sample its first and its last predicted class, in their colours."""
+    """Below each picture of a cell its first and its last predicted class, in their colours."""
     page = open_page(PAGE, run=trained.first, view="matrix", true="6", predicted="0")
     (grid,) = [e for e in page.get("bidi_component") if e.proto.component_name == "image_grid"]
     shown = json.loads(grid.proto.json)
