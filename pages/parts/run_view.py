@@ -39,7 +39,8 @@ def run_view(run: Run) -> None:
     single_step_view(run)
     st.caption(
         "Thin line: the mean loss of each window of training batches, with dropout on. Points: the network in evaluation "
-        "mode after each epoch, on the 10,000 test images (held-out ones while its sweep is open) and on the first 10,000 training images. Epoch 0 is before training. "
+        "mode after each epoch, on the 10,000 test images (held-out ones while its sweep is open) and on the first "
+        "10,000 training images. Epoch 0 is before training. "
         "A click on the curve opens that step: its batch of images, the worst first."
     )
 
