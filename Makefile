@@ -4,6 +4,8 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
+WAITING := tests/runs tests/studies tests/browser
+COMPUTING := $(filter-out $(WAITING),$(patsubst %/,%,$(wildcard tests/*/))) $(wildcard tests/test_*.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check format bench bench-recipes clean
@@ -12,16 +14,16 @@ help: ## Print this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
 
 run: $(VENV)/run.installed ## Install what is missing, prepare the data, start the app; PORT=8501
-	@$(BIN)/python -m fmnist_core.dataset
-	@$(BIN)/python -m fmnist_core.compiled
+	@$(BIN)/python -m fmnist_core.data.dataset
+	@$(BIN)/python -m fmnist_core.training.compiled
 	@$(BIN)/python -c 'import socket, sys; s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(("127.0.0.1", int(sys.argv[1])))' $(PORT) 2>/dev/null \
 		|| { echo "Port $(PORT) is taken or not allowed: try another, such as make run PORT=$$(( $(PORT) + 1 ))"; exit 1; }
 	@echo "Fashion-MNIST Lab: http://127.0.0.1:$(PORT)   (Ctrl-C ends it; runs in training go on)"
 	@exec $(BIN)/python -m streamlit run app.py --server.port $(PORT)
 
 test: $(VENV)/dev.installed ## Run the tests, with doctests and, where there is a Chromium, browser tests
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile fmnist_core tests/*.py tests/compiled tests/pages
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/runs tests/browser  # they wait for processes: one at a time
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile fmnist_core $(COMPUTING)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(WAITING)  # they wait for processes: one at a time
 
 check: $(VENV)/dev.installed ## Everything that CI does: lint, format, types, tests
 	@$(BIN)/ruff check .

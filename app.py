@@ -11,12 +11,12 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from fmnist_core import dataset
+from fmnist_core.data import dataset
 from fmnist_core.runs import client
 from fmnist_core.runs.record import Run, State
 from pages.parts import frame
-from pages.parts.live_chart import route as live_chart
-from pages.parts.time_slider import route as time_slider
+from pages.parts.components.live_chart import route as live_chart
+from pages.parts.components.time_slider import route as time_slider
 
 SHOWN_RUNS = 5
 ROWS = 2
@@ -179,7 +179,7 @@ def latest_runs(moving: bool) -> None:
         st.rerun()  # the counts above have changed too, and there is nothing more to wait for
     with st.container(border=True, gap="xsmall", key="latest_runs"):
         for run in runs[:SHOWN_RUNS]:
-            script = "pages/5_train.py" if run.is_active or run.state is State.PAUSED else "pages/6_test.py"
+            script = "pages/4_train.py" if run.is_active or run.state is State.PAUSED else "pages/5_test.py"
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.page_link(script, label=frame.plain(run.title), query_params={"run": run.id})
                 st.badge(run.state, color=STATE_COLOURS.get(run.state, "gray"))

@@ -16,11 +16,11 @@ from pathlib import Path
 
 from benchmarks import turns
 from benchmarks.processes import end_dispatcher, processes, wait_until
-from fmnist_core.events import Losses, Measured
-from fmnist_core.recipes import TrainingConfig
 from fmnist_core.runs import client
 from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.record import State
+from fmnist_core.settings.config import TrainingConfig
+from fmnist_core.training.events import Losses, Measured
 
 WANTED = {"warm": 0.3, "cold": 5.0, "stop": 1.0}
 COLD_ROUNDS = 3

@@ -20,12 +20,12 @@ from fmnist_core.runs.record import State
 
 WANTED = 300
 VIEWS = {
-    "Compare: two runs, 10,000 predictions each": ("pages/7_compare.py", {"view": "runs"}),
-    "Compare: two runs, cleaned test set": ("pages/7_compare.py", {"view": "runs", "cleaned": "true"}),
-    "Compare: seeds": ("pages/7_compare.py", {"view": "seeds"}),
-    "Compare: leaderboard": ("pages/7_compare.py", {"view": "leaderboard"}),
-    "Data: copies": ("pages/9_data.py", {"view": "copies"}),
-    "Data: doubtful test labels": ("pages/9_data.py", {"view": "labels"}),
+    "Compare: two runs, 10,000 predictions each": ("pages/8_compare.py", {"view": "runs"}),
+    "Compare: two runs, cleaned test set": ("pages/8_compare.py", {"view": "runs", "cleaned": "true"}),
+    "Compare: seeds": ("pages/8_compare.py", {"view": "seeds"}),
+    "Compare: leaderboard": ("pages/8_compare.py", {"view": "leaderboard"}),
+    "Data: copies": ("pages/10_data.py", {"view": "copies"}),
+    "Data: doubtful test labels": ("pages/10_data.py", {"view": "labels"}),
 }
 
 

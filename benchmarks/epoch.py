@@ -20,14 +20,14 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks import notebook, turns
-from fmnist_core.compiled import engine
-from fmnist_core.dataset import epoch_order
-from fmnist_core.evaluation import as_input
-from fmnist_core.events import Losses
-from fmnist_core.network import Net, describe
-from fmnist_core.recipes import TrainingConfig
-from fmnist_core.runs.executor import MEMORY
-from fmnist_core.training import TrainingData, TrainingState, train
+from fmnist_core.data.dataset import epoch_order
+from fmnist_core.evaluation.evaluate import as_input
+from fmnist_core.networks.net import Net, describe
+from fmnist_core.runs.service.executor import MEMORY
+from fmnist_core.settings.config import TrainingConfig
+from fmnist_core.training.compiled import engine
+from fmnist_core.training.events import Losses
+from fmnist_core.training.loop import TrainingData, TrainingState, train
 
 IMAGES = 20_000
 """Of one turn: a third of an epoch."""

@@ -15,11 +15,11 @@ from collections.abc import Callable
 import torch
 
 from benchmarks import notebook, turns
-from fmnist_core import dataset
-from fmnist_core.evaluation import evaluate
-from fmnist_core.network import Net
-from fmnist_core.runs.executor import MEMORY
-from fmnist_core.training import TrainingConfig, TrainingState
+from fmnist_core.data import dataset
+from fmnist_core.evaluation.evaluate import evaluate
+from fmnist_core.networks.net import Net
+from fmnist_core.runs.service.executor import MEMORY
+from fmnist_core.training.loop import TrainingConfig, TrainingState
 
 WANTED = 5.0
 SINGLE = 300

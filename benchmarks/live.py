@@ -23,14 +23,14 @@ from playwright.sync_api import sync_playwright
 from benchmarks import turns
 from benchmarks.pages import CHROMIUM, SWITCHES, Server
 from benchmarks.processes import wait_until
-from fmnist_core.events import Losses
-from fmnist_core.recipes import TrainingConfig
 from fmnist_core.runs import client
 from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.record import from_json
+from fmnist_core.settings.config import TrainingConfig
+from fmnist_core.training.events import Losses
 
 NEWS_EVERY = 0.2
-"""As in fmnist_core/training.py, which needs torch."""
+"""As in fmnist_core/training/loop.py, which needs torch."""
 
 WATCH = """() => {
   window.drawn = [];

@@ -10,8 +10,8 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import FashionMNIST
 from torchvision.transforms import ToTensor
 
-from fmnist_core.dataset import data_folder
-from fmnist_core.network import Net
+from fmnist_core.data.dataset import data_folder
+from fmnist_core.networks.net import Net
 
 Batches = Iterable[Sequence[torch.Tensor]]
 

@@ -82,7 +82,7 @@ def seconds_to_show(browser: Browser, address: str) -> float:
 
 def browse_again(rounds: int) -> float:
     """Seconds that the server takes to run Browse again with another batch of 100 pictures, as Streamlit tests pages."""
-    page = AppTest.from_file(str(turns.ROOT / "app.py"), default_timeout=60).switch_page("pages/2_browse.py")
+    page = AppTest.from_file(str(turns.ROOT / "app.py"), default_timeout=60).switch_page("pages/1_browse.py")
     seconds = []
     for batch in range(rounds + 1):
         page.query_params.update({"size": "100", "batch": str(batch)})

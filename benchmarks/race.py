@@ -18,13 +18,13 @@ from itertools import islice
 import torch
 
 from benchmarks import turns
-from fmnist_core.compiled import engine
-from fmnist_core.copies import BatchedCopies, CompiledCopies, Copies
-from fmnist_core.events import Losses
-from fmnist_core.jobs import Race
-from fmnist_core.recipes import TrainingConfig
-from fmnist_core.runs.executor import MEMORY
-from fmnist_core.training import TrainingData, TrainingState, train
+from fmnist_core.runs.service.executor import MEMORY
+from fmnist_core.settings.config import TrainingConfig
+from fmnist_core.settings.jobs import Race
+from fmnist_core.training.compiled import engine
+from fmnist_core.training.events import Losses
+from fmnist_core.training.loop import TrainingData, TrainingState, train
+from fmnist_core.training.replicas import BatchedCopies, CompiledCopies, Copies
 
 COPIES = 16
 CONFIG = TrainingConfig(device="cpu", learning_rate=0.01)

@@ -18,10 +18,11 @@ import sys
 import time
 from dataclasses import replace
 
+from fmnist_core.settings.recipes import RECIPES
+
 from benchmarks.turns import ROOT
-from fmnist_core.events import Measured
-from fmnist_core.recipes import RECIPES
-from fmnist_core.runs.executor import MEMORY
+from fmnist_core.runs.service.executor import MEMORY
+from fmnist_core.training.events import Measured
 
 QUICK = [name for name, recipe in RECIPES.items() if recipe.minutes <= 3]
 
@@ -30,7 +31,7 @@ def run_once(name: str, seed: int, held_out: int) -> dict[str, float | str]:
     """One run to its end: accuracy in percent, training seconds, and what a person waits with measurements."""
     import torch
 
-    from fmnist_core.training import TrainingData, TrainingState, train
+    from fmnist_core.training.loop import TrainingData, TrainingState, train
 
     config = replace(RECIPES[name].config, seed=seed, validation=held_out)
     data, began, last = TrainingData.load(torch.device("cpu")), time.perf_counter(), None
@@ -71,7 +72,7 @@ def main() -> None:
         print(json.dumps(run_once(name, int(seed), arguments.held_out)))
         return
 
-    from fmnist_core.compiled import engine
+    from fmnist_core.training.compiled import engine
 
     engine.prepare()  # where there is a C compiler: once, and not in anybody's training time
     result: dict[str, object] = {}

@@ -18,14 +18,16 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from fmnist_core.evaluation.score import Score
+
 from benchmarks import turns
-from fmnist_core.events import Measured, Score, Started
-from fmnist_core.recipes import TrainingConfig
 from fmnist_core.runs import client
-from fmnist_core.runs.film import Film
 from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.index import Index
 from fmnist_core.runs.record import Claimed, Finished
+from fmnist_core.runs.service.keeping import Film
+from fmnist_core.settings.config import TrainingConfig
+from fmnist_core.training.events import Measured, Started
 
 RUNS = {
     "the tutorial's first two epochs": TrainingConfig(epochs=2, device="cpu"),
@@ -58,7 +60,7 @@ def timed(names: list[str]) -> Iterator[list[float]]:
 
 def train(config: TrainingConfig, snapshots: int, data: object) -> tuple[RunFolder, float, float, float]:
     """The run; seconds from begin to end, of training, and of snapshots."""
-    from fmnist_core.runs.recorder import Recorder
+    from fmnist_core.runs.service.recorder import Recorder
     from fmnist_core.runs.writing import EventWriter
 
     os.environ["FMNIST_SNAPSHOTS"] = str(snapshots)
@@ -104,7 +106,7 @@ def list_thousand(runs: Path) -> tuple[float, float]:
 
 def look_at(run: RunFolder, data: object, passed: float) -> tuple[list[tuple[str, str, str]], dict[str, float | int]]:
     """Develop the run's film and read it: rows of the table, and the same as data."""
-    from fmnist_core.runs.developer import develop
+    from fmnist_core.runs.service.predictions import develop
 
     steps, missing, events = run.weight_steps(), len(run.snapshots.undeveloped()), len(list(run.events()))
     developed = seconds(lambda: develop(run, data, lambda: False))  # type: ignore[arg-type]
@@ -143,7 +145,7 @@ def main() -> None:
         os.environ["FMNIST_RUNS"] = str(Path(folder) / "runs")
         import torch
 
-        from fmnist_core.training import TrainingData
+        from fmnist_core.training.loop import TrainingData
 
         data = TrainingData.load(torch.device("cpu"))
         for name, config in RUNS.items():

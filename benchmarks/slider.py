@@ -22,8 +22,8 @@ from playwright.sync_api import sync_playwright
 from benchmarks import turns
 from benchmarks.pages import CHROMIUM, SWITCHES, Server
 from benchmarks.processes import wait_until
-from fmnist_core.recipes import TrainingConfig
 from fmnist_core.runs import client
+from fmnist_core.settings.config import TrainingConfig
 
 RELEASES = 10
 

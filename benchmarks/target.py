@@ -15,10 +15,11 @@ import statistics
 import time
 from itertools import islice
 
+from fmnist_core.settings.recipes import RECIPES
+
 from benchmarks import notebook, recipes, turns
-from fmnist_core.compiled import engine
-from fmnist_core.network import Net
-from fmnist_core.recipes import RECIPES
+from fmnist_core.networks.net import Net
+from fmnist_core.training.compiled import engine
 
 ACCURACY = 87.4
 """Percent of the test images, of the notebook's loop after 20 epochs: mean of seeds 0 to 3."""

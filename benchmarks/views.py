@@ -22,8 +22,9 @@ from streamlit.testing.v1 import AppTest
 from benchmarks import turns
 from benchmarks.pages import CHROMIUM, SWITCHES, Server
 from benchmarks.processes import wait_until
-from fmnist_core.recipes import TrainingConfig
-from fmnist_core.runs import client, features
+from fmnist_core.runs import client
+from fmnist_core.runs.service import features
+from fmnist_core.settings.config import TrainingConfig
 
 VIEWS = {
     "classes": "Each class",
@@ -45,7 +46,7 @@ def trained() -> str:
 
 def on_the_server(run_id: str, rounds: int) -> dict[str, float]:
     """Median seconds of the script for each view; a new page of pictures each time, so that nothing is cached."""
-    page = AppTest.from_file(str(turns.ROOT / "app.py"), default_timeout=60).switch_page("pages/6_test.py")
+    page = AppTest.from_file(str(turns.ROOT / "app.py"), default_timeout=60).switch_page("pages/5_test.py")
     found = {}
     for view in VIEWS:
         page.query_params.clear()

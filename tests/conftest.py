@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from fmnist_core import dataset
-from fmnist_core.evaluation import Evaluation, as_input, evaluate
+from fmnist_core.data import dataset
+from fmnist_core.evaluation.evaluate import Evaluation, as_input, evaluate
 from tests.dispatchers import Dispatchers
 
 os.environ["FMNIST_COMPILED"] = "0"
@@ -29,7 +29,7 @@ def predictions() -> Evaluation:
     import torch
     import torch.nn.functional as F
 
-    from fmnist_core.network import Net
+    from fmnist_core.networks.net import Net
 
     train, test = dataset.load("train"), dataset.load("test")
     with torch.random.fork_rng():

@@ -152,7 +152,7 @@ def test_make_run_sets_itself_up_once(workshop: Workshop):
     steps = [
         "-m venv --clear .venv",
         "pip install",
-        "-m fmnist_core.dataset",
+        "-m fmnist_core.data.dataset",
         f"-m streamlit run app.py --server.port {port}",
     ]
     places = [next(n for n, call in enumerate(calls) if step in call) for step in steps]

@@ -19,12 +19,12 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 
-from fmnist_core.evaluation import tutorial_report
-from fmnist_core.events import Losses, Measured
-from fmnist_core.recipes import TrainingConfig
+from fmnist_core.evaluation.evaluate import tutorial_report
 from fmnist_core.runs import client
 from fmnist_core.runs.queue import Waiting
 from fmnist_core.runs.record import Run, RunEvent, from_json
+from fmnist_core.settings.config import TrainingConfig
+from fmnist_core.training.events import Losses, Measured
 
 TUTORIAL_WINDOW = 1000
 """Batches over which the tutorial averages the loss that it prints."""

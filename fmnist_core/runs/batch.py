@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from fmnist_core import dataset
-from fmnist_core.recipes import TRAINING_IMAGES, TrainingConfig
+from fmnist_core.data import dataset
 from fmnist_core.runs.folder import RunFolder
+from fmnist_core.settings.config import TRAINING_IMAGES, TrainingConfig
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +58,8 @@ def batch_then(folder: RunFolder, step: int) -> BatchThen:
     """
     import torch
 
-    from fmnist_core.architectures import build
-    from fmnist_core.evaluation import evaluate
+    from fmnist_core.evaluation.evaluate import evaluate
+    from fmnist_core.networks.architectures import build
 
     config = folder.run().config
     kept = weights_before(folder, step)

@@ -8,9 +8,9 @@ import sys
 import time
 from pathlib import Path
 
-from fmnist_core.dataset import data_folder
-from fmnist_core.runs.dispatcher import BELL
-from fmnist_core.runs.executor import REPOSITORY
+from fmnist_core.data.dataset import data_folder
+from fmnist_core.runs.service.dispatcher import BELL
+from fmnist_core.runs.service.executor import REPOSITORY
 
 
 def runs_folder() -> Path:
@@ -35,7 +35,7 @@ def ensure_dispatcher() -> None:
         runs.mkdir(parents=True, exist_ok=True)
         with open(runs / "dispatcher.log", "ab") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "fmnist_core.runs.dispatcher", str(runs)],
+                [sys.executable, "-m", "fmnist_core.runs.service.dispatcher", str(runs)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fmnist_core.recipes import TrainingConfig
 from fmnist_core.runs.record import Run
+from fmnist_core.settings.config import TrainingConfig
 
 
 class RunRefused(Exception):

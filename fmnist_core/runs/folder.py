@@ -27,14 +27,14 @@ from typing import IO, TYPE_CHECKING, Literal
 import numpy as np
 import numpy.typing as npt
 
-from fmnist_core import jobs
-from fmnist_core.events import Changed, Engine, Losses
-from fmnist_core.jobs import Job
-from fmnist_core.recipes import TrainingConfig
 from fmnist_core.runs.record import Moment, Run, RunEvent, from_json
 from fmnist_core.runs.single_step import SingleStep
 from fmnist_core.runs.snapshots import Predictions, Snapshots, Split, Weights
 from fmnist_core.runs.writing import write_whole
+from fmnist_core.settings import jobs
+from fmnist_core.settings.config import TrainingConfig
+from fmnist_core.settings.jobs import Job
+from fmnist_core.training.events import Changed, Engine, Losses
 
 if TYPE_CHECKING:
     import torch

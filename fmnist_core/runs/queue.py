@@ -6,8 +6,8 @@ import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from fmnist_core.recipes import TrainingConfig
 from fmnist_core.runs.record import Run, State
+from fmnist_core.settings.config import TrainingConfig
 
 MOST_WAITING = 20
 """Waiting runs of one person."""

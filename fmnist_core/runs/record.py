@@ -8,11 +8,12 @@ from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
 from typing import Any, get_args
 
-from fmnist_core import events as training
-from fmnist_core import jobs
-from fmnist_core.events import Changed, CopiesMeasured, CopyLosses, Diverged, Losses, Measured, Score, Slowed, Started
-from fmnist_core.jobs import Job, Race
-from fmnist_core.recipes import TrainingConfig
+from fmnist_core.evaluation.score import Score
+from fmnist_core.settings import jobs
+from fmnist_core.settings.config import TrainingConfig
+from fmnist_core.settings.jobs import Job, Race
+from fmnist_core.training import events as training
+from fmnist_core.training.events import Changed, CopiesMeasured, CopyLosses, Diverged, Losses, Measured, Slowed, Started
 
 EVENT_LISTS = ("planned", "changes", "measured")
 """What a run remembers of its events as they were."""

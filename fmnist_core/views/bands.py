@@ -10,7 +10,7 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 from plotly.colors import hex_to_rgb
 
-from fmnist_core.dataset import CLASSES
+from fmnist_core.data.dataset import CLASSES
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import plotly.graph_objects as go
 
-from fmnist_core.dataset import CLASSES
-from fmnist_core.evaluation import CHANCE, HUMAN_ACCURACY, wilson
-from fmnist_core.events import Measured, Score
+from fmnist_core.data.dataset import CLASSES
+from fmnist_core.evaluation.evaluate import CHANCE, HUMAN_ACCURACY, wilson
+from fmnist_core.evaluation.score import Score
+from fmnist_core.training.events import Measured
 from fmnist_core.views.colours import REFERENCE
 
 IMAGES = 2_000

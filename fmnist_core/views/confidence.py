@@ -6,8 +6,8 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from fmnist_core.calibration import Coverage, Reliability
-from fmnist_core.evaluation import wilson
+from fmnist_core.evaluation.calibration import Coverage, Reliability
+from fmnist_core.evaluation.evaluate import wilson
 from fmnist_core.views.colours import AFTER, BEFORE, REFERENCE, WRONG
 
 POINTS = 400

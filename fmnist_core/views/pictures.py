@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from fmnist_core.dataset import MEAN, STD
+from fmnist_core.data.dataset import MEAN, STD
 
 SPRITE_COLUMNS = 10
 """Pictures beside each other in a sprite."""

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import plotly.graph_objects as go
 
-from fmnist_core import augmentation, dataset
-from fmnist_core.jobs import RateTest, Suggestion
-from fmnist_core.recipes import TrainingConfig
-from fmnist_core.schedules import learning_rate_at
+from fmnist_core.data import augmentation, dataset
+from fmnist_core.settings.config import TrainingConfig
+from fmnist_core.settings.jobs import RateTest, Suggestion
+from fmnist_core.settings.schedules import learning_rate_at
 from fmnist_core.views.colours import REFERENCE, RIGHT, TRAIN, WRONG
 
 WIDTH, HEIGHT = 300, 92

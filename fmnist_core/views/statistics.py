@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import plotly.graph_objects as go
 
-from fmnist_core.dataset import CLASSES, Split
+from fmnist_core.data.dataset import CLASSES, Split
 from fmnist_core.views.colours import AFTER
 
 CHUNK = 2_000

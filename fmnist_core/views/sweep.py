@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from fmnist_core.recipes import TrainingConfig
-from fmnist_core.sweeps import SCALES
+from fmnist_core.settings.config import TrainingConfig
+from fmnist_core.settings.search import SCALES
 from fmnist_core.views.colours import AFTER, REFERENCE, RIGHT
 
 

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from fmnist_core import dataset
+from fmnist_core.data import dataset
 from pages.parts import frame
 
 SPLITS: tuple[dataset.SplitName, ...] = ("train", "test")

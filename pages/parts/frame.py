@@ -15,7 +15,7 @@ from typing import Literal, TypeVar
 
 import streamlit as st
 
-from fmnist_core import dataset
+from fmnist_core.data import dataset
 
 ROOT = Path(__file__).parents[2]
 T = TypeVar("T")
@@ -38,49 +38,49 @@ class Page:
 HOME = Page("app.py", "Home", ":material/home:", "Where you are.")
 STEPS = (
     Page(
-        "pages/2_browse.py",
+        "pages/1_browse.py",
         "Browse",
         ":material/grid_view:",
         "Look at a random batch, as training sees it, and at all 70,000 pictures.",
     ),
     Page(
-        "pages/3_image.py",
+        "pages/2_image.py",
         "Image",
         ":material/image:",
         "Take one picture for what it is, 784 numbers, and see what scaling does to them.",
     ),
     Page(
-        "pages/4_network.py",
+        "pages/3_network.py",
         "Network",
         ":material/layers:",
         "Follow a picture through two convolutions and two linear layers to ten scores.",
     ),
     Page(
-        "pages/5_train.py",
+        "pages/4_train.py",
         "Train",
         ":material/trending_down:",
         "Choose a learning rate, start, and watch the loss fall while it happens.",
     ),
     Page(
-        "pages/6_test.py",
+        "pages/5_test.py",
         "Test",
         ":material/fact_check:",
         "See what the network gets right and wrong, class by class, before and after.",
     ),
     Page(
-        "pages/7_compare.py",
+        "pages/8_compare.py",
         "Compare",
         ":material/compare_arrows:",
         "Change one setting, train again, and see what that changed.",
     ),
     Page(
-        "pages/8_explore.py",
+        "pages/9_explore.py",
         "Explore",
         ":material/explore:",
         "Race many copies at once, sweep over settings: see what is skill and what is luck.",
     ),
     Page(
-        "pages/9_data.py",
+        "pages/10_data.py",
         "Data",
         ":material/rule:",
         "Find what is wrong with the pictures themselves: copies, and labels to doubt.",
@@ -276,7 +276,7 @@ def show_code(*objects: object) -> None:
     """An expander "Show the code" with the source that this app really runs.
 
     `objects`: functions, classes or modules; or, for what must not be imported here because it needs torch, the dotted
-    name, such as "fmnist_core.training.train".
+    name, such as "fmnist_core.training.loop.train".
     """
     with st.expander("Show the code", icon=":material/code:"):
         _sources(objects)

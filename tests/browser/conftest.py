@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, expect, sync_playwright
 
-from fmnist_core.recipes import TrainingConfig
 from fmnist_core.runs import client
 from fmnist_core.runs.record import Run
+from fmnist_core.settings.config import TrainingConfig
 from tests.dispatchers import Dispatchers
 
 expect.set_options(timeout=60_000)  # instead of 5 s: a busy machine is no fault

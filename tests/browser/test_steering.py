@@ -6,9 +6,9 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from fmnist_core import dataset
-from fmnist_core.recipes import TrainingConfig
+from fmnist_core.data import dataset
 from fmnist_core.runs import client
+from fmnist_core.settings.config import TrainingConfig
 from tests.browser.conftest import wait_for
 
 SHIRT = 6

@@ -6,10 +6,10 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from fmnist_core import dataset
-from fmnist_core.dataset import CLASSES
-from fmnist_core.recipes import TrainingConfig
+from fmnist_core.data import dataset
+from fmnist_core.data.dataset import CLASSES
 from fmnist_core.runs import client
+from fmnist_core.settings.config import TrainingConfig
 from tests.browser.conftest import settled, wait_for
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from fmnist_core.recipes import TrainingConfig
 from fmnist_core.runs import client
+from fmnist_core.settings.config import TrainingConfig
 from tests.dispatchers import Dispatchers
 
 ROOT = Path(__file__).parents[2]
@@ -61,7 +61,7 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dispatchers: Dispatch
 
 @pytest.fixture
 def open_page() -> Open:
-    """`open_page("pages/6_test.py", run="…")` runs the page at that address."""
+    """`open_page("pages/5_test.py", run="…")` runs the page at that address."""
 
     def open_it(script: str, **address: str) -> AppTest:
         page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from fmnist_core import dataset
+from fmnist_core.data import dataset
 from tests.pages.conftest import HOSTILE, Open, words
 
-PAGE = "pages/2_browse.py"
+PAGE = "pages/1_browse.py"
 
 
 def grid(page: AppTest) -> dict:

@@ -7,13 +7,13 @@ import pytest
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from fmnist_core import data_quality, dataset
+from fmnist_core.data import dataset, duplicates
 from fmnist_core.runs import client
-from fmnist_core.runs.groups import by_seed
+from fmnist_core.studies.seeds import by_seed
 from pages.parts.compare.difference import chance, often
 from tests.pages.conftest import HOSTILE, Open, Trained, words
 
-PAGE = "pages/7_compare.py"
+PAGE = "pages/8_compare.py"
 
 
 @pytest.fixture(autouse=True)
@@ -95,8 +95,8 @@ def test_two_moments_of_one_run_are_compared(open_page: Open, trained: Trained):
 
 def test_the_cleaned_test_set_leaves_pictures_out_of_every_figure(open_page: Open, trained: Trained):
     """Accuracy and disagreements are counted on the pictures that stay."""
-    out = data_quality.leaked(data_quality.published_copies())
-    mask = data_quality.clean_mask(out)
+    out = duplicates.leaked(duplicates.published_copies())
+    mask = duplicates.clean_mask(out)
     first, second = right(trained.first)[mask], right(trained.second)[mask]
     page = open_page(PAGE, runs=f"{trained.first},{trained.second}", cleaned="true")
     assert not page.exception

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from fmnist_core import data_quality
-from fmnist_core.data_quality import Place
-from fmnist_core.runs import client, judgements
-from pages.parts.data_quality import labels
+from fmnist_core.data import duplicates
+from fmnist_core.data.duplicates import Place
+from fmnist_core.runs import client
+from fmnist_core.studies import judgements
+from pages.parts.data import labels
 from tests.pages.conftest import HOSTILE, Open, Trained, words
 
-PAGE = "pages/9_data.py"
+PAGE = "pages/10_data.py"
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +21,7 @@ def _runs(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_copies_are_counted_and_shown_in_pairs(open_page: Open):
     """The nearest pair of a training and a test picture comes first, each picture with its address."""
-    pairs = [pair for pair in data_quality.published_copies() if pair.is_leak]
+    pairs = [pair for pair in duplicates.published_copies() if pair.is_leak]
     page = open_page(PAGE)
     assert not page.exception
     assert "No two of the 70,000 pictures have the same bytes" in words(page)
@@ -32,7 +33,7 @@ def test_copies_are_counted_and_shown_in_pairs(open_page: Open):
 
 def test_a_verdict_is_kept_moves_on_and_cleans(open_page: Open, monkeypatch: pytest.MonkeyPatch):
     """ "Label is wrong": kept in the runs folder, the next picture comes, and the cleaned test set is one smaller."""
-    monkeypatch.setattr("fmnist_core.runs.label_evidence.LEAST_ACCURACY", 0.3)  # the runs of one epoch are no better
+    monkeypatch.setattr("fmnist_core.studies.label_evidence.LEAST_ACCURACY", 0.3)  # the runs of one epoch are no better
     page = open_page(PAGE, view="labels")
     assert not page.exception
     assert "No run is ever trained on test pictures" in words(page)
@@ -43,9 +44,9 @@ def test_a_verdict_is_kept_moves_on_and_cleans(open_page: Open, monkeypatch: pyt
     assert verdict == "wrong"
     assert int(page.query_params["picture"]) != place.index
     assert "0 right, 1 wrong, 0 unsure" in words(page)
-    cleaned = open_page("pages/7_compare.py", cleaned="true")
-    assert "1 with a label judged to be wrong" in words(cleaned) or place.index in data_quality.leaked(
-        data_quality.published_copies()
+    cleaned = open_page("pages/8_compare.py", cleaned="true")
+    assert "1 with a label judged to be wrong" in words(cleaned) or place.index in duplicates.leaked(
+        duplicates.published_copies()
     )
     judgements.judge(client.runs_folder(), Place("test", place.index), None)
 

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from fmnist_core.jobs import Race
-from fmnist_core.runs import client, sweep
+from fmnist_core.runs import client
+from fmnist_core.settings.jobs import Race
+from fmnist_core.studies import sweep
 from tests.pages.conftest import HOSTILE, Open, Trained, words
 from tests.pages.test_train import wait_for
 
-PAGE = "pages/8_explore.py"
+PAGE = "pages/9_explore.py"
 
 
 def test_race_starts_with_what_the_controls_show(open_page: Open, empty: Path):
@@ -75,12 +76,12 @@ def test_sweep_chooses_on_held_out_pictures_and_tests_once(open_page: Open, empt
     best = sweep.best(sweep.runs_of(name))
     assert best
     assert best.latest
-    for address in ("pages/6_test.py", "pages/7_compare.py"):
+    for address in ("pages/5_test.py", "pages/8_compare.py"):
         hidden = open_page(address, run=best.id, runs=best.id)
         assert not hidden.exception
         assert not hidden.metric
         assert "nothing has been chosen yet" in hidden.info[0].value
-    tiles = {metric.label: metric.value for metric in open_page("pages/5_train.py", run=best.id).metric}
+    tiles = {metric.label: metric.value for metric in open_page("pages/4_train.py", run=best.id).metric}
     held_out = sweep.validation_accuracy(best)
     assert held_out
     assert tiles["Accuracy now"] == f"{100 * held_out:.2f}\u00a0%"
@@ -91,7 +92,7 @@ def test_sweep_chooses_on_held_out_pictures_and_tests_once(open_page: Open, empt
     assert page.dataframe[0].value["Test"].notna().all()
     (other,) = [run.id for run in runs if run.id != best.id]
     assert sweep.choose(name, other) == best.id
-    assert open_page("pages/6_test.py", run=other).metric
+    assert open_page("pages/5_test.py", run=other).metric
 
 
 @pytest.mark.parametrize("value", HOSTILE)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fmnist_core import dataset
+from fmnist_core.data import dataset
 from pages.parts import frame
 from tests.pages.conftest import Open, Trained, words
 
@@ -46,7 +46,7 @@ def test_without_a_data_set_each_page_says_where_to_put_it(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     page = open_page(script)
     assert not page.exception
-    if script != "pages/5_train.py":
+    if script != "pages/4_train.py":
         assert any("put the four published archives" in error.value for error in page.error)
 
 
@@ -59,6 +59,6 @@ def test_truncated_archive_is_named_on_the_page(open_page: Open, tmp_path: Path,
     monkeypatch.setenv("FMNIST_DATA", str(tmp_path))
     monkeypatch.setenv("FMNIST_RUNS", str(tmp_path / "runs"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    page = open_page("pages/3_image.py")
+    page = open_page("pages/2_image.py")
     assert not page.exception
     assert any("is truncated" in error.value.replace("\\", "") for error in page.error)

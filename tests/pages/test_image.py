@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from fmnist_core import dataset
+from fmnist_core.data import dataset
 from tests.pages.conftest import HOSTILE, Open, words
 
-PAGE = "pages/3_image.py"
+PAGE = "pages/2_image.py"
 
 
 def grid(page: AppTest) -> dict:

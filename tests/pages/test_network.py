@@ -8,7 +8,7 @@ import pytest
 
 from tests.pages.conftest import HOSTILE, Open, words
 
-PAGE = "pages/4_network.py"
+PAGE = "pages/3_network.py"
 
 
 def test_tutorials_network_is_shown(open_page: Open):

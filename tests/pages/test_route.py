@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from fmnist_core.runs import client
-from pages.parts.live_chart.route import routes
+from pages.parts.components.live_chart.route import routes
 from tests.pages.conftest import Trained
 
 

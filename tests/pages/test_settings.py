@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from fmnist_core.settings.recipes import RECIPES
 
-from fmnist_core import dataset
-from fmnist_core.jobs import RateTest, suggest
-from fmnist_core.recipes import RECIPES, TrainingConfig
+from fmnist_core.data import dataset
 from fmnist_core.runs import client
-from fmnist_core.schedules import learning_rate_at
-from fmnist_core.training import TrainingData, batches
+from fmnist_core.settings.config import TrainingConfig
+from fmnist_core.settings.jobs import RateTest, suggest
+from fmnist_core.settings.schedules import learning_rate_at
+from fmnist_core.training.loop import TrainingData, batches
 from fmnist_core.views import settings
 from tests.pages.conftest import HOSTILE, Open, Trained, words
 from tests.pages.test_train import PAGE, wait_for

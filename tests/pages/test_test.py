@@ -12,12 +12,13 @@ import pytest
 from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, log_loss, precision_recall_fscore_support
 
-from fmnist_core import data_quality, dataset
-from fmnist_core.runs import client, features
+from fmnist_core.data import dataset, duplicates
+from fmnist_core.runs import client
+from fmnist_core.runs.service import features
 from fmnist_core.views.colours import CLASS_COLOURS
 from tests.pages.conftest import HOSTILE, Open, Trained, words
 
-PAGE = "pages/6_test.py"
+PAGE = "pages/5_test.py"
 
 
 @pytest.fixture(autouse=True)
@@ -197,8 +198,8 @@ def test_threshold_splits_the_pictures(open_page: Open, trained: Trained):
 
 def test_cleaned_test_set_is_obeyed_by_every_view(open_page: Open, trained: Trained):
     """Tiles, support and threshold count only what is left; each view is drawn from it."""
-    kept = data_quality.clean_mask(
-        data_quality.leaked(copies := data_quality.published_copies()) | data_quality.repeated(copies)
+    kept = duplicates.clean_mask(
+        duplicates.leaked(copies := duplicates.published_copies()) | duplicates.repeated(copies)
     )
     right = (client.folder(trained.first).logits(120).argmax(1) == dataset.load("test").labels)[kept]
     for view in ("classes", "matrix", "mistakes", "calibration", "threshold"):

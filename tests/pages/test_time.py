@@ -11,13 +11,13 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
-from fmnist_core import dataset
+from fmnist_core.data import dataset
 from fmnist_core.runs import client
 from fmnist_core.runs.snapshots import Snapshots
-from pages.parts.time_slider.route import routes
+from pages.parts.components.time_slider.route import routes
 from tests.pages.conftest import HOSTILE, Open, Trained, words
 
-PAGE = "pages/6_test.py"
+PAGE = "pages/5_test.py"
 
 
 @pytest.fixture
@@ -110,14 +110,14 @@ def test_the_image_page_tells_an_images_biography(open_page: Open, trained: Trai
     """The ten logits at every moment; without a run in the address the way to one; for a training picture nothing."""
     monkeypatch.setenv("FMNIST_RUNS", str(trained.folder))
     folder = client.folder(trained.first)
-    page = open_page("pages/3_image.py", split="test", index="7", run=trained.first)
+    page = open_page("pages/2_image.py", split="test", index="7", run=trained.first)
     assert not page.exception
     told = slider(page)
     expected = np.array([folder.logits(step)[7] for step in folder.logit_steps()])
     np.testing.assert_allclose(told["logits"], expected, atol=1e-3)
     assert told["trueClass"] == dataset.load("test").labels[7]
     for address, is_offered in (({"split": "test"}, True), ({"split": "train"}, False)):
-        links = open_page("pages/3_image.py", index="7", **address).get("page_link")
+        links = open_page("pages/2_image.py", index="7", **address).get("page_link")
         assert any("from first step to last" in link.proto.label for link in links) is is_offered
 
 
@@ -128,7 +128,7 @@ def test_browse_finds_images_by_what_became_of_them(open_page: Open, trained: Tr
     last = folder.logits(folder.logit_steps()[-1]).astype(np.float64)
     mask = (labels == 6) & (last.argmax(1) == 0)
     page = open_page(
-        "pages/2_browse.py",
+        "pages/1_browse.py",
         view="Biographies",
         run=trained.first,
         order="Surest",

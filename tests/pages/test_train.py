@@ -9,12 +9,12 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from fmnist_core.recipes import TrainingConfig
 from fmnist_core.runs import client
 from fmnist_core.runs.record import Run
+from fmnist_core.settings.config import TrainingConfig
 from tests.pages.conftest import HOSTILE, Open, Trained, words
 
-PAGE = "pages/5_train.py"
+PAGE = "pages/4_train.py"
 
 
 def wait_for(run_id: str, *states: str) -> Run:

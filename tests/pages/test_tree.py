@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from fmnist_core.recipes import TrainingConfig
 from fmnist_core.runs.record import Run
-from pages.parts.run_list import as_tree
+from fmnist_core.settings.config import TrainingConfig
+from pages.parts.runs.run_list import as_tree
 
 
 def run(number: int, parent: int | None = None) -> Run:

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 import torch
 
-from fmnist_core import training
-from fmnist_core.events import Changed, Losses, Reached
-from fmnist_core.recipes import TrainingConfig
 from fmnist_core.runs import client
 from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.record import Claimed, State
-from fmnist_core.runs.recorder import Recorder
+from fmnist_core.runs.service.recorder import Recorder
 from fmnist_core.runs.writing import EventWriter
-from fmnist_core.training import TrainingData, TrainingState, train
+from fmnist_core.settings.config import TrainingConfig
+from fmnist_core.training import loop
+from fmnist_core.training.events import Changed, Losses, Reached
+from fmnist_core.training.loop import TrainingData, TrainingState, train
 from tests.runs.lab import SMALL, recorded
 
 BRIEF = replace(SMALL, batch_size=50, epochs=3, momentum=0.9, dropout=0.4, learning_rate=0.02)
@@ -135,7 +135,7 @@ def little() -> TrainingData:
 @pytest.fixture(autouse=True)
 def one_thread_an_event_for_each_step(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """So that a test can stop anywhere; nobody looks after the runs but the test."""
-    monkeypatch.setattr(training, "NEWS_EVERY", 0.0)
+    monkeypatch.setattr(loop, "NEWS_EVERY", 0.0)
     monkeypatch.setenv("FMNIST_RUNS", str(tmp_path))
     monkeypatch.setenv("FMNIST_SNAPSHOTS", "12")
     monkeypatch.setattr(client, "ensure_dispatcher", lambda: None)

@@ -18,12 +18,13 @@ import traceback
 from pathlib import Path
 from typing import IO, Any
 
-from fmnist_core import training
-from fmnist_core.runs import dispatcher, snapshots, worker, writing
+from fmnist_core.runs import snapshots, writing
 from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.record import RunEvent, to_json
+from fmnist_core.runs.service import dispatcher, worker
 from fmnist_core.runs.writing import EventWriter
-from fmnist_core.training import TrainingData
+from fmnist_core.training import loop
+from fmnist_core.training.loop import TrainingData
 
 dispatcher.STALLED_AFTER = 4.0  # instead of 30: tests wait for it
 dispatcher.DEVELOP_AGAIN = 1.0
@@ -33,7 +34,7 @@ WARM: TrainingData | None = None
 
 
 class ForkExecutor:
-    """An Executor, see fmnist_core.runs.executor."""
+    """An Executor, see fmnist_core.runs.service.executor."""
 
     def __init__(self, _threads: int | None = None) -> None:
         self.data = WARM or worker.get_warm()
@@ -41,7 +42,7 @@ class ForkExecutor:
             self.data = TrainingData(
                 self.data.images[:few], self.data.labels[:few], self.data.test_images[:few], self.data.test_labels[:few]
             )
-            training.NEWS_EVERY = 0.0
+            loop.NEWS_EVERY = 0.0
         self.workers: dict[Path, int] = {}
 
     def start(self, path: Path, slot: str = "") -> None:

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from fmnist_core.dataset import data_folder
-from fmnist_core.events import Losses, Measured
-from fmnist_core.recipes import TrainingConfig
+from fmnist_core.data.dataset import data_folder
 from fmnist_core.runs import bell, client
-from fmnist_core.runs.dispatcher import LOCK
-from fmnist_core.runs.executor import REPOSITORY
 from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.record import Claimed, Run, RunEvent, State
+from fmnist_core.runs.service.dispatcher import LOCK
+from fmnist_core.runs.service.executor import REPOSITORY
+from fmnist_core.settings.config import TrainingConfig
+from fmnist_core.training.events import Losses, Measured
 
 SMALL = TrainingConfig(
     device="cpu", batch_size=600, epochs=1, learning_rate=0.1, conv1_channels=2, conv2_channels=2, hidden_units=10
@@ -75,7 +75,7 @@ class Lab:
 
     def start_worker(self, run: RunFolder) -> subprocess.Popen[bytes]:
         """A worker without a dispatcher."""
-        return self.python("-m", "fmnist_core.runs.worker", str(run.path))
+        return self.python("-m", "fmnist_core.runs.service.worker", str(run.path))
 
     def create(self, config: TrainingConfig, name: str = "") -> RunFolder:
         """A run that waits for a dispatcher: nothing is started."""

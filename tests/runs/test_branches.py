@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from fmnist_core.events import Changed
 from fmnist_core.runs import client
 from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.record import State
-from fmnist_core.training import TrainingData
+from fmnist_core.training.events import Changed
+from fmnist_core.training.loop import TrainingData
 from tests.runs.by_hand import (
     BRIEF,
     assert_is,

@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from fmnist_core.dataset import CLASSES
-from fmnist_core.events import Measured
+from fmnist_core.data.dataset import CLASSES
 from fmnist_core.runs import client
 from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.record import State
+from fmnist_core.training.events import Measured
 from tests.runs.lab import PATIENCE, SMALL, Lab, events, recorded
 
 

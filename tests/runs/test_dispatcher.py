@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from fmnist_core.events import Started
 from fmnist_core.runs import client
-from fmnist_core.runs.dispatcher import Dispatcher
-from fmnist_core.runs.executor import LocalExecutor
 from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.record import Claimed, Died, Finished, Interrupted, Paused, State
+from fmnist_core.runs.service.dispatcher import Dispatcher
+from fmnist_core.runs.service.executor import LocalExecutor
 from fmnist_core.runs.writing import EventWriter
+from fmnist_core.training.events import Started
 from tests.runs.lab import (
     LONGER,
     PATIENCE,
@@ -35,7 +35,7 @@ from tests.runs.lab import (
 
 START_A_RUN = f"""
 import sys, time
-from fmnist_core.recipes import TrainingConfig
+from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.runs import client
 print(client.start(TrainingConfig.from_dict({LONGER.to_dict()})), flush=True)
 time.sleep(600)
@@ -106,7 +106,7 @@ def test_dispatcher_told_to_end(own_lab: Lab):
 def test_second_dispatcher(lab: Lab):
     """A second dispatcher for the same folder exits with status 75 and a sentence."""
     first = lab.dispatcher
-    second = lab.python("-m", "fmnist_core.runs.dispatcher", str(lab.runs))
+    second = lab.python("-m", "fmnist_core.runs.service.dispatcher", str(lab.runs))
     _, said = second.communicate(timeout=PATIENCE)
     assert second.returncode == 75
     assert said.decode() == f"Another dispatcher looks after {lab.runs}.\n"
@@ -273,7 +273,7 @@ def test_worker_that_never_takes_its_run(tmp_path: Path, monkeypatch: pytest.Mon
     dispatcher.turn()
     assert not events(run)
     assert hangs.poll() is None
-    monkeypatch.setattr("fmnist_core.runs.dispatcher.GRACE", 0.0)
+    monkeypatch.setattr("fmnist_core.runs.service.dispatcher.GRACE", 0.0)
     dispatcher._look_at(dispatcher.known[run.id])
     assert [type(event) for event in events(run)] == [Died]
     assert hangs.returncode == -signal.SIGKILL

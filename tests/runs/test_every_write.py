@@ -16,14 +16,14 @@ from typing import Any
 import pytest
 import torch
 
-from fmnist_core.events import Changed, Losses
 from fmnist_core.runs import client, snapshots, writing
-from fmnist_core.runs.dispatcher import Dispatcher
 from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.index import Index, IndexReader
 from fmnist_core.runs.record import Claimed, Paused, Resumed, State
+from fmnist_core.runs.service.dispatcher import Dispatcher
 from fmnist_core.runs.writing import EventWriter
-from fmnist_core.training import TrainingData
+from fmnist_core.training.events import Changed, Losses
+from fmnist_core.training.loop import TrainingData
 from tests.runs.by_hand import (
     BRIEF,
     Killed,

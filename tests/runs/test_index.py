@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from fmnist_core.recipes import TrainingConfig
 from fmnist_core.runs import client
 from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.index import FILE, VERSION, Index, IndexReader
 from fmnist_core.runs.record import Claimed, Run, State
 from fmnist_core.runs.writing import EventWriter
+from fmnist_core.settings.config import TrainingConfig
 from tests.runs.lab import PATIENCE, SMALL, Lab, events, recorded, wait_until
 
 
@@ -180,7 +180,7 @@ def test_newer_version(filled_lab: Lab):
     path = filled_lab.runs / FILE
     make_newer(path)
     before = snapshot(filled_lab.runs)
-    refused = filled_lab.python("-m", "fmnist_core.runs.dispatcher", str(filled_lab.runs))
+    refused = filled_lab.python("-m", "fmnist_core.runs.service.dispatcher", str(filled_lab.runs))
     _, said = refused.communicate(timeout=PATIENCE)
     sentence = f"{path} was written by a newer version of Fashion-MNIST Lab: use that one, or move the file away."
     assert said.decode().strip() == sentence

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from fmnist_core.events import CopiesMeasured, CopyLosses, Losses
-from fmnist_core.jobs import Race, RateTest
-from fmnist_core.recipes import TrainingConfig
 from fmnist_core.runs import client
 from fmnist_core.runs.index import IndexReader
 from fmnist_core.runs.record import Interrupted, Run, from_json, to_json
 from fmnist_core.runs.writing import EventWriter
+from fmnist_core.settings.config import TrainingConfig
+from fmnist_core.settings.jobs import Race, RateTest
+from fmnist_core.training.events import CopiesMeasured, CopyLosses, Losses
 from tests.runs.lab import SMALL, Lab, wait_until
 
 QUICK = replace(SMALL, batch_size=6000)

@@ -7,9 +7,8 @@ import math
 from dataclasses import replace
 
 import pytest
+from fmnist_core.evaluation.score import Score
 
-from fmnist_core.events import Diverged, Losses, Measured, Score, Started
-from fmnist_core.recipes import TrainingConfig
 from fmnist_core.runs.folder import is_run_id
 from fmnist_core.runs.record import (
     Claimed,
@@ -26,6 +25,8 @@ from fmnist_core.runs.record import (
     from_json,
     to_json,
 )
+from fmnist_core.settings.config import TrainingConfig
+from fmnist_core.training.events import Diverged, Losses, Measured, Started
 
 QUEUED = Run("0123456789ab", 3, "", "2026-01-01T00:00:00+00:00", TrainingConfig(batch_size=600, epochs=2))
 SCORE = Score(0.5, tuple(range(91, 101)), (100,) * 10)

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fmnist_core.recipes import Architecture, Optimizer, TrainingConfig
 from fmnist_core.runs import client
 from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.record import State
-from fmnist_core.training import TrainingData
+from fmnist_core.settings.config import Architecture, Optimizer, TrainingConfig
+from fmnist_core.training.loop import TrainingData
 from tests.runs.by_hand import (
     BRIEF,
     Killed,
@@ -40,7 +40,7 @@ def test_steps_one_at_a_time(
     little: TrainingData, optimizer: Optimizer, architecture: Architecture, monkeypatch: pytest.MonkeyPatch
 ):
     """A paused run takes steps exactly as if it trained them; what is kept of each obeys the formulas it names."""
-    monkeypatch.setattr("fmnist_core.runs.recorder.LINGERS", 0.0)
+    monkeypatch.setattr("fmnist_core.runs.service.recorder.LINGERS", 0.0)
     decay = 0.01 if optimizer in ("sgd", "nesterov") else 0.0
     config = replace(BRIEF, optimizer=optimizer, architecture=architecture, weight_decay=decay)
     run = create(config)
@@ -48,7 +48,7 @@ def test_steps_one_at_a_time(
     for step in (10, 11):
         client.step_once(run.id)
         client.step_once(run.id)  # clicked twice: one step
-        monkeypatch.setattr("fmnist_core.runs.recorder.LINGERS", 0.1)
+        monkeypatch.setattr("fmnist_core.runs.service.recorder.LINGERS", 0.1)
         worker = Worker(run)
         worker.linger(little)
         worker.leave()
@@ -115,7 +115,7 @@ def test_step_refused(little: TrainingData):
 
 def test_last_step_finishes_the_run(little: TrainingData, monkeypatch: pytest.MonkeyPatch):
     """A run that is stepped through its last step is finished and measured."""
-    monkeypatch.setattr("fmnist_core.runs.recorder.LINGERS", 0.1)
+    monkeypatch.setattr("fmnist_core.runs.service.recorder.LINGERS", 0.1)
     run = create()
     work(run, little, {29: lambda: client.pause(run.id)})
     client.step_once(run.id)
@@ -129,7 +129,7 @@ def test_last_step_finishes_the_run(little: TrainingData, monkeypatch: pytest.Mo
 
 def test_next_step_asked_for_as_soon_as_one_is_seen(little: TrainingData, monkeypatch: pytest.MonkeyPatch):
     """A step that is asked for at the very moment at which the one before is recorded is taken, too."""
-    monkeypatch.setattr("fmnist_core.runs.recorder.LINGERS", 0.5)
+    monkeypatch.setattr("fmnist_core.runs.service.recorder.LINGERS", 0.5)
     run = create()
     work(run, little, {12: lambda: client.pause(run.id)})
     client.step_once(run.id)

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fmnist_core.evaluation import Evaluation
-from fmnist_core.runs.executor import REPOSITORY
+from fmnist_core.evaluation.evaluate import Evaluation
+from fmnist_core.runs.service.executor import REPOSITORY
 from fmnist_core.runs.snapshots import Snapshots, as_float16, spread
 
 RANDOM = np.random.default_rng(0)

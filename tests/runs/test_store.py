@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from fmnist_core.runs import client, folder
-from fmnist_core.runs.executor import REPOSITORY
 from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.record import State
+from fmnist_core.runs.service.executor import REPOSITORY
 from tests.runs.lab import LONGER, PATIENCE, SMALL, Lab, assert_same_result, events, recorded
 
 DISK_FULL = "The disk is full: make room, then resume. Training goes on from the last checkpoint."

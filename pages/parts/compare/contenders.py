@@ -10,15 +10,16 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 import streamlit as st
+from fmnist_core.evaluation.score import Score
 
-from fmnist_core import dataset
-from fmnist_core.evaluation import Evaluation
-from fmnist_core.events import Measured, Score
+from fmnist_core.data import dataset
+from fmnist_core.evaluation.evaluate import Evaluation
 from fmnist_core.runs import client
 from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.record import Run, State
+from fmnist_core.training.events import Measured
 from fmnist_core.views.colours import RUNS
-from pages.parts.run_picker import title
+from pages.parts.runs.run_picker import title
 
 Mask = npt.NDArray[np.bool_] | None
 """(10,000,) bool: the test pictures that count; None where all do."""

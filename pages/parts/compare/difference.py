@@ -8,16 +8,16 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from fmnist_core import comparison
-from fmnist_core.comparison import ClassDifference, Difference
-from fmnist_core.dataset import CLASSES, Split
-from fmnist_core.evaluation import Evaluation
+from fmnist_core.data.dataset import CLASSES, Split
+from fmnist_core.evaluation import comparison
+from fmnist_core.evaluation.comparison import ClassDifference, Difference
+from fmnist_core.evaluation.evaluate import Evaluation
 from fmnist_core.runs import client
 from pages.parts import address, frame
 from pages.parts.compare import contenders as address_of
 from pages.parts.compare.contenders import Contender, Mask
-from pages.parts.image_grid import image_grid
-from pages.parts.ranking import Column, Row, ranking
+from pages.parts.components.image_grid import image_grid
+from pages.parts.components.ranking import Column, Row, ranking
 
 SHOWN = 20
 SURE = 0.05

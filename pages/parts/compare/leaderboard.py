@@ -8,17 +8,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import streamlit as st
+from fmnist_core.evaluation.score import Score
 
-from fmnist_core.evaluation import wilson
-from fmnist_core.events import Score
-from fmnist_core.references import CHANCE, PUBLISHED, TABLE, TUTORIAL, Reference
+from fmnist_core.evaluation.evaluate import wilson
+from fmnist_core.evaluation.references import CHANCE, PUBLISHED, TABLE, TUTORIAL, Reference
+from fmnist_core.evaluation.spread import expected_best
 from fmnist_core.runs.record import Run, State
-from fmnist_core.spread import expected_best
 from pages.parts import address, frame
 from pages.parts.compare.contenders import Contender, Mask
 from pages.parts.compare.side_by_side import settings_words
-from pages.parts.ranking import Column, Row, ranking
-from pages.parts.run_list import duration, state_words
+from pages.parts.components.ranking import Column, Row, ranking
+from pages.parts.runs.run_list import duration, state_words
 
 COLUMNS = (
     Column("Network", "name", "Sort by name"),

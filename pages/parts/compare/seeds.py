@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import streamlit as st
 
-from fmnist_core.events import Measured, Score
-from fmnist_core.runs import client, groups
-from fmnist_core.runs.groups import SeedGroup
+from fmnist_core.evaluation.score import Score
+from fmnist_core.evaluation.spread import Spread, pooled_deviation, seeds_needed, t_test
+from fmnist_core.runs import client
 from fmnist_core.runs.record import Run
-from fmnist_core.spread import Spread, pooled_deviation, seeds_needed, t_test
+from fmnist_core.studies.seeds import SeedGroup, by_seed, train_more_seeds
+from fmnist_core.training.events import Measured
 from fmnist_core.views.bands import Band, bands, class_means
 from fmnist_core.views.colours import RUNS
 from pages.parts import frame
@@ -29,7 +30,7 @@ MOST = 3
 
 def seeds(runs: Sequence[Run], mask: Mask) -> None:
     """One to three settings, each over all its seeds."""
-    found = groups.by_seed(runs)
+    found = by_seed(runs)
     if not found:
         st.info("No run has finished yet: the spread over seeds is counted from finished runs.")
         return
@@ -122,7 +123,7 @@ def _more(chosen: Sequence[SeedGroup]) -> None:
                 help="Ordinary runs: they wait in the queue, and can be stopped on the Train page.",
             ):
                 try:
-                    started = groups.train_more_seeds(group, MORE, person())
+                    started = train_more_seeds(group, MORE, person())
                 except client.RunRefused as refusal:
                     st.error(frame.plain(str(refusal)), icon=":material/block:")
                 else:

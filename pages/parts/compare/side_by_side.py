@@ -8,15 +8,15 @@ from html import escape
 
 import pandas as pd
 import streamlit as st
+from fmnist_core.evaluation.score import Score
 
-from fmnist_core.dataset import CLASSES
-from fmnist_core.evaluation import wilson
-from fmnist_core.events import Score
-from fmnist_core.recipes import TrainingConfig
+from fmnist_core.data.dataset import CLASSES
+from fmnist_core.evaluation.evaluate import wilson
+from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.views import charts
 from pages.parts import address, frame
 from pages.parts.compare.contenders import Contender, Mask, losses_of
-from pages.parts.run_list import duration, state_words
+from pages.parts.runs.run_list import duration, state_words
 
 NAMES = {
     "batch_size": "Batch size",

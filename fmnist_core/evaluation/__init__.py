@@ -1,0 +1,1 @@
+"""Counting, honestly: scores, intervals, calibration, comparison, spread."""

@@ -1,0 +1,1 @@
+"""The processes: dispatcher, executor, worker, recorder, predictions."""

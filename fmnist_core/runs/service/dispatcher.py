@@ -1,0 +1,393 @@
+"""Which run starts when, and what became of it.
+
+    python -m fmnist_core.runs.service.dispatcher RUNS_FOLDER
+
+One process per runs folder, held by a lock: a second one exits with status 75. It starts queued runs in order, keeps a
+warm spare worker, notices workers that died, and is the only writer of the index. It can be killed at any time: the next
+one adopts what it finds. Without runs to look after and without visitors it ends by itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import select
+import shutil
+import signal
+import sqlite3
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+
+from fmnist_core.runs.folder import DELETED, RunFolder, is_run_id
+from fmnist_core.runs.index import Index, IndexTooNew
+from fmnist_core.runs.queue import free_slot, in_order, kind_of, slots_of
+from fmnist_core.runs.record import (
+    ATTEMPTS,
+    Died,
+    Failed,
+    Paused,
+    Resumed,
+    Run,
+    RunEvent,
+    State,
+    Stopped,
+    from_json,
+)
+from fmnist_core.runs.service import predictions
+from fmnist_core.runs.service.executor import Executor, LocalExecutor
+from fmnist_core.runs.writing import EventWriter
+
+LOCK = ".dispatcher.lock"
+BELL = ".bell"
+"""A named pipe: whoever writes a byte into it wakes the dispatcher."""
+INDEX_DAMAGED = b"?"
+"""The byte of somebody who could not read the index; any other byte says no more than that somebody is there."""
+
+STALLED_AFTER = 30.0
+"""Seconds without an event after which a living worker counts as stalled."""
+IDLE_AFTER = 600.0
+"""Seconds without runs and visitors after which the dispatcher ends."""
+GRACE = 300.0
+"""Seconds that a worker which has not ended has to take its run: a cold one on a busy machine imports torch first."""
+STEP_AGAIN = 60.0
+"""Seconds after which a single step that nobody has taken is given out once more."""
+
+DEVELOP_AGAIN = 60.0
+"""Seconds between two processes that develop films which others have left."""
+
+EX_TEMPFAIL, EX_CONFIG = 75, 78
+
+log = logging.getLogger("dispatcher")
+
+
+class Watched:
+    """A run that the dispatcher follows."""
+
+    def __init__(self, folder: RunFolder, run: Run, offset: int = 0) -> None:
+        self.folder, self.run, self.offset = folder, run, offset
+        self.heard_at = time.monotonic()
+        self.given_out_at: float | None = None
+        """When a worker was asked to take it; None once it has, or when none was asked."""
+        self.step_given_out_at: float | None = None
+        """When a worker was asked to take a single step of it."""
+        self.slot = ""
+        """Where it trains."""
+
+    def follow(self) -> bool:
+        """Apply new events; True when there were any."""
+        lines, after = self.folder.read_events(self.offset)
+        for line in lines:
+            try:
+                self.run = self.run.apply(from_json(line))
+            except ValueError:
+                log.warning("run %s: line skipped: %.80r", self.folder.id, line)
+        if after == self.offset:
+            return False
+        if after < self.offset:  # a power cut took lines that were known already: begin again
+            self.run, self.offset = self.folder.run(), 0
+            return True
+        self.offset, self.heard_at = after, time.monotonic()
+        self.run = replace(self.run, stalled=False)
+        if self.run.state is not State.QUEUED:
+            self.given_out_at = None
+        return True
+
+    def write(self, event: RunEvent) -> bool:
+        """Record an event in the place of the worker that is not there.
+
+        False when there is one after all, or when its last words have changed what is to be done.
+        """
+        if not (lock := self.folder.lock()):
+            return False
+        with lock:
+            expected = self.run.state
+            while self.follow():
+                pass
+            if self.run.state is not expected:
+                return False
+            writer = EventWriter(self.folder.path)
+            writer.write_last_words(event)
+            writer.close()
+        self.follow()
+        return True
+
+
+def open_index(runs: Path) -> tuple[Index, dict[str, tuple[Run, int]]]:
+    """The index and what it holds; an empty new one where its content cannot be read. Raises IndexTooNew."""
+    index = Index(runs)
+    try:
+        return index, index.load()
+    except (ValueError, KeyError, TypeError, sqlite3.DatabaseError):
+        log.exception("index made anew")
+        index.close()
+        index.path.unlink()
+        return Index(runs), {}
+
+
+class Dispatcher:
+    """Needs the lock of the runs folder."""
+
+    def __init__(self, runs: Path, executor: Executor, slots: int | None = 1) -> None:
+        self.runs, self.executor, self.slots = runs, executor, slots
+        self.index, indexed = open_index(runs)
+        self.known = {run_id: Watched(RunFolder(runs / run_id), *entry) for run_id, entry in indexed.items()}
+        self.unsaved: set[str] = set()
+        self.gone: set[str] = set()
+        """Runs whose folders were deleted, and which the index still has."""
+        self.strangers: set[str] = set()
+        self.index_doubted = self.ending = False
+        self.visited_at = time.monotonic()
+        self.told: dict[str, str] = {}
+        """Facts that the index has."""
+        self.served: dict[str, int] = {}
+        """The number of each owner's latest turn."""
+        self.developed_at = -DEVELOP_AGAIN
+
+    def turn(self) -> None:
+        """Look at everything once."""
+        self._look_at_labels()
+        self.unsaved |= self._find()
+        for watched in self.known.values():
+            if not watched.run.state.is_final and self._look_at(watched):
+                self.unsaved.add(watched.folder.id)
+        self._start_next()
+        self._tidy_up()
+        self.executor.look_after(spare=not self.is_busy)  # getting warm would slow down what runs
+        self._save()
+
+    def _look_at_labels(self) -> None:
+        """Notice runs that were deleted, renamed, annotated, moved in the queue."""
+        for run_id, watched in list(self.known.items()):
+            asked_at = watched.folder.asked_at()
+            if asked_at is None:
+                del self.known[run_id]
+                self.gone.add(run_id)
+            elif asked_at != watched.run.asked_at:
+                try:
+                    watched.run = watched.folder.relabelled(watched.run)
+                    self.unsaved.add(run_id)
+                    self._delete_if_asked(watched)
+                except (OSError, ValueError):
+                    log.warning("run %s: config.json cannot be read", run_id)
+
+    def _delete_if_asked(self, watched: Watched) -> None:
+        """Delete a run that nobody trains any more."""
+        if not watched.run.is_active and watched.folder.is_asked("delete"):
+            with contextlib.suppress(OSError):
+                watched.folder.delete()
+
+    def _save(self) -> None:
+        """Bring the index up to date; make it anew when somebody removed or damaged it."""
+        try:
+            if self.index_doubted or not self.index.is_as_left:
+                raise sqlite3.DatabaseError("the index was removed, written to or damaged")
+            saved = [self.known[run_id] for run_id in self.unsaved if run_id in self.known]
+            self.gone -= self.known.keys()
+            if saved or self.gone:
+                self.index.save([(watched.run, watched.offset) for watched in saved], self.gone)
+            for name, fact in self._facts().items():
+                if self.told.get(name) != fact:
+                    self.index.save_fact(name, fact)
+                    self.told[name] = fact
+            self.unsaved.clear()
+            self.gone.clear()
+        except sqlite3.OperationalError:  # locked or no room: the next turn tries again
+            log.exception("index not saved")
+        except sqlite3.DatabaseError:
+            log.exception("index made anew")
+            self.index.close()
+            self.index, indexed = open_index(self.runs)
+            self.unsaved, self.told = set(self.known), {}
+            self.gone, self.index_doubted = set(indexed) - self.unsaved, False
+
+    def _facts(self) -> dict[str, str]:
+        """What readers of the index want to know beside the runs."""
+        slots = slots_of(self.executor.gpus(), self.slots)
+        facts = {"devices": self.executor.devices(), "slots": slots, "served": self.served}
+        return {name: json.dumps(fact) for name, fact in facts.items()}
+
+    def _find(self) -> set[str]:
+        """Notice folders that are new; name those that are no run's, once."""
+        new = set()
+        for entry in os.scandir(self.runs):
+            if entry.name in self.known or entry.name in self.strangers or entry.name.startswith("."):
+                continue
+            folder = RunFolder(Path(entry.path))
+            if not entry.is_dir():
+                continue
+            try:
+                if not is_run_id(entry.name):
+                    raise ValueError("its name is not 12 hexadecimal characters")
+                self.known[entry.name] = Watched(folder, folder.run())
+                new.add(entry.name)
+            except (OSError, ValueError) as error:
+                self.strangers.add(entry.name)
+                log.warning("%s is not a run: %s", entry.path, error)
+        return new
+
+    def _look_at(self, watched: Watched) -> bool:
+        """What became of this run; True when there is something to save."""
+        before = watched.run
+        while watched.follow():
+            pass
+        folder, run = watched.folder, watched.run
+        match run.state:
+            case State.QUEUED if folder.is_asked("stop") and watched.given_out_at is None:
+                watched.write(Stopped(run.step))
+            case State.QUEUED if folder.is_asked("pause") and watched.given_out_at is None:
+                if watched.write(Paused(run.step, "")):
+                    folder.settle("pause")
+            case State.PAUSED if folder.is_asked("delete"):
+                self._delete_if_asked(watched)
+            case State.PAUSED if folder.is_asked("stop"):
+                watched.write(Stopped(run.step))
+            case State.PAUSED if folder.is_asked("resume"):
+                if watched.write(Resumed()):
+                    folder.settle("resume")
+            case State.PAUSED if folder.is_asked("step"):
+                self._have_a_step_taken(watched)
+            case State.STARTING | State.RUNNING:
+                self._look_for_worker(watched)
+            case State.QUEUED if watched.given_out_at is not None:
+                if time.monotonic() - watched.given_out_at > GRACE:
+                    self.executor.kill(folder.path)  # it must not take the run after the next one has
+                if not self.executor.is_at_work(folder.path):
+                    self._look_for_worker(watched)
+        if watched.run.state.is_final:
+            self._delete_if_asked(watched)
+        return watched.run is not before
+
+    def _have_a_step_taken(self, watched: Watched) -> None:
+        """By a worker of its own, unless one lingers with the run; a step is too short to wait for a slot."""
+        if (lock := watched.folder.lock()) is None:
+            watched.step_given_out_at = None  # it does it
+            return
+        lock.close()
+        now = time.monotonic()
+        if watched.step_given_out_at is None or now - watched.step_given_out_at > STEP_AGAIN:
+            watched.step_given_out_at = now
+            self.executor.start(watched.folder.path)
+
+    def _look_for_worker(self, watched: Watched) -> None:
+        if (lock := watched.folder.lock()) is None:  # it lives
+            watched.given_out_at = None
+            silent = time.monotonic() - watched.heard_at > STALLED_AFTER
+            if silent and not watched.run.stalled:
+                watched.run = replace(watched.run, stalled=True)
+            return
+        lock.close()
+        deaths = watched.run.deaths + 1
+        log.warning("run %s: worker gone (%d of %d)", watched.folder.id, deaths, ATTEMPTS)
+        if deaths < ATTEMPTS:
+            reason = f"Its worker was killed; attempt {deaths + 1} of {ATTEMPTS} goes on from the last checkpoint."
+            watched.write(Died(reason))
+        else:
+            watched.write(Died(""))
+            reason = f"Its worker was killed {ATTEMPTS} times (out of memory?): see worker.log in the run's folder."
+            watched.write(Failed(reason))
+        watched.given_out_at = None
+
+    def _start_next(self) -> None:
+        """Fill free slots: owners take turns, each with its own runs in their order."""
+        runs = self.known.values()
+        busy = [w for w in runs if w.run.state in (State.STARTING, State.RUNNING) or w.given_out_at is not None]
+        waiting = [
+            w.run for w in runs if w.run.state is State.QUEUED and w not in busy and not w.folder.is_asked("stop")
+        ]
+        if not waiting:
+            return
+        gpus = self.executor.gpus()
+        slots = slots_of(gpus, self.slots)
+        for watched in busy:
+            if not watched.slot:  # adopted: which GPU it has is not known, only that it has one
+                taken = [other.slot for other in busy]
+                watched.slot = free_slot(kind_of(watched.run.config, gpus), slots, taken) or slots[-1]
+        for run in in_order(waiting, self.served):
+            slot = free_slot(kind_of(run.config, gpus), slots, [watched.slot for watched in busy])
+            if slot is None:
+                continue
+            watched = self.known[run.id]
+            watched.given_out_at, watched.slot = time.monotonic(), slot
+            busy.append(watched)
+            self.served[run.owner] = max(self.served.values(), default=0) + 1
+            self.executor.start(watched.folder.path, slot)
+
+    def _tidy_up(self) -> None:
+        """While nothing trains: develop films that nobody develops, remove what deleted runs have left."""
+        if self.is_busy or time.monotonic() - self.developed_at < DEVELOP_AGAIN:
+            return
+        for left in self.runs.glob(f"{DELETED}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        for watched in self.known.values():
+            self._delete_if_asked(watched)
+        if any(predictions.is_waiting(watched.folder) for watched in self.known.values()):
+            if lock := predictions.lock(self.runs):
+                lock.close()
+                self.executor.develop(self.runs)
+            self.developed_at = time.monotonic()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a run is queued, starting or running."""
+        return any(watched.run.is_active for watched in self.known.values())
+
+    def serve(self, bell: int) -> None:
+        """Turn after turn until told to end, or until nobody needs it any more."""
+        while not self.ending:
+            try:
+                self.turn()
+            except (OSError, sqlite3.Error):  # no room, no permission: say so in the log and look again
+                log.exception("this turn failed")
+                time.sleep(1)
+            ready, _, _ = select.select([bell], [], [], 0.1 if self.is_busy else 1.0)
+            if ready:
+                self.index_doubted |= INDEX_DAMAGED in os.read(bell, 4096)
+                self.visited_at = time.monotonic()
+            if self.is_busy:
+                self.visited_at = time.monotonic()
+            if time.monotonic() - self.visited_at > IDLE_AFTER:
+                log.info("nothing to do: ending")
+                break
+        self.executor.close()
+        self.index.close()
+
+    def end(self, _signal: int, _frame: FrameType | None) -> None:
+        """SIGTERM: end after this turn; workers go on."""
+        self.ending = True
+
+
+def main(arguments: list[str]) -> int:
+    """Returns the exit status."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
+    runs = Path(arguments[0]).absolute()
+    runs.mkdir(parents=True, exist_ok=True)
+    lock = open(runs / LOCK, "ab")  # noqa: SIM115 - held until the process ends
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(f"Another dispatcher looks after {runs}.", file=sys.stderr)
+        return EX_TEMPFAIL
+    if not (runs / BELL).is_fifo():
+        os.mkfifo(runs / BELL)
+    bell = os.open(runs / BELL, os.O_RDWR | os.O_NONBLOCK)
+    slots = max(1, int(os.environ["FMNIST_SLOTS"])) if os.environ.get("FMNIST_SLOTS") else None
+    threads = max(1, (os.cpu_count() or 1) // slots) if slots and slots > 1 else None
+    try:
+        dispatcher = Dispatcher(runs, LocalExecutor(threads), slots)
+        signal.signal(signal.SIGTERM, dispatcher.end)
+        signal.signal(signal.SIGINT, dispatcher.end)
+        dispatcher.serve(bell)
+    except IndexTooNew as error:
+        print(error, file=sys.stderr)
+        return EX_CONFIG
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

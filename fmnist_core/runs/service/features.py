@@ -1,0 +1,145 @@
+"""What the last hidden layer of a network makes of all 70,000 images, for finding neighbours.
+
+Computed when a page first asks, in a process of its own, because it takes torch; kept beside the run:
+features/STEP.npy, (70,000, units) float16, the training images first. The web process only reads the file.
+
+python -m fmnist_core.runs.service.features RUN_FOLDER STEP
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from fmnist_core.data import dataset
+from fmnist_core.runs.folder import RunFolder
+from fmnist_core.runs.service.executor import REPOSITORY
+
+if TYPE_CHECKING:
+    import torch
+
+KEPT = 3
+"""Moments whose features stay on the disk: 7 MB each for the tutorial's 50 units."""
+MOST_UNITS = 512
+"""A wider layer is not kept: 70,000 images of more numbers than this would not fit a small web process."""
+
+NO_WEIGHTS = 3
+"""Exit status where the weights of the moment were not kept."""
+
+Features = npt.NDArray[np.float16]
+State = Literal["ready", "computing", "no hidden layer", "unknown weights", "too wide", "failed"]
+
+_begun: dict[tuple[Path, int], subprocess.Popen[bytes]] = {}
+
+
+def read(folder: RunFolder, step: int) -> Features | None:
+    """(70,000, units) float16, at least 0: mapped into memory, not loaded. None where it has not been computed."""
+    try:
+        kept: Features = np.load(_file(folder, step), mmap_mode="r")
+    except (OSError, ValueError):
+        return None
+    return kept
+
+
+def begin(folder: RunFolder, step: int) -> State:
+    """Compute them in the background unless they are there or being computed; how it stands."""
+    if _file(folder, step).exists():
+        return "ready"
+    config = folder.run().config
+    if config.architecture == "linear":
+        return "no hidden layer"
+    if config.architecture in ("net", "perceptron") and config.hidden_units > MOST_UNITS:
+        return "too wide"
+    process = _begun.get((folder.path, step))
+    if process is None:
+        try:
+            process = _begun[folder.path, step] = subprocess.Popen(
+                [sys.executable, "-m", "fmnist_core.runs.service.features", str(folder.path), str(step)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                cwd=REPOSITORY,
+                env=os.environ | {"FMNIST_DATA": str(dataset.data_folder())},
+                start_new_session=True,
+            )
+        except OSError:
+            return "failed"
+    if process.poll() is None:
+        return "computing"
+    if process.returncode:
+        return "unknown weights" if process.returncode == NO_WEIGHTS else "failed"
+    del _begun[folder.path, step]  # it has ended well: its file is there, or was removed again later
+    return "ready" if _file(folder, step).exists() else "computing"
+
+
+def compute(folder: RunFolder, step: int) -> Features:
+    """Run all images through the network as it was after `step`: the input of its last linear layer.
+
+    Raises LookupError where the weights of that step were not kept.
+    """
+    import torch
+
+    from fmnist_core.evaluation.evaluate import evaluate
+    from fmnist_core.networks.architectures import build
+
+    torch.set_num_threads(1)  # beside other programs two threads wait for each other: 100 s instead of 3
+    config = folder.run().config
+    net = build(config)
+    net.load_state_dict(_weights(folder, step))
+    last = [module for module in net.modules() if isinstance(module, torch.nn.Linear)][-1]
+    seen: list[torch.Tensor] = []
+    last.register_forward_pre_hook(lambda _layer, inputs: seen.append(inputs[0].half()))
+    for name in ("train", "test"):
+        split = dataset.load(name)
+        evaluate(net, torch.tensor(split.images), split.labels, standardise=config.standardise)
+    return torch.cat(seen).numpy()
+
+
+def _weights(folder: RunFolder, step: int) -> dict[str, torch.Tensor]:
+    """Those of the time slider; the last ones are in the checkpoint, too."""
+    import torch
+
+    try:
+        return {name: torch.tensor(values) for name, values in folder.weights(step).items()}
+    except FileNotFoundError:
+        kept = folder.read_checkpoint(at_most=step)
+        if kept is None or kept[1] != step:
+            raise LookupError(f"the weights of step {step:,} were not kept") from None
+        return {name.removeprefix("net."): values for name, values in kept[0].items() if name.startswith("net.")}
+
+
+def _file(folder: RunFolder, step: int) -> Path:
+    return folder.path / "features" / f"{step:08d}.npy"
+
+
+def main(run_folder: str, step: str) -> None:
+    """Compute and keep; ends at once where another process does so already."""
+    folder = RunFolder(Path(run_folder))
+    file = _file(folder, int(step))
+    file.parent.mkdir(exist_ok=True)
+    os.nice(5)  # training goes before looking
+    with open(file.parent / ".lock", "ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if file.exists():
+            return
+        temporary = file.with_name(f".{file.name}.tmp")
+        try:
+            found = compute(folder, int(step))
+        except LookupError:
+            sys.exit(NO_WEIGHTS)
+        with open(temporary, "wb") as output:
+            np.save(output, found)
+        temporary.replace(file)
+        kept = sorted(file.parent.glob("*.npy"), key=lambda path: path.stat().st_mtime)
+        for old in kept[:-KEPT]:
+            old.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

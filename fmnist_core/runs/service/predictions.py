@@ -1,0 +1,119 @@
+"""Develops films: computes the predictions that go with the weights which runs have kept.
+
+It takes 0.1 s for each snapshot of the tutorial's network, ten seconds for a run, and would slow training down by as much;
+so it happens when training is over, in a process that gives way to others. It may be killed at any time: the next one
+goes on with what is left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from fmnist_core.runs.folder import RunFolder, is_run_id
+
+if TYPE_CHECKING:
+    from fmnist_core.training.loop import TrainingData
+
+LOCK = ".film.lock"
+
+log = logging.getLogger("developer")
+
+
+def lock(runs: Path) -> IO[bytes] | None:
+    """The right to develop, for one process per runs folder; None where another has it."""
+    file = open(runs / LOCK, "ab")  # noqa: SIM115 - it stays open: closing it gives the lock back
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    return file
+
+
+def is_waiting(folder: RunFolder) -> bool:
+    """Whether its film can be developed now: there is something to do, and it is not being trained."""
+    if folder.snapshots.is_developed:
+        return False
+    try:
+        held = folder.lock()
+    except OSError:
+        return False  # deleted, or read-only
+    if held is None:
+        return False
+    held.close()
+    return True
+
+
+def develop_all(runs: Path, data: TrainingData | None, is_over: Callable[[], bool]) -> None:
+    """Develop every film that waits, until there is none left or `is_over`. Does nothing where another process does it."""
+    try:
+        held = lock(runs)
+    except OSError:
+        return  # read-only
+    if held is None:
+        return
+    with held:
+        give_way()
+        failed: set[str] = set()
+        while not is_over():
+            entries = sorted(entry.name for entry in os.scandir(runs) if is_run_id(entry.name))
+            waiting = [
+                folder for name in entries if name not in failed and is_waiting(folder := RunFolder(runs / name))
+            ]
+            if not waiting:
+                return
+            for folder in waiting:
+                try:
+                    develop(folder, data, is_over)
+                except OSError:  # no room, say: another process tries it later
+                    log.exception("run %s: its film cannot be developed now", folder.id)
+                    failed.add(folder.id)
+                except Exception:
+                    log.exception("run %s: its film cannot be developed", folder.id)
+                    failed.add(folder.id)
+                    with contextlib.suppress(OSError):
+                        folder.snapshots.set_developed()  # not again and again
+
+
+def develop(folder: RunFolder, data: TrainingData | None, is_over: Callable[[], bool]) -> None:
+    """Compute the logits that are missing. `data`: where they are at hand already."""
+    import torch
+
+    from fmnist_core.networks.architectures import build
+    from fmnist_core.runs.service.keeping import WEIGHTS_MOST
+    from fmnist_core.training.loop import TrainingData, evaluated, find_device
+
+    config, snapshots = folder.run().config, folder.snapshots
+    device = find_device(config.device)
+    if data is None or data.images.device != device:
+        data = TrainingData.load(device)
+    net = build(config).to(device).to(memory_format=torch.channels_last)
+    for step in snapshots.undeveloped():
+        if is_over() or not folder.has_file():
+            return
+        net.load_state_dict({name: torch.from_numpy(array) for name, array in snapshots.weights(step).items()})
+        snapshots.write_logits(step, evaluated(config, net, data.test_images, data.test_labels).logits)
+    snapshots.thin_out(WEIGHTS_MOST)
+    snapshots.predictions()
+    if lock := folder.lock():  # else a worker has taken the run over meanwhile, and keeps more weights
+        with lock:
+            if not snapshots.undeveloped():
+                snapshots.set_developed()
+
+
+def give_way() -> None:
+    """From now on, let other processes go first: of a processor that one of them wants, hardly anything is left.
+
+    Linux shares a processor between sessions first where it groups by them, so that a worker's, which is a session of its
+    own, must give way as a whole.
+    """
+    os.nice(19)
+    if os.getsid(0) == os.getpid():
+        with contextlib.suppress(OSError):  # another system, or not grouped
+            Path("/proc/self/autogroup").write_text("19")

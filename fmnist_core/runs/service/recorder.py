@@ -1,0 +1,267 @@
+"""Trains one run and records what happens, so that nothing that was told is lost or told twice."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import torch
+
+from fmnist_core.runs.folder import RunFolder
+from fmnist_core.runs.record import (
+    Failed,
+    Finished,
+    Interrupted,
+    Paused,
+    Run,
+    RunEvent,
+    State,
+    Stopped,
+)
+from fmnist_core.runs.service.keeping import Film, branch_steps, film_steps
+from fmnist_core.runs.service.stepping import take_step
+from fmnist_core.runs.writing import EventWriter
+from fmnist_core.training.events import Changed, CopyLosses, Diverged, Losses, Measured, Reached, Slowed, Started
+from fmnist_core.training.loop import TrainingData, TrainingState, extent, measure, train
+
+CHECKPOINT_EVERY = 10.0
+"""Seconds of training that a crash may cost; the end of an epoch is always kept."""
+LINGERS, LOOKS_EVERY = 60.0, 0.02
+"""Seconds that a worker stays with a paused run after its last step, and between two looks at what is asked for."""
+
+log = logging.getLogger("worker")
+
+
+class Recorder:
+    """For the process that holds the run's lock."""
+
+    def __init__(self, folder: RunFolder, writer: EventWriter, recorded: Run) -> None:
+        self.folder, self.writer, self.recorded = folder, writer, recorded
+        self.state: TrainingState | None = None
+        self.data: TrainingData | None = None
+        self.film = Film(folder, frozenset())
+        self.branchable: frozenset[int] = frozenset()
+        self.checkpointed_at = time.monotonic()
+        self.told_to_end = False
+
+    def train(self, ready: TrainingData | None = None) -> None:
+        """Train to the end, or until something else ends it; the last event tells which.
+
+        `ready`: the data, where they are on the run's device already.
+        """
+        with self.faults_recorded():
+            state, data = self.prepare(ready)
+            self._repeat_changes(state.step)
+            self._change()
+            for event in train(state, data, self._stops()):
+                match event:
+                    case Reached(step=step):
+                        self._repeat_changes(step)
+                        self.film.take(step, state.net)
+                    case _:
+                        self.record(event)
+                if isinstance(event, Diverged):
+                    self.film.write()
+                    return
+                if last := self._last_words():
+                    self._end(last)
+                    return
+                if isinstance(event, Losses | Reached):
+                    self._change()
+                is_due = time.monotonic() - self.checkpointed_at > CHECKPOINT_EVERY
+                if isinstance(event, Measured) or (isinstance(event, Losses) and is_due):
+                    self.checkpoint()
+            self.record(Finished(state.step))
+
+    def prepare(self, ready: TrainingData | None) -> tuple[TrainingState, TrainingData]:
+        """The state to go on from, the data on its device, and what is to be kept."""
+        self.writer.reserve()
+        config, first = self.recorded.config, self.recorded.first_step
+        if checkpoint := self.folder.read_checkpoint(at_most=self.recorded.step):
+            self.state = TrainingState.restore(self.recorded.config_at(checkpoint[1]), *checkpoint)
+        elif first:
+            raise FileNotFoundError("The checkpoint that this run branched off from cannot be read: branch again.")
+        else:
+            self.state = TrainingState.new(self.recorded.config_at(0))
+        if self.recorded.steps or self.recorded.parent:  # it has trained before: with the same engine, to the same bits
+            if self.recorded.engine == "torch":
+                self.state.compiled = None
+            elif self.state.engine != "compiled":
+                log.warning("the compiled training step is no longer there: going on with PyTorch, rounded otherwise")
+        device = self.state.device
+        self.data = ready if ready and ready.images.device == device else TrainingData.load(device)
+        steps_per_epoch, steps = extent(config, self.data)
+        size = sum(tensor.nbytes for tensor in self.state.net.state_dict().values())
+        self.film = Film(self.folder, frozenset(film_steps(first, steps, steps_per_epoch, size)))
+        self.branchable = frozenset(branch_steps(first, steps, steps_per_epoch, 3 * size))
+        self.film.take(self.state.step, self.state.net)
+        if first and not self.recorded.measured and first % steps_per_epoch:
+            self.record(measure(self.state, self.data))  # training measures at the beginning of an epoch by itself
+        return self.state, self.data
+
+    def _stops(self) -> frozenset[int]:
+        """Steps at which training is to be looked at or changed."""
+        return self.film.steps | {change.step for change in (*self.recorded.changes, *self.recorded.planned)}
+
+    def _repeat_changes(self, step: int) -> None:
+        """What was changed at `step`: by this run before a crash, or by its parent."""
+        assert self.state
+        told = [change for change in self.recorded.changes if change.step == step]
+        planned = [change for change in self.recorded.planned if change.step == step]
+        if planned and step == self.recorded.step and planned[-1] not in told:
+            self.record(planned[-1])
+            told.append(planned[-1])
+        if told:
+            self.state.change(told[-1].learning_rate, told[-1].momentum)
+
+    def _change(self) -> None:
+        """Do what was asked for, once training has come to where the record ends."""
+        assert self.state
+        if self.state.step < self.recorded.step:
+            return
+        done = {change.request for change in self.recorded.changes}
+        for request, (learning_rate, momentum) in self.folder.changes_asked().items():
+            if request not in done:  # else it was recorded just before a crash
+                now = self.state.config
+                rate = now.learning_rate if learning_rate is None else learning_rate
+                momentum = now.momentum if momentum is None else momentum
+                self.state.change(rate, momentum)
+                self.record(Changed(self.state.step, rate, momentum, request))
+            self.folder.settle(request)
+
+    def record(self, event: RunEvent) -> None:
+        """Write what is new. After a restart from a checkpoint, steps are trained again that are recorded already."""
+        match event:
+            case Losses() | CopyLosses():
+                known = self.recorded.step - event.step
+                if known >= len(event.losses):
+                    return
+                if known > 0:
+                    event = event.without(known)
+            case Measured(step=step, logits=logits, validation_logits=validation_logits):
+                if any(measured.step == step for measured in self.recorded.measured):
+                    return
+                if logits is not None:
+                    self.folder.write_logits(step, logits)
+                if validation_logits is not None:
+                    self.folder.write_logits(step, validation_logits, "validation")
+        self.writer.write(event, durable=not isinstance(event, Losses | CopyLosses | Slowed | Started))
+        self.recorded = self.recorded.apply(event)
+
+    def checkpoint(self) -> None:
+        """Keep the state to go on from; a state that is no longer finite is not worth keeping."""
+        self.film.write()
+        if (state := self.state) and state.is_finite:
+            kept = self.branchable | set(self.recorded.pauses)
+            self.folder.write_checkpoint(state.tensors(), state.step, state.seconds, kept)
+            self.checkpointed_at = time.monotonic()
+
+    def _end(self, last: RunEvent) -> None:
+        """End with these words, and with all that is needed to go on or to look at the network."""
+        assert self.state
+        assert self.data
+        if self.film.steps and not isinstance(last, Interrupted):
+            self.film.steps |= {self.state.step}
+            self.film.take(self.state.step, self.state.net)
+        self.checkpoint()
+        if isinstance(last, Stopped):
+            self.record(measure(self.state, self.data))
+        self.record(last)
+        if isinstance(last, Paused):
+            self.folder.settle("pause")  # not before it is recorded: a crash in between must not lose it
+
+    # --- One step at a time ----------------------------------------------------------------------------------------
+
+    def linger(self, ready: TrainingData | None = None) -> None:
+        """Stay for a while with a paused run, and take single steps when they are asked for."""
+        with self.faults_recorded():
+            state, data = (self.state, self.data) if self.state and self.data else self.prepare(ready)
+            self._catch_up(state, data)
+            until = time.monotonic() + LINGERS
+            while time.monotonic() < until and self.recorded.state is State.PAUSED and self.folder.has_file():
+                if self.told_to_end or self._is_wanted_elsewhere:
+                    return
+                if target := self.folder.asked("step"):
+                    if target.isdecimal() and int(target) == self.recorded.step + 1:
+                        self._change()
+                        self._take_step(state, data)
+                        until = time.monotonic() + LINGERS
+                    elif self.folder.asked("step") == target:  # taken already
+                        self.folder.settle("step")
+                time.sleep(LOOKS_EVERY)
+
+    @property
+    def _is_wanted_elsewhere(self) -> bool:
+        folder = self.folder
+        return folder.is_asked("resume") or folder.is_asked("stop") or folder.is_asked("delete")
+
+    def _catch_up(self, state: TrainingState, data: TrainingData) -> None:
+        """Train the steps again that are recorded and that no checkpoint holds."""
+        if state.step < self.recorded.step:
+            for event in train(state, data, self._stops() | {self.recorded.step}):
+                if isinstance(event, Reached):
+                    self._repeat_changes(event.step)
+                    if event.step == self.recorded.step:
+                        return
+
+    def _take_step(self, state: TrainingState, data: TrainingData) -> None:
+        steps_per_epoch, steps = extent(state.config, data)
+        news, numbers = take_step(state, data)
+        self.folder.write_single_step(state.step, numbers.to_bytes())
+        self.folder.settle("step")  # before the step is seen, because then the next one may be asked for
+        self.record(news)
+        if isinstance(news, Diverged):
+            return
+        self._repeat_changes(state.step)
+        self.film.take(state.step, state.net)
+        if state.step % steps_per_epoch == 0 or state.step == steps:
+            self.record(measure(state, data))
+        self.checkpoint()
+        if state.step == steps:
+            self.record(Finished(steps))
+
+    # --- Ends ------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def faults_recorded(self) -> Iterator[None]:
+        """An error ends the run with a sentence; a full disk pauses it. Errors go on to the log."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                self._fail(error)
+                raise
+            log.exception("no room left")
+            reason = "The disk is full: make room, then resume. Training goes on from the last checkpoint."
+            self.writer.write_last_words(Paused(self.state.step if self.state else 0, reason))
+        except Exception as error:
+            self._fail(error)
+            raise
+
+    def _last_words(self) -> RunEvent | None:
+        """How the run ends now, if somebody wants it to."""
+        assert self.state
+        if self.folder.is_asked("stop"):
+            return Stopped(self.state.step)
+        if self.folder.is_asked("pause"):
+            return Paused(self.state.step, "")
+        if self.told_to_end:
+            return Interrupted(self.state.step)
+        return None
+
+    def _fail(self, error: Exception) -> None:
+        self.writer.write_last_words(Failed(_sentence(error)))
+
+    def end(self, _signal: int, _frame: FrameType | None) -> None:
+        """SIGTERM: end at the next event, with a checkpoint."""
+        self.told_to_end = True
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return "The device ran out of memory: start again with a smaller batch size."
+    return str(error) or type(error).__name__

@@ -1,0 +1,1 @@
+"""Questions asked of several runs: seeds, sweeps, cross-validation, judgements of labels."""

@@ -1,0 +1,100 @@
+"""A sweep: ordinary runs with a common group, and the one among them that was chosen. No torch.
+
+The choice is kept in `.sweeps/GROUP` of the runs folder: made once, by accuracy on held-out training images, before
+anybody has looked at the test accuracies of the group.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+
+from fmnist_core.runs import client
+from fmnist_core.runs.folder import is_run_id
+from fmnist_core.runs.record import Run
+from fmnist_core.settings.config import TrainingConfig
+
+PREFIX = "sweep-"
+
+
+def new_name() -> str:
+    """Of a sweep that begins: 12 hexadecimal characters."""
+    return secrets.token_hex(6)
+
+
+def start(name: str, configs: Sequence[TrainingConfig], owner: str = "") -> list[str]:
+    """Put runs into the queue; their ids. Raises RunRefused at the first that is refused: those before it stay."""
+    return [client.start(config, owner=owner, group=PREFIX + name) for config in configs]
+
+
+def runs_of(name: str) -> list[Run]:
+    """The runs of a sweep, in the order of their start."""
+    return [run for run in reversed(client.list_runs()) if run.group == PREFIX + name]
+
+
+def sweeps() -> dict[str, list[Run]]:
+    """All sweeps with their runs, the newest first."""
+    found: dict[str, list[Run]] = {}
+    for run in client.list_runs():
+        if run.group.startswith(PREFIX) and is_run_id(run.group.removeprefix(PREFIX)):
+            found.setdefault(run.group.removeprefix(PREFIX), []).append(run)
+    return found
+
+
+def validation_accuracy(run: Run) -> float | None:
+    """On the held-out images, at the end of training as far as it came; None before the first epoch."""
+    return run.latest.validation.accuracy if run.latest and run.latest.step and run.latest.validation else None
+
+
+def best(runs: Sequence[Run]) -> Run | None:
+    """The run with the highest accuracy on the held-out images; the earlier of two equal ones."""
+    known = [run for run in runs if validation_accuracy(run) is not None]
+    return max(known, key=lambda run: validation_accuracy(run) or 0.0, default=None)
+
+
+def choose(name: str, run_id: str) -> str:
+    """Choose a run of the sweep, for good: the id of the one that is chosen, which somebody else may have been first with.
+
+    Raises RunRefused where it cannot be written down.
+    """
+    path = _path(name)
+    try:
+        path.parent.mkdir(exist_ok=True)
+        with open(path, "x", encoding="ascii") as file:
+            file.write(run_id)
+            file.flush()
+            os.fsync(file.fileno())
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise client.RunRefused(f"The choice cannot be written down ({error.strerror}).") from error
+    return chosen(name) or run_id
+
+
+def chosen(name: str) -> str | None:
+    """The id of the run that was chosen; None as long as none was."""
+    try:
+        text = _path(name).read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return None
+    return text if is_run_id(text) else None
+
+
+def hides_its_test(run: Run) -> bool:
+    """Whether `run` belongs to a sweep in which nothing has been chosen yet: its test accuracy would spoil the choice."""
+    name = run.group.removeprefix(PREFIX)
+    return run.group.startswith(PREFIX) and is_run_id(name) and chosen(name) is None
+
+
+def unspoilt(runs: Sequence[Run]) -> tuple[list[Run], list[Run]]:
+    """Those of `runs` whose test accuracies may be looked at, and those whose sweep is still open."""
+    hidden = {run.id for run in runs if hides_its_test(run)}
+    return [run for run in runs if run.id not in hidden], [run for run in runs if run.id in hidden]
+
+
+def _path(name: str) -> Path:
+    if not is_run_id(name):
+        raise ValueError(f"a sweep's name must be 12 hexadecimal characters, got {name!r}")
+    return client.runs_folder() / ".sweeps" / name

@@ -1,0 +1,1 @@
+"""One run in memory: state, loop, optimizers, precision, learning-rate finder, race."""

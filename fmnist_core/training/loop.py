@@ -1,0 +1,377 @@
+"""One training run, as a generator that tells what happens.
+
+    state = TrainingState.new(TrainingConfig(epochs=2))
+    for event in train(state, TrainingData.load(state.device)):
+        print(event)                              # a worker records it; leaving the loop stops the training
+
+Between two events `state` is consistent: it can be saved, and the run goes on from there to the same result, bit for
+bit on the same device with the same engine and number of threads.
+
+There are two engines. PyTorch is the one to read: the loop in `train`. The other one is compiled C that takes the same
+steps, many in one call (`compiled/`), where there is one for the machine, the network and the optimizer.
+
+With PyTorch, on a processor that is busy with other programs, threads spend their time waiting for each other: on two cores beside one
+other busy program, two threads are ten times slower than one. `train` notices that, and goes on with one (`Slowed`).
+"""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import islice
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from fmnist_core.data import augmentation, dataset
+from fmnist_core.evaluation.evaluate import Evaluation, as_input, evaluate
+from fmnist_core.networks.architectures import build
+from fmnist_core.settings.config import TrainingConfig
+from fmnist_core.settings.schedules import factor_at
+from fmnist_core.training.compiled.steps import CompiledSteps
+from fmnist_core.training.events import Diverged, Engine, Event, Losses, Measured, Reached, Slowed, Started
+from fmnist_core.training.optimizers import make_optimizer
+from fmnist_core.training.pace import Pace
+from fmnist_core.training.precision import precision
+
+NEWS_EVERY = 0.2
+"""Seconds between two `Losses` events: how soon a watcher hears of a step, and how soon a stop is noticed."""
+
+GATHERED = 2048
+"""Images that are put into their order and scaled in one go; a batch is a slice of them."""
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Images on the device that computes, so that no picture is decoded or copied once per epoch."""
+
+    images: torch.Tensor
+    """(N, 28, 28) uint8: 60,000 training images."""
+    labels: torch.Tensor
+    """(N,) int64."""
+    test_images: torch.Tensor
+    """(M, 28, 28) uint8: 10,000 test images."""
+    test_labels: torch.Tensor
+    """(M,) int64."""
+
+    @classmethod
+    def load(cls, device: torch.device) -> TrainingData:
+        """Raises DatasetError when the data set is not there or not right."""
+        splits = dataset.load("train"), dataset.load("test")
+        tensors = [t for s in splits for t in (torch.tensor(s.images), torch.tensor(s.labels).long())]
+        return cls(*(tensor.to(device) for tensor in tensors))
+
+
+@dataclass
+class TrainingState:
+    """Where a run stands: everything that its next step depends on."""
+
+    config: TrainingConfig
+    """As it is now: see `change`."""
+    device: torch.device
+    net: nn.Module
+    optimizer: torch.optim.Optimizer
+    step: int = 0
+    """Weight updates so far."""
+    seconds: float = 0.0
+    """Training time so far, without pauses and measurements."""
+    compiled: CompiledSteps | None = None
+    """What takes the steps; None: PyTorch. The results differ in rounding, so a run stays with what it began with."""
+
+    @classmethod
+    def new(cls, config: TrainingConfig) -> TrainingState:
+        """Fresh weights. Seeds torch's generators, which dropout goes on using: one run per process at a time.
+
+        Raises ValueError when the device is not there.
+        """
+        device = find_device(config.device)
+        torch.manual_seed(config.seed)
+        torch.backends.cudnn.deterministic = True  # same seed, same losses, on a GPU too
+        net = build(config).to(device).to(memory_format=torch.channels_last)
+        optimizer = make_optimizer(config, net, device)
+        return cls(config, device, net, optimizer, compiled=CompiledSteps.find(config, net, optimizer, device))
+
+    @property
+    def engine(self) -> Engine:
+        """What takes the steps."""
+        return "compiled" if self.compiled else "torch"
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the next step."""
+        rate: float = self.optimizer.param_groups[0]["lr"]
+        return rate
+
+    @learning_rate.setter
+    def learning_rate(self, rate: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+
+    def change(self, learning_rate: float, momentum: float) -> None:
+        """Go on with these from the next step on; a schedule then scales the new rate.
+
+        Raises ValueError for a value out of its range.
+        """
+        self.config = replace(self.config, learning_rate=learning_rate, momentum=momentum)
+        for group in self.optimizer.param_groups:
+            if "momentum" in group:
+                group["momentum"] = momentum
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Weights, optimizer state and generator states, by name, on the CPU: what a checkpoint holds."""
+        tensors = {f"net.{name}": value for name, value in self.net.state_dict().items()}
+        for name, parameter in self.net.named_parameters():
+            for key, value in self.optimizer.state[parameter].items():
+                tensors[f"optimizer.{name}.{key}"] = value
+        tensors["generator.cpu"] = torch.get_rng_state()
+        if self.device.type == "cuda":
+            tensors["generator.cuda"] = torch.cuda.get_rng_state(self.device)
+        elif self.device.type == "mps":
+            tensors["generator.mps"] = torch.mps.get_rng_state()
+        return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+
+    @classmethod
+    def restore(
+        cls, config: TrainingConfig, tensors: Mapping[str, torch.Tensor], step: int, seconds: float
+    ) -> TrainingState:
+        """The state that `tensors` was taken from. Raises KeyError or RuntimeError where they do not fit `config`."""
+        state = cls.new(config)
+        weights = {name: tensors[f"net.{name}"] for name in state.net.state_dict()}
+        state.net.load_state_dict(weights)
+        for name, parameter in state.net.named_parameters():
+            prefix = f"optimizer.{name}."
+            for key in (key for key in tensors if key.startswith(prefix)):
+                value = tensors[key]
+                if value.shape == parameter.shape:  # in the parameter's memory layout, which fused updates rely on
+                    value = torch.empty_like(parameter, requires_grad=False).copy_(value)
+                else:
+                    value = value.to(parameter.device)
+                state.optimizer.state[parameter][key.removeprefix(prefix)] = value
+        torch.set_rng_state(tensors["generator.cpu"])
+        if "generator.cuda" in tensors and state.device.type == "cuda":
+            torch.cuda.set_rng_state(tensors["generator.cuda"], state.device)
+        elif "generator.mps" in tensors and state.device.type == "mps":
+            torch.mps.set_rng_state(tensors["generator.mps"])
+        state.step, state.seconds = step, seconds
+        return state
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether every weight is a finite number."""
+        return all(bool(parameter.isfinite().all()) for parameter in self.net.parameters())
+
+
+def train(state: TrainingState, data: TrainingData, stops: Iterable[int] = ()) -> Iterator[Event | Reached]:
+    """Train from where `state` stands to the end of the last epoch; tells of it at least every few tenths of a second.
+
+    Measures before the first step, after each epoch and at the end. Ends early, with `Diverged`, when a loss is not finite.
+    `stops`: steps that are `Reached` with everything told before, so that the listener can look at the state, keep it,
+    or change it (`TrainingState.change`) at exactly this step.
+    """
+    config, boundaries = state.config, sorted(set(stops))
+    steps_per_epoch, steps = extent(config, data)
+    parameters = sum(parameter.numel() for parameter in state.net.parameters())
+    threads = torch.get_num_threads()
+    yield Started(state.step, steps, steps_per_epoch, state.device.type, threads, parameters, state.engine)
+
+    factors = factor_at(config.schedule, np.arange(steps), steps).tolist()
+    reduced = precision(state.device, config.architecture)
+    pace, order_of, order = Pace(state), -1, np.empty(0, np.int64)
+    while True:
+        epoch, step_in_epoch = divmod(state.step, steps_per_epoch)
+        if step_in_epoch == 0 or state.step == steps:
+            yield measure(state, data)
+        if state.step == steps:
+            return
+        losses = _Losses(state)
+        boundary = next_boundary(state.step, steps_per_epoch, steps, boundaries)
+        state.net.train()
+        end = min(steps, (epoch + 1) * steps_per_epoch)
+        while state.compiled and state.step < end:  # the loop below in C, many steps in one call
+            if order_of != epoch:
+                order_of, order = epoch, epoch_order(data, config, epoch)
+            rates = [state.config.learning_rate * factor for factor in factors[state.step : boundary]]
+            several = state.compiled.steps(
+                data.images, data.labels, order, epoch, state.step % steps_per_epoch, rates, NEWS_EVERY
+            )
+            losses.add(next(several))
+            yield from losses.collect()
+            if losses.diverged:
+                return
+            if state.step == boundary:
+                if state.step in boundaries:
+                    yield Reached(state.step)
+                boundary = next_boundary(state.step, steps_per_epoch, steps, boundaries)
+            losses.restart_clock()  # what the listener did in between is not training
+        if state.step == end:
+            continue
+        for images, labels in islice(batches(data, config, epoch, step_in_epoch), end - state.step):  # 1. take a batch
+            state.optimizer.zero_grad()  # 2. forget the last gradients
+            with reduced:
+                logits = state.net(images)  # 3. predict: (batch, 10)
+                loss = mean_loss(config, logits, labels)  # 4. measure how wrong that is
+            loss.backward()  # type: ignore[no-untyped-call]  # 5. find each weight's share in it
+            state.learning_rate = state.config.learning_rate * factors[state.step]
+            state.optimizer.step()  # 6. change every weight a little
+            losses.add(loss)
+            if (is_due := losses.are_due) or state.step == boundary:
+                yield from losses.collect()
+                if losses.diverged:
+                    return
+                if is_due and pace.is_lost(losses.speed, images, labels):
+                    torch.set_num_threads(1)
+                    yield Slowed(state.step, 1)
+                if state.step == boundary:
+                    if state.step in boundaries:
+                        yield Reached(state.step)
+                    boundary = next_boundary(state.step, steps_per_epoch, steps, boundaries)
+                losses.restart_clock()  # what the listener did in between is not training
+
+
+def next_boundary(step: int, steps_per_epoch: int, steps: int, stops: list[int]) -> int:
+    """The first step after `step` at which something must happen: a stop (ascending), the end of the epoch or of the run.
+
+    >>> [next_boundary(step, 100, 250, [1, 130]) for step in (0, 1, 100, 130, 200)]
+    [1, 100, 130, 200, 250]
+    """
+    following = stops[bisect_right(stops, step) :][:1]
+    return min(*following, (step // steps_per_epoch + 1) * steps_per_epoch, steps)
+
+
+def extent(config: TrainingConfig, data: TrainingData) -> tuple[int, int]:
+    """Steps in an epoch, and steps of the whole run, on these images."""
+    steps_per_epoch = -(-(len(data.labels) - config.validation) // config.batch_size)
+    return steps_per_epoch, config.limited(config.epochs * steps_per_epoch)
+
+
+def epoch_order(data: TrainingData, config: TrainingConfig, epoch: int) -> npt.NDArray[np.int64]:
+    """The images that are trained on, in the order of that epoch (0-based)."""
+    indices = dataset.trained_on(len(data.labels), config.validation, config.fold)
+    return indices[dataset.epoch_order(len(indices), config.seed, epoch)]
+
+
+def batches(
+    data: TrainingData, config: TrainingConfig, epoch: int, skip: int = 0
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """The batches of one epoch (0-based) after the first `skip`: images (batch, 1, 28, 28) float32, labels (batch,)."""
+    indices = epoch_order(data, config, epoch)[skip * config.batch_size :]
+    order = torch.from_numpy(indices).to(data.images.device)
+    together = max(1, GATHERED // config.batch_size)  # batches
+    for number, some in enumerate(torch.split(order, together * config.batch_size)):
+        images = data.images[some]
+        if augmentation.is_augmented(config):
+            change = augmentation.changes(config, len(some), epoch, skip + number * together)
+            images = augmentation.augment(images, change)
+        inputs = as_input(images, standardise=config.standardise)
+        yield from zip(
+            torch.split(inputs, config.batch_size), torch.split(data.labels[some], config.batch_size), strict=True
+        )
+
+
+def mean_loss(config: TrainingConfig, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """The mean loss of a batch, in nats: what training makes small. `logits`: (batch, 10), `labels`: (batch,)."""
+    if config.loss == "cross-entropy":
+        return F.cross_entropy(logits, labels, label_smoothing=config.label_smoothing)
+    targets = F.one_hot(labels, 10) * (1 - config.label_smoothing) + config.label_smoothing / 10  # (batch, 10)
+    return F.binary_cross_entropy_with_logits(logits, targets, reduction="sum") / len(labels)
+
+
+def image_losses(config: TrainingConfig, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """The loss of each image, (N,), whose mean is `mean_loss`."""
+    if config.loss == "cross-entropy":
+        return F.cross_entropy(logits, labels, label_smoothing=config.label_smoothing, reduction="none")
+    targets = F.one_hot(labels, 10) * (1 - config.label_smoothing) + config.label_smoothing / 10  # (N, 10)
+    return F.binary_cross_entropy_with_logits(logits, targets, reduction="none").sum(1)
+
+
+def evaluated(config: TrainingConfig, net: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> Evaluation:
+    """The network on these images, (N, 28, 28) uint8, prepared as `config` says."""
+    return evaluate(net, images, labels.cpu().numpy(), standardise=config.standardise, flip=config.flip_test)
+
+
+def measure(state: TrainingState, data: TrainingData) -> Measured:
+    """Evaluate on the test images, on as many of those that are trained on, and on those that are held out."""
+    config, kept = state.config, dataset.trained_on(len(data.labels), state.config.validation, state.config.fold)
+    epoch, rest = divmod(state.step, steps := extent(config, data)[0])
+
+    def of_training(indices: npt.NDArray[np.int64]) -> Evaluation:
+        some = torch.from_numpy(indices).to(data.images.device)
+        return evaluated(config, state.net, data.images[some], data.labels[some])
+
+    test = evaluated(config, state.net, data.test_images, data.test_labels)
+    validation = of_training(dataset.held_out(config.validation, config.fold)) if config.validation else None
+    return Measured(
+        state.step,
+        epoch + rest / steps if rest else epoch,
+        state.seconds,
+        test.score,
+        of_training(kept[: len(data.test_labels)]).score,
+        validation.score if validation else None,
+        test.logits,
+        validation.logits if validation else None,
+    )
+
+
+def find_device(name: str) -> torch.device:
+    """The device of that name; "auto" is the first of `available_devices`. Raises ValueError when it is not there."""
+    devices = available_devices()
+    if name == "auto":
+        return torch.device(devices[0])
+    if name not in devices:
+        raise ValueError(f"device {name!r} is not on this machine: there is {', '.join(devices)}")
+    return torch.device(name)
+
+
+def available_devices() -> tuple[str, ...]:
+    """What this machine can compute on, the fastest first; the last is always "cpu"."""
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    return tuple(name for name, is_there in there.items() if is_there)
+
+
+@dataclass
+class _Losses:
+    """The losses since the last event. They stay on the device: `.item()` would wait for every single batch."""
+
+    state: TrainingState
+    waiting: list[torch.Tensor] = field(default_factory=list)
+    began: float = field(default_factory=time.perf_counter)
+    speed: float = 0.0
+    """Steps per second of what was collected last."""
+    diverged: bool = False
+    """Whether one of them was not finite."""
+
+    def add(self, loss: torch.Tensor) -> None:
+        """The loss of one step, or the losses of several."""
+        self.waiting.append(loss.detach().view(-1))
+        self.state.step += loss.numel()
+
+    @property
+    def are_due(self) -> bool:
+        return time.perf_counter() - self.began >= NEWS_EVERY
+
+    def restart_clock(self) -> None:
+        self.began = time.perf_counter()
+
+    def collect(self) -> list[Losses | Diverged]:
+        """Fetch what is waiting, and count the time that it took."""
+        values = torch.cat(self.waiting).cpu().numpy()  # waits for the device
+        self.waiting.clear()
+        elapsed = time.perf_counter() - self.began
+        self.state.seconds += elapsed
+        self.speed = len(values) / elapsed
+        first = self.state.step - len(values)
+        finite = int(np.isfinite(values).cumprod().sum())  # up to the first that is not
+        news: list[Losses | Diverged] = []
+        if finite:  # the shortest decimals that give the same float32 again
+            losses = tuple(float(str(value)) for value in values[:finite])
+            news.append(Losses(first, losses, self.state.seconds))
+        if finite < len(values):
+            step, learning_rate = first + finite + 1, self.state.config.learning_rate
+            news.append(Diverged(step, float(values[finite]), learning_rate))
+            self.diverged = True
+        return news

@@ -1,0 +1,53 @@
+"""A chart that follows a run by polling the app's route: no script run, no flicker, and the zoom stays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import plotly
+import streamlit as st
+
+from fmnist_core.runs.record import Run
+from fmnist_core.studies import sweep
+from fmnist_core.views.colours import REFERENCE, RUNS, TEST, TRAIN
+
+_HERE = Path(__file__).parent
+_component = st.components.v2.component(
+    "live_chart",
+    html=(_HERE / "live_chart.html").read_text(),
+    css=(_HERE / "live_chart.css").read_text(),
+    js="\n".join((_HERE / name).read_text() for name in ("../following.js", "curve.js", "live_chart.js")),
+    isolate_styles=False,  # plotly.js puts its own style sheet into the document
+)
+
+
+def live_chart(run: Run, beside: Sequence[Run] = (), *, on_step: Callable[[], None] = lambda: None) -> None:
+    """Loss per batch and accuracy per epoch of `run` as it goes, over those of the runs `beside` it, such as its parent.
+
+    `on_step` is called when a step was clicked: its number is `session_state[f"live_chart_{run.id}"].step`.
+    """
+    others = [_facts(other) | {"colour": RUNS[2 + n % (len(RUNS) - 2)]} for n, other in enumerate(beside)]
+    _component(
+        key=f"live_chart_{run.id}",
+        data={
+            "curves": [_facts(run), *others],
+            "library": plotly.__version__,
+            "colours": {"train": TRAIN, "test": TEST, "reference": REFERENCE},
+        },
+        on_step_change=on_step,
+    )
+
+
+def _facts(run: Run) -> dict[str, object]:
+    steps_per_epoch = run.config.steps_per_epoch
+    return {
+        "run": run.id,
+        "name": run.title,
+        "stepsPerEpoch": steps_per_epoch,
+        "steps": run.config.total_steps,
+        "batchSize": run.config.batch_size,
+        "imagesPerEpoch": 60_000 - run.config.validation,
+        "split": "validation" if sweep.hides_its_test(run) else "test",
+        "branchedAt": run.first_step or None,
+    }

@@ -1,0 +1,309 @@
+"""The sweep on the Explore page: what to vary, the runs, the choice, and one test."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from fmnist_core.runs import client
+from fmnist_core.runs.folder import is_run_id
+from fmnist_core.runs.record import Run
+from fmnist_core.settings import search
+from fmnist_core.settings.config import TrainingConfig
+from fmnist_core.settings.search import MOST_RUNS, SCALES
+from fmnist_core.studies import sweep
+from fmnist_core.views import sweep as drawn
+from pages.parts import address, frame
+from pages.parts.person import person
+from pages.parts.runs.job_state import DOUBLE_CLICK
+from pages.parts.runs.run_list import duration, state_words
+
+SAMPLERS = {"grid": "Grid", "random": "At random"}
+USUAL = ("learning_rate", "batch_size")
+MORE = 4
+"""Runs that the sampler adds at a time."""
+
+
+def show() -> None:
+    """The view."""
+    name = st.query_params.get("sweep", "")
+    runs = sweep.runs_of(name) if is_run_id(name) else []
+    if name and not runs:
+        del st.query_params["sweep"]
+        st.warning("No such sweep: its runs may have been deleted.", icon=":material/search_off:")
+    settings, result = st.columns([1, 2], gap="large")
+    with settings, st.container(border=True):
+        ranges, base = _form()
+    with result:
+        if runs:
+            _sweep(name, runs, ranges, base)
+        with st.expander("What does a sweep show?", icon=":material/school:", expanded=not runs):
+            _explain()
+    _earlier(name if runs else "")
+
+
+# --- What to vary --------------------------------------------------------------------------------------------------
+
+
+def _form() -> tuple[dict[str, tuple[float, float]], TrainingConfig]:
+    named = [word for word in st.query_params.get("vary_settings", ",".join(USUAL)).split(",") if word in SCALES]
+    key = "chosen_vary_settings"
+    st.session_state[key] = named
+
+    def chosen() -> None:
+        address.put(vary_settings=",".join(st.session_state[key]) or "none")
+
+    st.multiselect(
+        "Settings to vary",
+        list(SCALES),
+        key=key,
+        format_func=lambda setting: SCALES[setting].label,
+        on_change=chosen,
+        max_selections=4,
+        help="All others stay the tutorial's. At most four: every further one makes a grid several times as large.",
+    )
+    ranges: dict[str, tuple[float, float]] = {}
+    for setting in named:
+        scale = SCALES[setting]
+        ranges[setting] = address.range_on_scale(
+            f"{scale.label} from … to",
+            (f"{setting}_low", f"{setting}_high"),
+            scale.values,
+            (scale.low, scale.high),
+            help="The ends of what is tried.",
+        )
+    sampler = address.one_of(
+        "Which combinations",
+        "sampler",
+        tuple(SAMPLERS),
+        words=SAMPLERS,
+        help="A grid tries every combination of a few values. At random, each run tries another value of every setting: "
+        "better where only some of them matter.",
+    )
+    epochs = frame.query_int("epochs", 1, 1, 10)
+    seed = 0
+    if sampler == "grid":
+        points = frame.query_int("points", 3, 2, 5)
+        st.slider("Values of each setting", 2, 5, **address.kept("points", points, 3))
+    else:
+        count = frame.query_int("count", 6, 2, MOST_RUNS)
+        st.slider("Runs", 2, MOST_RUNS, **address.kept("count", count, 6))
+        seed = address.whole_number(
+            "Seed of the sample", "sample_seed", 0, 0, 9999, help="Another seed, another sample."
+        )
+    st.slider("Epochs of each run", 1, 10, **address.kept("epochs", epochs, 1))
+    base = TrainingConfig(epochs=epochs, validation=search.HELD_OUT)
+    configs = search.grid(base, ranges, points) if sampler == "grid" else search.at_random(base, ranges, count, seed)
+    if not ranges:
+        st.info("Choose at least one setting to vary.")
+    elif len(configs) > MOST_RUNS:
+        st.warning(
+            f"{len(configs)} runs are too many: at most {MOST_RUNS}. Take fewer values or settings, or a sample."
+        )
+    else:
+        st.caption(
+            f"{len(configs)} runs of {epochs} epoch{'s' * (epochs > 1)}, one after the other. Each holds out the first "
+            f"{search.HELD_OUT:,} training pictures: the choice is made by them."
+        )
+        if st.button("Start the sweep", type="primary", icon=":material/play_arrow:", key="start_sweep"):
+            _start(sweep.new_name(), configs)
+    return ranges, base
+
+
+def _start(name: str, configs: Sequence[TrainingConfig]) -> None:
+    last, at = st.session_state.get("last_sweep", (None, 0.0))
+    if last == configs and time.monotonic() - at < DOUBLE_CLICK:
+        return  # the second half of a double click
+    try:
+        sweep.start(name, configs, person())
+    except client.RunRefused as error:
+        st.error(frame.plain(str(error)), icon=":material/block:")
+        return
+    st.session_state["last_sweep"] = (configs, time.monotonic())
+    st.query_params["sweep"] = name
+    st.rerun()
+
+
+# --- Its runs ------------------------------------------------------------------------------------------------------
+
+
+def _sweep(name: str, runs: list[Run], ranges: dict[str, tuple[float, float]], base: TrainingConfig) -> None:
+    active = [run for run in runs if run.is_active]
+    done = len(runs) - len(active)
+    st.subheader(f"Sweep of {len(runs)} runs", anchor=False)
+    st.progress(done / len(runs), f"{done} of {len(runs)} have ended")
+    if active:
+        st.fragment(_wait, run_every=1.0, key="sweep_wait")(name, _signature(runs))
+        st.button(
+            "Stop the sweep", icon=":material/stop:", on_click=_stop, args=([r.id for r in active],), key="stop_sweep"
+        )
+    tries = [
+        drawn.Try(_title(run), run.config, accuracy, run.seconds)
+        for run in runs
+        if (accuracy := sweep.validation_accuracy(run)) is not None
+    ]
+    if not tries:
+        st.info("The first run is not measured yet.", icon=":material/hourglass_empty:")
+        return
+    best = sweep.best(runs)
+    assert best
+    config = {"displayModeBar": False}
+    if len(tries) > 1 and drawn.varied(tries):
+        st.plotly_chart(drawn.parallel(tries, frame.ink()), config=config, theme=None, key="parallel")
+        st.caption(
+            "Each line is a run, from its settings to its accuracy on the held-out pictures. Drag along an axis to select."
+        )
+    st.plotly_chart(drawn.against_time(tries, _title(best)), config=config, key="against_time")
+    st.caption(
+        "What accuracy costs: up is better, left is quicker. Green: the best so far. One seed each, so small differences are chance."
+    )
+    _choice(name, runs, best, any_active=bool(active))
+    if not active and sweep.chosen(name) is None:
+        _more(name, runs, ranges, base)
+
+
+def _choice(name: str, runs: list[Run], best: Run, *, any_active: bool) -> None:
+    chosen_id = sweep.chosen(name)
+    chosen = next((run for run in runs if run.id == chosen_id), None)
+    ordered = sorted(runs, key=lambda run: sweep.validation_accuracy(run) or -1.0, reverse=True)
+    table = pd.DataFrame(
+        {
+            "Run": [("▸ " if chosen and run.id == chosen.id else "") + _title(run) for run in ordered],
+            "State": [state_words(run) for run in ordered],
+            **{
+                SCALES[setting].label: [f"{getattr(run.config, setting):g}" for run in ordered]
+                for setting in drawn.varied([drawn.Try("", run.config, 0, 0) for run in ordered])
+            },
+            "Held out": [100 * a if (a := sweep.validation_accuracy(run)) is not None else None for run in ordered],
+            "Test": [_test(run) if chosen_id else None for run in ordered],
+            "Time": [duration(run.seconds) for run in ordered],
+        }
+    )
+    percent = st.column_config.NumberColumn(format="%.2f %%")
+    st.dataframe(table, hide_index=True, column_config={"Held out": percent, "Test": percent}, key="sweep_table")
+    if chosen is None and chosen_id is None:
+        st.caption(
+            "The test accuracies stay hidden here until you have chosen. The best of many test results is too good: "
+            "by choosing, the test pictures would become part of the training. They are looked at once, for one network."
+        )
+        st.button(
+            f"Choose {frame.plain(_title(best))} and test it",
+            icon=":material/check:",
+            type="primary",
+            on_click=_choose,
+            args=(name, best.id),
+            disabled=any_active,
+            key="choose",
+            help="The best on the held-out pictures. Once and for all: the choice cannot be taken back.",
+        )
+        return
+    if chosen and chosen.latest:
+        held_out = sweep.validation_accuracy(chosen)
+        left, right = st.columns(2)
+        left.metric("Chosen: held-out pictures", frame.percent(held_out or 0.0), border=True)
+        right.metric("Chosen: test pictures", frame.percent(chosen.latest.test.accuracy), border=True)
+        st.caption(
+            "The first number chose among many and is a little too good; the second is the one to report. The others' test "
+            "accuracies are shown now that they can no longer change the choice."
+        )
+        with st.container(horizontal=True):
+            st.page_link(
+                "pages/5_test.py",
+                label="Test this network",
+                icon=":material/fact_check:",
+                query_params={"run": chosen.id},
+            )
+            st.page_link(
+                "pages/4_train.py",
+                label="Open the run",
+                icon=":material/trending_down:",
+                query_params={"run": chosen.id},
+            )
+    elif chosen_id:
+        st.caption("The run that was chosen has been deleted.")
+
+
+def _more(name: str, runs: list[Run], ranges: dict[str, tuple[float, float]], base: TrainingConfig) -> None:
+    if not ranges:
+        return
+    if not search.has_sampler():
+        st.caption("With Optuna installed (requirements-extra.txt), a sampler can add runs where it expects the best.")
+        return
+    st.button(
+        f"Add {MORE} runs where they look promising",
+        icon=":material/add:",
+        on_click=_add,
+        args=(name, runs, ranges, base),
+        key="more",
+        help="Optuna's tree-structured Parzen estimator reads the runs so far and proposes settings within the ranges "
+        "on the left: more of what went with high accuracy on the held-out pictures.",
+    )
+
+
+def _add(name: str, runs: list[Run], ranges: dict[str, tuple[float, float]], base: TrainingConfig) -> None:
+    known = [(run.config, sweep.validation_accuracy(run)) for run in runs]
+    try:
+        sweep.start(name, search.expected_good(base, ranges, known, MORE, seed=len(runs)), person())
+    except client.RunRefused as error:
+        st.toast(frame.plain(str(error)), icon=":material/block:")
+
+
+def _choose(name: str, run_id: str) -> None:
+    try:
+        sweep.choose(name, run_id)
+    except client.RunRefused as error:
+        st.toast(frame.plain(str(error)), icon=":material/block:")
+
+
+def _stop(ids: list[str]) -> None:
+    for run_id in ids:
+        try:
+            client.stop(run_id)
+        except (client.RunNotFound, client.RunRefused) as error:
+            st.toast(frame.plain(str(error)), icon=":material/block:")
+
+
+def _wait(name: str, shown: list[tuple[str, str, int]]) -> None:
+    if _signature(sweep.runs_of(name)) != shown:
+        st.rerun()
+
+
+def _signature(runs: Sequence[Run]) -> list[tuple[str, str, int]]:
+    return [(run.id, run.state.value, run.latest.step if run.latest else -1) for run in runs]
+
+
+def _title(run: Run) -> str:
+    return run.title if run.title == f"Run {run.sequence}" else f"{run.title} ({run.sequence})"
+
+
+def _test(run: Run) -> float | None:
+    return 100 * run.latest.test.accuracy if run.latest and run.latest.step else None
+
+
+def _earlier(shown: str) -> None:
+    others = {name: runs for name, runs in sweep.sweeps().items() if name != shown}
+    if others:
+        st.subheader("Earlier sweeps", anchor=False)
+    for name, runs in list(others.items())[:8]:
+        first = min(run.sequence for run in runs)
+        st.page_link(
+            "pages/9_explore.py",
+            label=f"{len(runs)} runs from run {first} on" + (", chosen" if sweep.chosen(name) else ""),
+            icon=":material/tune:",
+            query_params={"view": "sweep", "sweep": name},
+        )
+
+
+def _explain() -> None:
+    st.markdown(
+        "**Choose on one set, report on another.** Whoever tries twenty settings and takes the best test result reports luck "
+        "along with skill. So each run of a sweep holds 10,000 training pictures out, the choice is made by these, and the "
+        "test pictures are looked at once, for the network that was chosen."
+    )
+    st.markdown(
+        "**Grid or random.** A grid of three values each tries only three learning rates, however many runs it has; a random "
+        "sample tries as many as there are runs (Bergstra and Bengio 2012)."
+    )

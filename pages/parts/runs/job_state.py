@@ -1,0 +1,86 @@
+"""Jobs on a page: started, found by their address, their state in words."""
+
+from __future__ import annotations
+
+import time
+
+import streamlit as st
+
+from fmnist_core.runs import client
+from fmnist_core.runs.record import Run, State
+from fmnist_core.settings.config import TrainingConfig
+from fmnist_core.settings.jobs import Job
+from pages.parts import frame
+from pages.parts.person import person
+from pages.parts.runs.run_list import STATES, state_words
+
+DOUBLE_CLICK = 1.5
+"""Seconds within which the same start counts as the same click."""
+
+
+def job_in_address(name: str, kind: type[Job]) -> Run | None:
+    """The job that `?name=` names; a sentence where there is none of this kind."""
+    if not (job_id := st.query_params.get(name, "")):
+        return None
+    try:
+        run = client.get(job_id)
+        if isinstance(run.job, kind):
+            return run
+    except client.RunNotFound:
+        pass
+    del st.query_params[name]
+    st.warning("What the address names is not here: it may have been deleted.", icon=":material/search_off:")
+    return None
+
+
+def start_job(name: str, config: TrainingConfig, job: Job) -> None:
+    """Put the job into the queue and its id into the address as `?name=`; the page runs again."""
+    wanted, now = (config, job), time.monotonic()
+    last, at = st.session_state.get("last_job", (None, 0.0))
+    if last == wanted and now - at < DOUBLE_CLICK:
+        return  # the second half of a double click
+    try:
+        job_id = client.start(config, owner=person(), job=job)
+    except client.RunRefused as error:
+        st.error(frame.plain(str(error)), icon=":material/block:")
+        return
+    st.session_state["last_job"] = (wanted, time.monotonic())
+    st.query_params[name] = job_id
+    st.rerun()
+
+
+def state_line(run: Run, words: str = "") -> None:
+    """The state of a job, and the button that ends it."""
+    _, icon, explanation = STATES[run.state]
+    if run.state is State.QUEUED:
+        words = run.reason or waits_for(run)
+    elif run.state in (State.FAILED, State.PAUSED):
+        words = run.reason
+    elif run.state is State.STARTING:
+        words = explanation
+    name = {State.FINISHED: "Finished", State.RUNNING: "Under way"}.get(run.state, state_words(run))
+    text = f"{icon} **{name}.** {frame.plain(words)}"
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if run.state is State.RUNNING:
+            st.progress(run.progress, text)
+        else:
+            st.markdown(text)
+        if run.is_active or run.state is State.PAUSED:
+            st.button(
+                "Stop", icon=":material/stop:", on_click=_stop, args=(run.id,), disabled=run.stopping, key="stop_job"
+            )
+
+
+def waits_for(run: Run) -> str:
+    """What is before a waiting job, in a sentence."""
+    busy = [other for other in client.list_runs() if other.state in (State.STARTING, State.RUNNING)]
+    if busy:
+        return f"It starts when {busy[0].title} has ended: there is one queue for the processor."
+    return "It starts in a moment."
+
+
+def _stop(run_id: str) -> None:
+    try:
+        client.stop(run_id)
+    except (client.RunNotFound, client.RunRefused) as error:
+        st.toast(frame.plain(str(error)), icon=":material/block:")

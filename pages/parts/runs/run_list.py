@@ -1,0 +1,121 @@
+"""The list of runs, and the words and pictures for the states of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import pandas as pd
+import streamlit as st
+
+from fmnist_core.runs.record import Run, State
+from fmnist_core.studies import sweep
+
+STATES: dict[State, tuple[str, str, str]] = {
+    State.QUEUED: ("Waiting", ":material/hourglass_empty:", "It starts as soon as the run before it has ended."),
+    State.STARTING: ("Starting", ":material/rocket_launch:", "A worker builds the network."),
+    State.RUNNING: ("Training", ":material/trending_down:", "You may close this page: the run goes on."),
+    State.PAUSED: ("Paused", ":material/pause_circle:", "Everything is kept. Resume it whenever you like."),
+    State.FINISHED: ("Finished", ":material/check_circle:", "All epochs are done."),
+    State.STOPPED: ("Stopped", ":material/stop_circle:", "Ended before its last epoch; what it learned is kept."),
+    State.DIVERGED: ("Diverged", ":material/error:", "The loss is no longer a number."),
+    State.FAILED: ("Failed", ":material/cancel:", "It could not go on."),
+}
+
+
+def state_words(run: Run) -> str:
+    """The state of a run in a word or two, for lists and headings."""
+    if run.stalled and run.is_active:
+        return "Stalled"
+    if run.stopping and run.is_active:
+        return "Stopping"
+    if run.pausing and run.is_active:
+        return "Pausing"
+    return STATES[run.state][0]
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them.
+
+    >>> duration(7.25), duration(75), duration(3700)
+    ('7.2 s', '1 min 15 s', '1 h 1 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    if seconds < 3600:
+        return f"{int(seconds) // 60} min {int(seconds) % 60} s"
+    return f"{int(seconds) // 3600} h {int(seconds) % 3600 // 60} min"
+
+
+def as_tree(runs: Sequence[Run]) -> list[tuple[Run, int]]:
+    """Each run with its depth: branches follow the run that they left, one deeper; else the order stays.
+
+    A branch whose parent is not among `runs` stands by itself.
+    """
+    known = {run.id for run in runs}
+    branches: dict[str, list[Run]] = {}
+    for run in runs:
+        parent = run.parent[0] if run.parent else ""
+        branches.setdefault(parent if parent in known else "", []).append(run)
+    found, waiting = [], [(run, 0) for run in reversed(branches.get("", []))]
+    while waiting:
+        run, depth = waiting.pop()
+        found.append((run, depth))
+        waiting += [(branch, depth + 1) for branch in reversed(branches.get(run.id, []))]
+    return found
+
+
+def run_list(runs: Sequence[Run], chosen: str = "") -> str | None:
+    """All runs as a table, branches indented under their parents; the id of the one that was just clicked, else None."""
+    tree = as_tree(runs)
+    runs = [run for run, _ in tree]
+    table = pd.DataFrame(
+        {
+            "Run": [_indented(run, depth, run.id == chosen) for run, depth in tree],
+            "State": [state_words(run) for run in runs],
+            "Accuracy": [_accuracy(run) for run in runs],
+            "Before": [100 * run.before.test.accuracy if run.before else None for run in runs],
+            "Epochs": [f"{run.step / run.config.steps_per_epoch:.3g} of {run.config.epochs}" for run in runs],
+            "Learning rate": [f"{run.config.learning_rate:g}" for run in runs],
+            "Batch": [run.config.batch_size for run in runs],
+            "Optimizer": [_optimizer(run) for run in runs],
+            "Dropout": [run.config.dropout for run in runs],
+            "Seed": [run.config.seed for run in runs],
+            "Training time": [duration(run.seconds) for run in runs],
+            "Started": [datetime.fromisoformat(run.created_at) for run in runs],
+            "Whose": [run.owner for run in runs],
+            "Note": [run.note.partition("\n")[0] for run in runs],
+        }
+    )
+    percent = st.column_config.NumberColumn(format="%.2f %%", help="Share of the 10,000 test images that are right")
+    event = st.dataframe(
+        table,
+        hide_index=True,
+        height=min(38 + 35 * max(len(runs), 1), 430),
+        on_select="rerun",
+        selection_mode="single-row",
+        key=f"runs_{chosen}",  # a new choice starts with nothing selected
+        column_config={
+            "Run": st.column_config.TextColumn(pinned=True, width="medium"),
+            "Accuracy": percent,
+            "Before": percent,
+            "Started": st.column_config.DatetimeColumn(format="distance"),
+        },
+    )
+    rows = event.selection.rows
+    return runs[rows[0]].id if rows and rows[0] < len(runs) else None
+
+
+def _indented(run: Run, depth: int, is_chosen: bool) -> str:
+    indent = "\u2003" * (depth - 1) + "└ " if depth else ""
+    return f"{indent}{'▸ ' if is_chosen else ''}{run.title}"
+
+
+def _accuracy(run: Run) -> float | None:
+    """On the test images, in percent; None for a run of a sweep in which nothing has been chosen yet."""
+    return None if run.latest is None or sweep.hides_its_test(run) else 100 * run.latest.test.accuracy
+
+
+def _optimizer(run: Run) -> str:
+    name = {"sgd": "SGD", "nesterov": "Nesterov", "adam": "Adam", "muon": "Muon"}[run.config.optimizer]
+    return name if run.config.optimizer == "adam" else f"{name}, momentum {run.config.momentum:g}"

@@ -1,0 +1,121 @@
+"""Which run a page is about: the one in the address, or one chosen from a list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from fmnist_core.runs import client
+from fmnist_core.runs.record import Run
+from fmnist_core.studies import sweep
+from pages.parts import frame
+
+
+def run_in_address() -> Run | None:
+    """The run that `?run=` names; a sentence where there is no such run."""
+    if not (run_id := st.query_params.get("run", "")):
+        return None
+    try:
+        run = client.get(run_id)
+        if run.job is None:
+            return run
+        st.warning("The address names a race or a rate test, not a run. Races are on the page Explore.")
+        return None
+    except client.RunNotFound as error:
+        st.warning(f"{error} Choose one from the list below.", icon=":material/search_off:")
+        return None
+
+
+def run_picker() -> Run | None:
+    """A list of the runs with a measured network, at the one in the address, which follows it; None where there is none.
+
+    Runs of a sweep in which nothing has been chosen yet are not among them.
+    """
+    named = run_in_address()
+    runs, hidden = sweep.unspoilt([run for run in client.list_runs() if run.latest])
+    if named and sweep.hides_its_test(named):
+        left_out([named])
+        return None
+    if named and not named.latest:
+        st.info(
+            f"**{frame.plain(named.title)}** has not been measured yet. "
+            + ("It will be in a moment." if named.is_active else "It ended before that: choose another."),
+            icon=":material/hourglass_empty:",
+        )
+    if not runs:
+        left_out(hidden) if hidden else no_runs()
+        return None
+    ids = [run.id for run in runs]
+    current = named.id if named and named.id in ids else ids[0]
+    if st.query_params.get("run") != current and (named is None or not named.is_active):
+        st.query_params["run"] = current
+    chosen = st.selectbox(
+        "Run",
+        ids,
+        ids.index(current),
+        format_func=dict(zip(ids, map(title, runs), strict=True)).get,
+        key=f"run_{current}",  # a new address starts a new widget
+        width=520,
+    )
+    if chosen != current:
+        st.query_params["run"] = chosen
+        st.rerun()
+    return runs[ids.index(current)]
+
+
+def runs_picker(runs: Sequence[Run], most: int) -> list[Run]:
+    """Several of `runs`, those in `?runs=`, separated by commas; the newest two where the address names none."""
+    known = {run.id: run for run in runs}
+    named = [run_id for run_id in st.query_params.get("runs", "").split(",") if run_id]
+    found = list(dict.fromkeys(run_id for run_id in named if run_id in known))[:most]
+    if len(found) < len(named):
+        st.warning(
+            f"The address names runs that are not here, or more than {most}: they are left out.",
+            icon=":material/link_off:",
+        )
+    current = found or ([] if "runs" in st.query_params else [run.id for run in runs[:2]])
+    chosen = st.multiselect(
+        f"Runs, at most {most}",
+        list(known),
+        current,
+        format_func=lambda run_id: title(known[run_id]),
+        max_selections=most,
+        key=f"runs_{','.join(current)}",
+        placeholder="Choose runs",
+    )
+    if chosen != current or "runs" not in st.query_params or found != named:
+        st.query_params["runs"] = ",".join(chosen)
+    if chosen != current:
+        st.rerun()
+    return [known[run_id] for run_id in chosen]
+
+
+def title(run: Run) -> str:
+    """Name, number and newest accuracy of a run: what tells it from others in a list. Plain text, not Markdown."""
+    words = run.title if run.title == f"Run {run.sequence}" else f"{run.title} · run {run.sequence}"
+    return f"{words} · {frame.percent(run.latest.test.accuracy)}" if run.latest else words
+
+
+def left_out(hidden: Sequence[Run]) -> None:
+    """Why runs of open sweeps are not here, and the way to the choice."""
+    names = sorted({run.group.removeprefix(sweep.PREFIX) for run in hidden})
+    one = "This run belongs" if len(hidden) == 1 else f"{len(hidden)} runs belong"
+    st.info(
+        f"{one} to a sweep in which nothing has been chosen yet. What its networks do on the test pictures stays hidden until "
+        "then: whoever chooses after looking has trained on them, a little.",
+        icon=":material/visibility_off:",
+    )
+    for name in names:
+        st.page_link(
+            "pages/9_explore.py",
+            label="To the sweep and its choice",
+            icon=":material/arrow_forward:",
+            query_params={"view": "sweep", "sweep": name},
+        )
+
+
+def no_runs() -> None:
+    """There is nothing to show yet: the way to a first run."""
+    st.info("No network has been trained yet. Train one first: a single epoch is enough to begin with.")
+    st.page_link("pages/4_train.py", label="Train a network", icon=":material/arrow_forward:")

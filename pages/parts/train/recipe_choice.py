@@ -1,0 +1,103 @@
+"""Recipes as one choice that fills the controls in, and the way from any run to the tutorial's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import streamlit as st
+from fmnist_core.settings.recipes import RECIPES, Recipe
+
+from fmnist_core.runs import client
+from fmnist_core.runs.record import Run, State
+from fmnist_core.settings.config import TrainingConfig
+from pages.parts import frame
+from pages.parts.person import person
+from pages.parts.runs.run_list import duration, state_words
+
+OWN = "own"
+
+
+def recipe_of(config: TrainingConfig) -> str | None:
+    """The name of the recipe that these settings are, with whatever seed, on whatever device; None for all others."""
+    for name, recipe in RECIPES.items():
+        if replace(config, seed=recipe.config.seed, device=recipe.config.device) == recipe.config:
+            return name
+    return None
+
+
+def name_of(config: TrainingConfig) -> str:
+    """What a run without a name is called: its recipe, but for the tutorial's, which most runs begin from."""
+    name = recipe_of(config)
+    return RECIPES[name].title if name and name != "tutorial" else ""
+
+
+def recipe_choice(config: TrainingConfig | None, fill_in: Callable[[TrainingConfig], None]) -> None:
+    """One choice for all controls at once; what it teaches, and its published figure."""
+    now = (recipe_of(config) if config else None) or OWN
+    names = [*RECIPES, *([OWN] if now == OWN else [])]
+    st.session_state["recipe"] = now
+
+    def chosen() -> None:
+        if (name := st.session_state["recipe"]) in RECIPES:
+            fill_in(RECIPES[name].config)
+
+    st.selectbox(
+        "Recipe",
+        names,
+        key="recipe",
+        format_func=lambda name: RECIPES[name].title if name in RECIPES else "Your own settings",
+        on_change=chosen,
+        help="Fills in all controls below. Change any of them: then it is your own.",
+    )
+    if now in RECIPES:
+        st.caption(_words(RECIPES[now]))
+
+
+def _words(recipe: Recipe) -> str:
+    words = recipe.teaches
+    if recipe.accuracy is not None:
+        seeds = f", the mean of {recipe.seeds} seeds" if recipe.seeds > 1 else ""
+        words += f" Test accuracy measured here: {frame.percent(recipe.accuracy, 1)}{seeds}."
+    words += f" Takes about {duration(60 * recipe.minutes)} on two processor cores."
+    if published := recipe.published:
+        words += (
+            f" Published: [{frame.plain(published.name)}]({published.source}), {frame.percent(published.accuracy, 1)}."
+        )
+    return words
+
+
+def beside_the_tutorial(run: Run, runs: Sequence[Run], start: Callable[[TrainingConfig, str], None]) -> None:
+    """One click from a run that has ended to the comparison with the tutorial's; or a start of that, where there is none."""
+    if not run.latest or not run.latest.step or run.is_active or recipe_of(run.config) == "tutorial":
+        return
+    others = [other for other in runs if recipe_of(other.config) == "tutorial"]
+    order = {State.FINISHED: 0, State.RUNNING: 1}
+    others = sorted((other for other in others if other.latest or other.is_active), key=lambda o: order.get(o.state, 2))
+    if others and (other := others[0]).latest:
+        st.page_link(
+            "pages/8_compare.py",
+            label="Compare with the tutorial"
+            + ("" if other.state is State.FINISHED else f" ({state_words(other).lower()})"),
+            icon=":material/compare_arrows:",
+            query_params={"runs": f"{run.id},{other.id}"},
+        )
+    elif others:
+        st.caption(f"The tutorial's run is {state_words(others[0]).lower()}: compare as soon as it trains.")
+    else:
+        st.button(
+            "Train the tutorial's network to compare with",
+            icon=":material/play_arrow:",
+            on_click=start,
+            args=(RECIPES["tutorial"].config, "Tutorial"),
+            key="start_tutorial",
+            help="There is no run with the tutorial's settings yet: about a minute in the background.",
+        )
+
+
+def start_beside(config: TrainingConfig, name: str) -> None:
+    """A callback: put a run into the queue and stay where one is."""
+    try:
+        client.start(config, name, owner=person())
+    except client.RunRefused as error:
+        st.toast(frame.plain(str(error)), icon=":material/block:")

@@ -1,0 +1,157 @@
+"""What a person can do with a run beside stopping it: another learning rate, a branch, a name, a note, an end for good."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import streamlit as st
+
+from fmnist_core.runs import client
+from fmnist_core.runs.record import Run
+from fmnist_core.settings.config import TrainingConfig
+from pages.parts import frame
+from pages.parts.person import person
+
+LEARNING_RATES = [digit * 10.0**power for power in range(-5, 1) for digit in (1, 2, 5)][:-2]
+
+
+def steering(run: Run) -> None:
+    """A row of buttons, each of which opens what it needs."""
+    with st.container(horizontal=True, gap="small"):
+        if not run.state.is_final:
+            with st.popover(
+                "Learning rate", icon=":material/speed:", key=f"rate_{run.id}_{len(run.changes)}"
+            ):  # closed by a change
+                _rate(run)
+        with st.popover("Branch", icon=":material/call_split:", key=f"branch_{run.id}"):
+            _branch(run)
+        with st.popover("Name and note", icon=":material/edit_note:", key=f"label_{run.id}"):
+            _labels(run)
+        with st.popover("Delete", icon=":material/delete:", key=f"delete_{run.id}"):
+            _delete(run)
+
+
+# --- A new learning rate while it trains ---------------------------------------------------------------------------
+
+
+def _rate(run: Run) -> None:
+    now = run.config_now
+    st.markdown("**Change it while it trains.** It holds from the next step on, and is marked on the curve.")
+    if now.schedule != "constant":
+        st.caption("The schedule goes on: it scales the rate that you choose.")
+    rate, momentum = _rates(run, now, f"new_{len(run.changes)}")
+    if st.button(
+        "Apply", type="primary", key="apply_rate", disabled=(rate, momentum) == (now.learning_rate, now.momentum)
+    ):
+        _do(lambda: client.change(run.id, learning_rate=rate, momentum=momentum), "It holds from the next step on.")
+
+
+def _rates(run: Run, now: TrainingConfig, key: str) -> tuple[float, float]:
+    """Sliders for learning rate and, where the optimizer has it, momentum; their values."""
+    rates = sorted({*LEARNING_RATES, now.learning_rate})
+    rate = st.select_slider(
+        "Learning rate", rates, now.learning_rate, format_func=lambda value: f"{value:g}", key=f"{key}_rate_{run.id}"
+    )
+    if now.optimizer == "adam":
+        return float(rate), now.momentum
+    return float(rate), float(st.slider("Momentum", 0.0, 0.99, now.momentum, 0.01, key=f"{key}_momentum_{run.id}"))
+
+
+# --- Branches ------------------------------------------------------------------------------------------------------
+
+
+def _branch(run: Run) -> None:
+    steps = client.folder(run.id).branch_steps()
+    st.markdown("**Go back to a step, and on from there in another way.**")
+    if not steps:
+        st.caption("There is no step to branch off from yet: the first is kept when training begins.")
+        return
+    if len(steps) > 1:
+        early = [known for known in steps if known <= run.step / 2]  # so that there is something to compare
+        step = st.select_slider(
+            "From step",
+            steps,
+            early[-1] if early else steps[0],
+            format_func=lambda value: _words(run, value),
+            key=f"branch_step_{run.id}",
+        )
+    else:
+        step = steps[0]
+        st.caption(f"From step {_words(run, step)}, the only one that is kept so far.")
+    then = run.config_at(step)
+    rate, momentum = _rates(run, then, f"branch_{step}")
+    epochs = st.number_input("Epochs in all", 1, 200, then.epochs, key=f"branch_epochs_{run.id}")
+    config = replace(then, learning_rate=rate, momentum=momentum, epochs=int(epochs))
+    same = config == then
+    st.caption(
+        "Nothing is changed: this branch is the proof that a run can be repeated. It must lie exactly over its parent."
+        if same
+        else "Weights, momentum, the order of the images and dropout are those of the run at that step; only what you "
+        "changed makes the branch differ."
+    )
+    label = "Start a branch without change" if same else "Start this branch"
+    if st.button(label, type="primary", icon=":material/call_split:", key="start_branch"):
+        _start_branch(run, step, config, "repeated" if same else f"rate {rate:g}")
+
+
+def _start_branch(run: Run, step: int, config: TrainingConfig, how: str) -> None:
+    name = f"{run.title[: client.NAME_LENGTH - 30]}, {how} from {step:,}"
+    try:
+        branched = client.branch(run.id, step, config, name, owner=person())
+    except (client.RunNotFound, client.RunRefused) as error:
+        st.error(frame.plain(str(error)), icon=":material/block:")
+        return
+    st.query_params["run"] = branched
+    st.query_params.pop("batch", None)
+    st.rerun()
+
+
+def _words(run: Run, step: int) -> str:
+    return f"{step:,} (epoch {step / run.config.steps_per_epoch:.2f})"
+
+
+# --- Name, note, end -----------------------------------------------------------------------------------------------
+
+
+def _labels(run: Run) -> None:
+    with st.form(f"labels_{run.id}", border=False):
+        name = st.text_input("Name", run.name, max_chars=client.NAME_LENGTH, placeholder=f"Run {run.sequence}")
+        note = st.text_area(
+            "Note", run.note, max_chars=client.NOTE_LENGTH, placeholder="What you wanted to find out, what came of it"
+        )
+        if st.form_submit_button("Save", type="primary"):
+            _do(lambda: _save(run.id, name, note), "Saved.")
+
+
+def _save(run_id: str, name: str, note: str) -> None:
+    client.rename(run_id, name)
+    client.annotate(run_id, note)
+
+
+def _delete(run: Run) -> None:
+    if run.is_active:
+        st.markdown("It is still under way: stop it first.")
+        return
+    st.markdown(f"**Delete {frame.plain(run.title)}?** Its losses, its networks and its note are then gone for good.")
+    sure = st.checkbox("Yes, nobody needs it any more", key=f"sure_{run.id}")
+    clicked = st.button(
+        "Delete for good", icon=":material/delete_forever:", type="primary", disabled=not sure, key="delete"
+    )
+    if clicked and sure and _do(lambda: client.delete(run.id), "Deleted.", stay=True):
+        for name in ("run", "batch", "step"):
+            st.query_params.pop(name, None)
+        st.rerun()
+
+
+def _do(ask: Callable[[], None], words: str, *, stay: bool = False) -> bool:
+    """Ask for it; what is wrong is said, else the page is drawn again (unless `stay`)."""
+    try:
+        ask()
+    except (client.RunNotFound, client.RunRefused, ValueError) as error:
+        st.error(frame.plain(str(error)), icon=":material/block:")
+        return False
+    st.toast(words)
+    if not stay:
+        st.rerun()
+    return True
