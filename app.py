@@ -116,7 +116,7 @@ def first_step(done: dict[str, tuple[bool, str]]) -> None:
     last = max((number for number, step in enumerate(frame.STEPS) if done[step.title][0]), default=-1)
     begun = 0 <= last < len(frame.STEPS) - 1
     step = frame.STEPS[last + 1] if begun else frame.STEPS[0]
-    number = frame.STEPS.index(step) + 1
+    number = step.number
     label = f"Go on with step {number}: {step.title}" if begun else f"Start with step 1: {step.title}"
     if st.button(label, type="primary", icon=":material/arrow_forward:", key="first_step"):
         st.switch_page(step.script)
@@ -126,11 +126,11 @@ def steps(done: dict[str, tuple[bool, str]]) -> None:
     """The tutorial's steps in order, each with what has been done so far."""
     st.subheader("Step by step", anchor=False)
     with st.container(key="steps"), st.grid(3, min_column_width=260):
-        for number, step in enumerate(frame.STEPS, 1):
+        for step in frame.STEPS:
             is_done, words = done[step.title]
             with st.container(border=True, height="stretch", gap="xsmall"):
                 with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-                    frame.step_link(step, f"**{number} · {step.title}**")
+                    frame.step_link(step, f"**{step.number} · {step.title}**")
                     if is_done or words:
                         colour, icon = ("green", ":material/check:") if is_done else ("gray", None)
                         st.badge(words, icon=icon, color=colour)

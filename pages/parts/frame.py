@@ -34,6 +34,12 @@ class Page:
     words: str
     """What a learner does there."""
 
+    @property
+    def number(self) -> int:
+        """Its place on the menu: the script's number; 0 for the home page."""
+        found = re.match(r"pages/([0-9]+)_", self.script)
+        return int(found[1]) if found else 0
+
 
 HOME = Page("app.py", "Home", ":material/home:", "Where you are.")
 STEPS = (
@@ -166,8 +172,8 @@ def visited() -> set[str]:
 
 def _menu() -> None:
     st.page_link(HOME.script, label=HOME.title, icon=HOME.icon, width="stretch")
-    for number, step in enumerate(STEPS, 1):
-        step_link(step, f"{number} · {step.title}", width="stretch")
+    for step in STEPS:
+        step_link(step, f"{step.number} · {step.title}", width="stretch")
 
 
 def step_link(step: Page, label: str, *, width: Literal["content", "stretch"] = "content") -> None:
