@@ -1,7 +1,4 @@
-"""What training again with other seeds does: mean, spread, and how many seeds a difference takes to be seen.
-
-No SciPy: Student's distribution, central and not, is one integral here. Tests hold it against SciPy and statsmodels.
-"""
+"""What training again with other seeds does: mean, spread, and how many seeds a difference takes to be seen."""
 
 from __future__ import annotations
 
@@ -11,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from scipy.special import nctdtr, stdtr, stdtrit  # of SciPy only these: `scipy.stats` would cost a page 60 MB
 
 POWER, LEVEL = 0.8, 0.05
 """A difference that is there shall be found in 80 % of the experiments; one that is not, in 5 %."""
@@ -45,7 +43,7 @@ class Spread:
         """Holds, with 95 % confidence, the mean over very many seeds (Student's t); (nan, nan) for one run."""
         if self.n < 2:
             return math.nan, math.nan
-        half = t_quantile(1 - LEVEL / 2, self.n - 1) * self.deviation / math.sqrt(self.n)
+        half = float(stdtrit(self.n - 1, 1 - LEVEL / 2)) * self.deviation / math.sqrt(self.n)
         return self.mean - half, self.mean + half
 
 
@@ -60,7 +58,7 @@ def t_test(first: Spread, second: Spread) -> float:
     if a + b == 0:
         return float(first.mean == second.mean)
     freedom = (a + b) ** 2 / (a**2 / (first.n - 1) + b**2 / (second.n - 1))
-    return 2 * t_below(-abs(first.mean - second.mean) / math.sqrt(a + b), freedom)
+    return 2 * float(stdtr(freedom, -abs(first.mean - second.mean) / math.sqrt(a + b)))
 
 
 def pooled_deviation(first: Spread, second: Spread) -> float:
@@ -78,8 +76,8 @@ def power(difference: float, deviation: float, n: int) -> float:
     0.801
     """
     freedom, shift = 2 * n - 2, abs(difference) / deviation * math.sqrt(n / 2)
-    limit = t_quantile(1 - LEVEL / 2, freedom)
-    return 1 - t_below(limit, freedom, shift) + t_below(-limit, freedom, shift)
+    limit = stdtrit(freedom, 1 - LEVEL / 2)
+    return float(1 - nctdtr(freedom, shift, limit) + nctdtr(freedom, shift, -limit))
 
 
 def seeds_needed(difference: float, deviation: float) -> int | None:
@@ -110,42 +108,3 @@ def expected_best(n: int) -> float:
     density = np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
     below = np.cumsum(density) * (x[1] - x[0]) - density * (x[1] - x[0]) / 2  # the integral up to x, by trapezes
     return float(np.sum(x * n * density * below ** (n - 1)) * (x[1] - x[0]))
-
-
-# --- Student's distribution ----------------------------------------------------------------------------------------
-
-
-def t_below(t: float, freedom: float, shift: float = 0.0) -> float:
-    """P(T <= t) for Student's T with `freedom` degrees, non-central by `shift`: (Z + shift) / S, Z normal, freedom * S² chi-squared.
-
-    The normal probability of t S - shift, averaged over S, by Simpson's rule in the square root of S.
-
-    >>> round(t_below(-2.776445, 4), 4)
-    0.025
-    """
-    root = np.linspace(0, math.sqrt(1 + 12 / math.sqrt(freedom)), 1_001)
-    s = root**2
-    logarithm = (freedom - 1) * np.log(np.maximum(s, 1e-300)) - freedom * s**2 / 2
-    constant = math.log(2) + freedom / 2 * math.log(freedom / 2) - math.lgamma(freedom / 2)
-    weights = np.full(len(s), 2.0)
-    weights[1::2] = 4.0
-    weights[0] = weights[-1] = 1.0
-    density = np.exp(logarithm + constant) * 2 * root * weights * (root[1] / 3)
-    below = np.array([math.erfc(z) for z in ((shift - t * s) / math.sqrt(2)).tolist()]) / 2
-    return float(density @ below)
-
-
-@lru_cache(maxsize=1_024)
-def t_quantile(share: float, freedom: float) -> float:
-    """The t with P(T <= t) = `share`, for `share` above 0.5: by bisection.
-
-    >>> round(t_quantile(0.975, 4), 3)
-    2.776
-    """
-    low, high = 0.0, 1.0
-    while t_below(high, freedom) < share:
-        low, high = high, 2 * high
-    for _ in range(45):
-        middle = (low + high) / 2
-        low, high = (middle, high) if t_below(middle, freedom) < share else (low, middle)
-    return (low + high) / 2
