@@ -5,10 +5,12 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 WAITING := tests/runs tests/studies tests/browser
+TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 COMPUTING := $(filter-out $(WAITING),$(patsubst %/,%,$(wildcard tests/*/))) $(wildcard tests/test_*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench bench-recipes clean
+unexport PYTHONSAFEPATH
+.PHONY: help run test test-all check lock format bench bench-recipes clean
 
 help: ## Print this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -21,15 +23,22 @@ run: $(VENV)/run.installed ## Install what is missing, prepare the data, start t
 	@echo "Fashion-MNIST Lab: http://127.0.0.1:$(PORT)   (Ctrl-C ends it; runs in training go on)"
 	@exec $(BIN)/python -m streamlit run app.py --server.port $(PORT)
 
-test: $(VENV)/dev.installed ## Run the tests, with doctests and, where there is a Chromium, browser tests
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile fmnist_core $(COMPUTING)
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(WAITING)  # they wait for processes: one at a time
+test: $(VENV)/dev.installed ## Run the tests but the slow ones: every folder, every page, one walk in a browser (5 minutes)
+	@$(TESTS) -m "not slow" --numprocesses 2 --dist loadfile fmnist_core $(COMPUTING)
+	@$(TESTS) -m "not slow" $(WAITING)  # they wait for processes: one at a time
 
-check: $(VENV)/dev.installed ## Everything that CI does: lint, format, types, tests
+test-all: $(VENV)/dev.installed ## Run all tests, with every sweep: each write, each kill, all pages in a browser (20 minutes)
+	@$(TESTS) --numprocesses 2 --dist loadfile fmnist_core $(COMPUTING)
+	@$(TESTS) $(WAITING)
+
+check: $(VENV)/dev.installed ## Everything that CI does: lint, format, types, all tests
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory test-all
+
+lock: ## Choose the versions in requirements.lock anew, for Linux and macOS, Python 3.11 and later; needs uv
+	@uv pip compile --universal --python-version 3.11 --quiet --no-header --output-file requirements.lock requirements*.txt
 
 format: $(VENV)/dev.installed ## Format the code
 	@$(BIN)/ruff format .
@@ -53,12 +62,10 @@ $(VENV)/bin/python:
 	@rm -rf $(VENV).new && "$(PYTHON)" -m venv --clear $(VENV)
 
 # A stamp appears only when an installation has succeeded: one that was interrupted is taken up again.
-$(VENV)/run.installed: requirements.txt | $(VENV)/bin/python
-	@echo "Installing (once; several GB on Linux with the default build of torch, see README.md) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+$(VENV)/run.installed: requirements.txt requirements.lock install.py | $(VENV)/bin/python
+	@$(BIN)/python install.py requirements.txt
 	@touch $@
 
-$(VENV)/dev.installed: requirements-dev.txt requirements.txt | $(VENV)/bin/python
-	@echo "Installing what tests need ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+$(VENV)/dev.installed: requirements-dev.txt requirements.txt requirements.lock install.py | $(VENV)/bin/python
+	@$(BIN)/python install.py requirements-dev.txt
 	@touch $@ $(VENV)/run.installed

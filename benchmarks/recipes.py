@@ -18,10 +18,9 @@ import sys
 import time
 from dataclasses import replace
 
-from fmnist_core.settings.recipes import RECIPES
-
 from benchmarks.turns import ROOT
 from fmnist_core.runs.service.executor import MEMORY
+from fmnist_core.settings.recipes import RECIPES
 from fmnist_core.training.events import Measured
 
 QUICK = [name for name, recipe in RECIPES.items() if recipe.minutes <= 3]

@@ -18,9 +18,8 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from fmnist_core.evaluation.score import Score
-
 from benchmarks import turns
+from fmnist_core.evaluation.score import Score
 from fmnist_core.runs import client
 from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.index import Index

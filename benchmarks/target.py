@@ -15,10 +15,9 @@ import statistics
 import time
 from itertools import islice
 
-from fmnist_core.settings.recipes import RECIPES
-
 from benchmarks import notebook, recipes, turns
 from fmnist_core.networks.net import Net
+from fmnist_core.settings.recipes import RECIPES
 from fmnist_core.training.compiled import engine
 
 ACCURACY = 87.4

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 import streamlit as st
-from fmnist_core.evaluation.score import Score
 
 from fmnist_core.evaluation import calibration, metrics, neighbours
 from fmnist_core.evaluation import evaluate as evaluation
 from fmnist_core.evaluation.evaluate import Evaluation, wilson
+from fmnist_core.evaluation.score import Score
 from fmnist_core.runs import client
 from fmnist_core.runs.record import Run
 from pages.parts import address, frame

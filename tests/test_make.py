@@ -26,7 +26,7 @@ case "$*" in
   *version_info*) [ "$FAKE_VERSION" != 3.9.2 ] ;;
   "-m venv --clear "*) mkdir -p "$4/bin" && cp "$0" "$4/bin/python" ;;
   "-m venv "*) [ -z "$NO_VENV" ] && mkdir -p "$3/bin" ;;
-  *"pip install"*) [ -z "$NO_NETWORK" ] ;;
+  *install.py*) [ -z "$NO_NETWORK" ] ;;
   "-c "*) exec {sys.executable} "$@" ;;
 esac
 """
@@ -41,7 +41,7 @@ class Workshop:
         for tool in TOOLS:
             if path := shutil.which(tool):
                 (self.programs / tool).symlink_to(path)
-        for name in ("Makefile", "requirements.txt", "requirements-dev.txt"):
+        for name in ("Makefile", "install.py", "requirements.txt", "requirements-dev.txt", "requirements.lock"):
             shutil.copy(ROOT / name, folder / name)
 
     def python(self, name: str = "python3") -> Path:
@@ -151,7 +151,7 @@ def test_make_run_sets_itself_up_once(workshop: Workshop):
     calls = workshop.calls
     steps = [
         "-m venv --clear .venv",
-        "pip install",
+        "install.py requirements.txt",
         "-m fmnist_core.data.dataset",
         f"-m streamlit run app.py --server.port {port}",
     ]
@@ -160,7 +160,7 @@ def test_make_run_sets_itself_up_once(workshop: Workshop):
 
     workshop.log.unlink()
     assert workshop.make("run", f"PORT={port}").returncode == 0
-    assert not any("venv" in call or "pip install" in call for call in workshop.calls)
+    assert not any("venv" in call or "install.py" in call for call in workshop.calls)
 
 
 def test_an_installation_that_failed_is_taken_up_again(workshop: Workshop):
@@ -170,7 +170,7 @@ def test_an_installation_that_failed_is_taken_up_again(workshop: Workshop):
     assert not any("streamlit" in call for call in workshop.calls)
     workshop.log.unlink()
     assert workshop.make("test").returncode == 0
-    assert any("pip install" in call for call in workshop.calls)
+    assert any("install.py" in call for call in workshop.calls)
 
 
 def test_changed_requirements_are_installed(workshop: Workshop):
@@ -181,7 +181,7 @@ def test_changed_requirements_are_installed(workshop: Workshop):
     os.utime(workshop.folder / "requirements.txt", (newer, newer))
     workshop.log.unlink()
     assert workshop.make("test").returncode == 0
-    assert any("pip install" in call for call in workshop.calls)
+    assert any("install.py" in call for call in workshop.calls)
 
 
 def test_clean_keeps_data_and_runs(workshop: Workshop):

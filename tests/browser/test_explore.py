@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from fmnist_core.settings.recipes import RECIPES
 from playwright.sync_api import Page
 
 from fmnist_core.runs import client
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.jobs import Race
+from fmnist_core.settings.recipes import RECIPES
 from tests.browser.conftest import settled, wait_for
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from fmnist_core.evaluation.score import Score
 from scipy.special import log_softmax, softmax
 from scipy.stats import binomtest
 from sklearn import metrics
@@ -15,6 +14,7 @@ from fmnist_core.data import dataset
 from fmnist_core.data.dataset import CLASSES, load, tutorial_loader
 from fmnist_core.evaluation.comparison import difference
 from fmnist_core.evaluation.evaluate import Evaluation, as_input, evaluate, tutorial_report, wilson
+from fmnist_core.evaluation.score import Score
 from fmnist_core.networks.net import Net
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fmnist_core.settings.recipes import RECIPES
 
 from fmnist_core.data import dataset
 from fmnist_core.runs import client
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.jobs import RateTest, suggest
+from fmnist_core.settings.recipes import RECIPES
 from fmnist_core.settings.schedules import learning_rate_at
 from fmnist_core.training.loop import TrainingData, batches
 from fmnist_core.views import settings

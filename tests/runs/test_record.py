@@ -7,8 +7,8 @@ import math
 from dataclasses import replace
 
 import pytest
-from fmnist_core.evaluation.score import Score
 
+from fmnist_core.evaluation.score import Score
 from fmnist_core.runs.folder import is_run_id
 from fmnist_core.runs.record import (
     Claimed,

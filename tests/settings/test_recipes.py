@@ -7,9 +7,9 @@ import json
 import math
 
 import pytest
-from fmnist_core.settings.recipes import RECIPES
 
 from fmnist_core.settings.config import LIMITS, TrainingConfig
+from fmnist_core.settings.recipes import RECIPES
 
 
 def test_defaults_are_the_tutorials():

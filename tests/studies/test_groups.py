@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from fmnist_core.studies.cross_validation import LabelCheck
 
 from fmnist_core.data.dataset import load
 from fmnist_core.data.duplicates import Place
 from fmnist_core.runs import client
 from fmnist_core.runs.record import State
 from fmnist_core.studies import cross_validation, judgements, label_evidence, seeds
+from fmnist_core.studies.cross_validation import LabelCheck
 from tests.runs.lab import SMALL, Lab
 
 SHORT = replace(SMALL, step_limit=40, learning_rate=0.2)

@@ -10,10 +10,10 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 import streamlit as st
-from fmnist_core.evaluation.score import Score
 
 from fmnist_core.data import dataset
 from fmnist_core.evaluation.evaluate import Evaluation
+from fmnist_core.evaluation.score import Score
 from fmnist_core.runs import client
 from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.record import Run, State

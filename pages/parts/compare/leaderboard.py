@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import streamlit as st
-from fmnist_core.evaluation.score import Score
 
 from fmnist_core.evaluation.evaluate import wilson
 from fmnist_core.evaluation.references import CHANCE, PUBLISHED, TABLE, TUTORIAL, Reference
+from fmnist_core.evaluation.score import Score
 from fmnist_core.evaluation.spread import expected_best
 from fmnist_core.runs.record import Run, State
 from pages.parts import address, frame

@@ -8,10 +8,10 @@ from html import escape
 
 import pandas as pd
 import streamlit as st
-from fmnist_core.evaluation.score import Score
 
 from fmnist_core.data.dataset import CLASSES
 from fmnist_core.evaluation.evaluate import wilson
+from fmnist_core.evaluation.score import Score
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.views import charts
 from pages.parts import address, frame

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import streamlit as st
-from fmnist_core.studies.cross_validation import LabelCheck
 
 from fmnist_core.data.dataset import CLASSES, Split, SplitName
 from fmnist_core.data.duplicates import Place
@@ -14,6 +13,7 @@ from fmnist_core.runs import client
 from fmnist_core.runs.record import Run
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.studies import cross_validation, judgements, label_evidence
+from fmnist_core.studies.cross_validation import LabelCheck
 from fmnist_core.studies.judgements import Verdict
 from fmnist_core.studies.label_evidence import Evidence
 from fmnist_core.views.colours import RIGHT, WRONG

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 import streamlit as st
-from fmnist_core.evaluation.score import Score
 
 from fmnist_core.data.dataset import CLASSES
 from fmnist_core.evaluation.evaluate import Evaluation, tutorial_report, wilson
 from fmnist_core.evaluation.metrics import AVERAGES, Bootstrap, Interval, bootstrap, mean_interval, per_class
+from fmnist_core.evaluation.score import Score
 from fmnist_core.views import charts
 from fmnist_core.views.colours import AFTER, BEFORE
 from pages.parts import address, frame

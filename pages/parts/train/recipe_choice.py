@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import streamlit as st
-from fmnist_core.settings.recipes import RECIPES, Recipe
 
 from fmnist_core.runs import client
 from fmnist_core.runs.record import Run, State
 from fmnist_core.settings.config import TrainingConfig
+from fmnist_core.settings.recipes import RECIPES, Recipe
 from pages.parts import frame
 from pages.parts.person import person
 from pages.parts.runs.run_list import duration, state_words

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import streamlit as st
-from fmnist_core.evaluation.score import Score
 
 from fmnist_core.evaluation.evaluate import CHANCE
+from fmnist_core.evaluation.score import Score
 from fmnist_core.runs import client
 from fmnist_core.runs.record import Run, State
 from fmnist_core.settings.config import HIGHEST_LEARNING_RATE
