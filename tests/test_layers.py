@@ -17,7 +17,7 @@ FLOORS = {
     "fmnist_core.settings": 1,
     "fmnist_core.networks": 1,
     "fmnist_core.evaluation": 2,
-    "fmnist_core.inside": 2,
+    "fmnist_core.inside": 3,
     "fmnist_core.training": 3,
     "fmnist_core.runs": 4,
     "fmnist_core.runs.service": 5,
@@ -32,6 +32,7 @@ FLOORS = {
 
 SIDEWAYS = {
     ("fmnist_core.networks", "fmnist_core.settings"),  # a network is built from settings
+    ("fmnist_core.inside", "fmnist_core.training"),  # predictions in C
     ("app", "pages"),
 }
 """Folders on one floor of which the first may import the second."""

@@ -1,5 +1,6 @@
-"""The whole training step of the tutorial's network as one call: plain C, compiled on the machine that runs it.
+"""The tutorial's network in plain C, compiled on the machine that runs it: many training steps, or many predictions, in one call.
 
-`library.py` compiles it, once per machine; `engine.py` calls it; `network.h` and `step.c` are the arithmetic. Where there
-is no compiler, or FMNIST_COMPILED=0 says no, training takes PyTorch's way, to the same losses but for rounding.
+`library.py` compiles it, once per machine; `engine.py` and `steps.py` train with it, `predict.py` predicts, without torch.
+`network.h` is one image's arithmetic, `layout.h` where things lie in memory, `step.c` and `predict.c` the two calls. Where there
+is no compiler, or FMNIST_COMPILED=0 says no, training takes PyTorch's way and predictions NumPy's, to the same results but for rounding.
 """

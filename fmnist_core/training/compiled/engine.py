@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from fmnist_core.networks.net import Net, QuickNet
-from fmnist_core.training.compiled import library
+from fmnist_core.training.compiled import library, predict
 from fmnist_core.training.compiled.library import NotCompiled
 
 log = logging.getLogger(__name__)
@@ -29,20 +29,6 @@ WIDEST = {"conv1_channels": 64, "conv2_channels": 128, "hidden_units": 512}
 """Above these, one image's values no longer fit the processor's caches, and PyTorch's products of matrices win."""
 TOLERANCE = 1e-4
 """Largest relative difference to PyTorch that the check lets pass: a hundred times float32's rounding."""
-
-
-class _Job(ctypes.Structure):
-    """`Job` in step.c, field by field."""
-
-    _fields_ = (
-        *((name, ctypes.c_int64) for name in ("channels1", "channels2", "hidden", "batch", "images", "threads")),
-        *((name, ctypes.c_void_p) for name in ("pixels", "labels", "order", "levels", "kept", "rates")),
-        ("parameters", ctypes.c_void_p * 8),
-        ("momenta", ctypes.c_void_p * 8),
-        ("losses", ctypes.c_void_p),
-        *((name, ctypes.c_double) for name in ("dropout", "smoothing", "momentum", "decay")),
-        ("nesterov", ctypes.c_int64),
-    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +72,7 @@ class Engine:
         ours = [_as_rows(tensor) for tensor in (*parameters, *momenta)]
         dropout, hidden = net.fc1_drop.p, net.fc1.out_features
         kept = self.draw_kept(len(order), hidden, dropout, batch_size, generator) if dropout else None
-        job = _Job(
+        job = library.Job(
             net.conv1.out_channels,
             net.conv2.out_channels,
             hidden,
@@ -170,10 +156,7 @@ def prepare() -> Engine | None:
 @cache
 def load(path: Path) -> Engine:
     """Raises NotCompiled where the system cannot load it."""
-    try:
-        return Engine(ctypes.CDLL(str(path)))
-    except OSError as error:
-        raise NotCompiled(f"{path} cannot be loaded: {error}") from error
+    return Engine(library.load(path))
 
 
 def covers(net: nn.Module, optimizer: torch.optim.Optimizer, device: torch.device) -> bool:
@@ -191,7 +174,7 @@ def covers(net: nn.Module, optimizer: torch.optim.Optimizer, device: torch.devic
 
 
 def check(engine: Engine) -> None:
-    """Raises NotCompiled where two steps turn out otherwise than PyTorch's."""
+    """Raises NotCompiled where two steps, or predictions, turn out otherwise than PyTorch's."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         images = torch.randint(0, 256, (12, 28, 28), dtype=torch.uint8)
@@ -225,6 +208,12 @@ def check(engine: Engine) -> None:
     for (name, theirs), mine in zip(net.named_parameters(), ours.parameters(), strict=True):
         if not torch.allclose(mine, theirs, rtol=TOLERANCE, atol=TOLERANCE / 10):
             raise NotCompiled(f"after two compiled steps {name} is not what PyTorch makes it")
+    weights = {name: tensor.numpy() for name, tensor in net.state_dict().items()}
+    logits, _hidden = predict.with_library(engine.library, weights, images.numpy(), predict.LEVELS)
+    with torch.inference_mode():
+        wanted = net.eval()(images.float()[:, None] / 255)
+    if not torch.allclose(torch.from_numpy(logits), wanted, rtol=TOLERANCE, atol=TOLERANCE):
+        raise NotCompiled("compiled predictions are not what PyTorch makes them")
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Compiles the training step, once for each processor and version of the source. No torch.
+"""Compiles the training step and predictions, once for each processor and version of the source. No torch.
 
 The library is for this very processor (`-march=native`), so it is kept in the user's cache folder under a name that is made
 of the source, the flags and the processor: another machine that shares the folder has one of its own. The compiler is not
@@ -7,6 +7,7 @@ in the name: a library stays when a compiler is updated, and with it a run's res
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 import platform
@@ -19,13 +20,27 @@ from pathlib import Path
 
 from fmnist_core.data import dataset
 
-SOURCES = tuple(Path(__file__).parent / name for name in ("step.c", "network.h"))
+SOURCES = tuple(Path(__file__).parent / name for name in ("step.c", "predict.c", "layout.h", "network.h"))
 FLAGS = ("-O3", "-std=gnu11", "-ffp-contract=fast", "-fno-math-errno", "-shared", "-fPIC", "-pthread")
 """Nothing that reorders sums or assumes finite numbers: a run that diverges must be seen to."""
 NATIVE = {"arm64": "-mcpu=native", "aarch64": "-mcpu=native"}
 COMPILERS = ("cc", "gcc", "clang")
 TIME_LIMIT = 60.0
 """Seconds that compiling may take."""
+
+
+class Job(ctypes.Structure):
+    """`Job` in network.h, field by field."""
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("channels1", "channels2", "hidden", "batch", "images", "threads")),
+        *((name, ctypes.c_void_p) for name in ("pixels", "labels", "order", "levels", "kept", "rates")),
+        ("parameters", ctypes.c_void_p * 8),
+        ("momenta", ctypes.c_void_p * 8),
+        ("losses", ctypes.c_void_p),
+        *((name, ctypes.c_double) for name in ("dropout", "smoothing", "momentum", "decay")),
+        ("nesterov", ctypes.c_int64),
+    )
 
 
 class NotCompiled(RuntimeError):
@@ -45,6 +60,15 @@ def path() -> Path:
 def find() -> Path | None:
     """The library, where it was compiled and checked. Never compiles."""
     return path() if is_wanted() and path().exists() else None
+
+
+@cache
+def load(path: Path) -> ctypes.CDLL:
+    """Raises NotCompiled where the system cannot load it."""
+    try:
+        return ctypes.CDLL(str(path))
+    except OSError as error:
+        raise NotCompiled(f"{path} cannot be loaded: {error}") from error
 
 
 def compiler() -> str | None:
@@ -84,7 +108,8 @@ def build(check: Callable[[Path], None]) -> Path:
 
 def _compile(program: str, target: Path) -> None:
     native = NATIVE.get(platform.machine(), "-march=native")
-    command = [program, *FLAGS, native, str(SOURCES[0]), "-o", str(target), "-lm"]
+    units = (str(source) for source in SOURCES if source.suffix == ".c")
+    command = [program, *FLAGS, native, *units, "-o", str(target), "-lm"]
     try:
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=TIME_LIMIT)
     except subprocess.CalledProcessError as error:

@@ -42,7 +42,7 @@ typedef float loosequad __attribute__((vector_size(16), aligned(4), may_alias));
 enum { SIDE = 28, POOLED1 = 12, POOLED2 = 5, CLASSES = 10, WINDOWS1 = POOLED1 * POOLED1, WINDOWS2 = POOLED2 * POOLED2 };
 enum { PARTS = 8, SLACK = 128, MOST_CHUNKS = 16 };
 
-/* What Python passes; fmnist_core/compiled/__init__.py has the same fields in the same order. */
+/* What Python passes; `library.Job` has the same fields in the same order. */
 typedef struct {
     int64_t channels1, channels2, hidden; /* widths of the network */
     int64_t batch, images, threads;       /* images per step; in all, so that the last step may have fewer */
@@ -218,18 +218,10 @@ static int forward_convolutions(Worker *me, const uint8_t *pixels, float *featur
     return filled;
 }
 
-/* fc1, dropout, fc2 and the loss; leaves the gradient of fc1's outputs in `dhidden`. */
-static double linear_layers(Worker *me, const float *features, int label, const uint8_t *kept, int images,
-                            float *gradient, float *dhidden) {
+/* fc1, ReLU and dropout, in `hidden`: the first `count` of `units`; the others stay what they are. */
+static void hidden_layer(Worker *me, const float *features, int count, int drops) {
     const Shape s = me->team->shape;
-    const Job *job = &me->team->job;
-    const float *small = me->team->small, scale = 1.0f / (float)(1.0 - job->dropout);
-    int count = 0;
-    for (int u = 0; u < job->hidden; u++) {
-        me->units[count] = u;
-        count += kept ? kept[u] : 1;
-        me->hidden[u] = 0;
-    }
+    const float *small = me->team->small, scale = 1.0f / (float)(1.0 - me->team->job.dropout);
     for (int first = 0; first < count; first += 8) {
         const float *rows[8];
         vec sum[8] = {0};
@@ -243,16 +235,39 @@ static double linear_layers(Worker *me, const float *features, int label, const 
         for (int k = 0; k < 8 && first + k < count; k++) {
             const int u = me->units[first + k];
             const float value = sum_of(sum[k]) + small[s.b3 + u];
-            me->hidden[u] = value <= 0 ? 0 : kept ? value * scale : value;
+            me->hidden[u] = value <= 0 ? 0 : drops ? value * scale : value;
         }
     }
-    float logits[CLASSES], largest = -INFINITY, total = 0, mean = 0;
+}
+
+/* fc2. */
+static void last_layer(const Worker *me, float *logits) {
+    const Shape s = me->team->shape;
+    const float *small = me->team->small;
     for (int c = 0; c < CLASSES; c++) {
         vec sum = {0};
         for (int u = 0; u < s.h; u += LANES) sum += LOAD(me->hidden + u) * LOAD(small + s.w4 + c * s.h + u);
         logits[c] = sum_of(sum) + small[s.b4 + c];
-        if (!(logits[c] <= largest)) largest = logits[c];
     }
+}
+
+/* fc1, dropout, fc2 and the loss; leaves the gradient of fc1's outputs in `dhidden`. */
+static double linear_layers(Worker *me, const float *features, int label, const uint8_t *kept, int images,
+                            float *gradient, float *dhidden) {
+    const Shape s = me->team->shape;
+    const Job *job = &me->team->job;
+    const float *small = me->team->small, scale = 1.0f / (float)(1.0 - job->dropout);
+    int count = 0;
+    for (int u = 0; u < job->hidden; u++) {
+        me->units[count] = u;
+        count += kept ? kept[u] : 1;
+        me->hidden[u] = 0;
+    }
+    hidden_layer(me, features, count, kept != NULL);
+    float logits[CLASSES], largest = -INFINITY, total = 0, mean = 0;
+    last_layer(me, logits);
+    for (int c = 0; c < CLASSES; c++)
+        if (!(logits[c] <= largest)) largest = logits[c];
     float share[CLASSES];
     for (int c = 0; c < CLASSES; c++) {
         total += share[c] = expf(logits[c] - largest);

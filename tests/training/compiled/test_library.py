@@ -57,13 +57,20 @@ def test_a_compiler_that_fails(empty_cache, tmp_path, monkeypatch, caplog):
     assert library.find() is None
 
 
-def test_a_step_that_computes_something_else_is_refused(empty_cache, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "line", "otherwise"),
+    [
+        ("step.c", "weight - rate * gradient", "weight - 1.01f * rate * gradient"),
+        ("predict.c", "mine->logits + n * CLASSES", "mine->logits + (n ^ 1) * CLASSES"),
+    ],
+)
+def test_a_library_that_computes_something_else_is_refused(empty_cache, tmp_path, monkeypatch, name, line, otherwise):
     """A miscompiled library is found out by the check, is not used, and is not compiled again at each start."""
-    text = library.SOURCES[0].read_text()
-    assert "weight - rate * gradient" in text
-    (tmp_path / "step.c").write_text(text.replace("weight - rate * gradient", "weight - 1.01f * rate * gradient"))
-    shutil.copy(library.SOURCES[1], tmp_path)
-    monkeypatch.setattr(library, "SOURCES", (tmp_path / "step.c", tmp_path / "network.h"))
+    sources = tuple(Path(shutil.copy(source, tmp_path)) for source in library.SOURCES)
+    text = (tmp_path / name).read_text()
+    assert line in text
+    (tmp_path / name).write_text(text.replace(line, otherwise))
+    monkeypatch.setattr(library, "SOURCES", sources)
     with pytest.raises(library.NotCompiled, match="PyTorch"):
         library.build(lambda path: engine.check(engine.load(path)))
     assert library.find() is None

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from fmnist_core.networks.net import Net, QuickNet
-from fmnist_core.training.compiled import engine
+from fmnist_core.training.compiled import engine, library
 
 LEVELS = torch.arange(256) / 255
 
@@ -190,4 +190,4 @@ def test_dropout_where_torch_draws_otherwise(compiled, monkeypatch):
 
 def test_fields_are_those_of_the_source():
     """The structure that Python fills in has as many bytes as the one that C reads."""
-    assert ctypes.sizeof(engine._Job) == 8 * (6 + 6 + 8 + 8 + 1 + 4 + 1)
+    assert ctypes.sizeof(library.Job) == 8 * (6 + 6 + 8 + 8 + 1 + 4 + 1)
