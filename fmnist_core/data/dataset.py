@@ -15,7 +15,6 @@ import os
 import struct
 import subprocess
 import sys
-import tempfile
 import time
 import zlib
 from collections.abc import Iterator
@@ -26,6 +25,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
+
+from fmnist_core.files import write_whole
 
 if TYPE_CHECKING:
     import torch
@@ -240,16 +241,7 @@ def _extract(archive: Path, file: IdxFile, places: list[Path]) -> Path:
             for left_over in place.glob(f".{file.name}.*"):
                 if time.time() - left_over.stat().st_mtime > 600:  # of an extraction that was killed
                     left_over.unlink(missing_ok=True)
-            with tempfile.NamedTemporaryFile(dir=place, prefix=f".{file.name}.", delete=False) as temporary:
-                try:
-                    temporary.write(content)
-                    temporary.flush()
-                    os.fsync(temporary.fileno())
-                    os.chmod(temporary.name, 0o644)
-                    os.replace(temporary.name, place / file.name)
-                except BaseException:
-                    os.unlink(temporary.name)
-                    raise
+            write_whole(place / file.name, content, by_several=True, public=True)
             return place / file.name
         except OSError as error:
             refused = f"{place} cannot be written to ({error.strerror})"

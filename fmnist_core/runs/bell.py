@@ -9,8 +9,14 @@ import time
 from pathlib import Path
 
 from fmnist_core.data.dataset import data_folder
-from fmnist_core.runs.service.dispatcher import BELL
-from fmnist_core.runs.service.executor import REPOSITORY
+
+REPOSITORY = Path(__file__).parents[2]
+BELL = ".bell"
+"""A named pipe in the runs folder: whoever writes a byte into it wakes the dispatcher."""
+INDEX_DAMAGED = b"?"
+"""The byte of somebody who could not read the index; any other byte says no more than that somebody is there."""
+LOCK = ".dispatcher.lock"
+"""Held by the dispatcher of the folder."""
 
 
 def runs_folder() -> Path:

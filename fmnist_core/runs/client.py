@@ -15,13 +15,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from fmnist_core.runs.bell import ensure_dispatcher, ring, runs_folder
+from fmnist_core.runs.bell import INDEX_DAMAGED, ensure_dispatcher, ring, runs_folder
 from fmnist_core.runs.branching import RunRefused, check
 from fmnist_core.runs.folder import Request, RunFolder, is_run_id
 from fmnist_core.runs.index import FILE, IndexReader, is_newer
 from fmnist_core.runs.queue import ANY, MOST_WAITING, Waiting, expectations, in_order, moved
 from fmnist_core.runs.record import Moment, Run, State
-from fmnist_core.runs.service.dispatcher import INDEX_DAMAGED
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.jobs import Job
 from fmnist_core.training.events import Changed

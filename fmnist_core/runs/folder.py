@@ -27,10 +27,10 @@ from typing import IO, TYPE_CHECKING, Literal
 import numpy as np
 import numpy.typing as npt
 
+from fmnist_core.files import write_whole
 from fmnist_core.runs.record import Moment, Run, RunEvent, from_json
 from fmnist_core.runs.single_step import SingleStep
 from fmnist_core.runs.snapshots import Predictions, Snapshots, Split, Weights
-from fmnist_core.runs.writing import write_whole
 from fmnist_core.settings import jobs
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.jobs import Job
@@ -252,9 +252,7 @@ class RunFolder:
         self._leave(f"change-{number:020d}", json.dumps([learning_rate, momentum]))
 
     def _leave(self, name: str, content: str) -> None:
-        temporary = self.path / "requests" / f".{name}-{os.getpid()}"
-        temporary.write_text(content)
-        temporary.replace(self.path / "requests" / name)
+        write_whole(self.path / "requests" / name, content.encode(), durable=False, by_several=True)
 
     def changes_asked(self) -> dict[str, tuple[float | None, float | None]]:
         """The changes that wait, in the order in which they came: name of the request, learning rate, momentum."""

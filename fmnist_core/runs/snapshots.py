@@ -26,6 +26,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from fmnist_core.files import write_whole
+
 Split = Literal["test", "validation"]
 Weights = Mapping[str, npt.NDArray[np.float32]]
 """Tensors of a network by name, such as "conv1.weight"."""
@@ -118,9 +120,9 @@ class Snapshots:
             confidences=predictions.confidences.astype(np.float16),
         )
         with contextlib.suppress(OSError):  # no room, read-only, or another is as far: it is only quicker with it
-            for left in self.path.glob(".predictions-*.tmp"):  # by a process that was killed
+            for left in self.path.glob(".predictions.npz.*.tmp"):  # by a process that was killed
                 left.unlink(missing_ok=True)
-            self._write("predictions.npz", content.getvalue(), f".predictions-{os.getpid()}.tmp")
+            self._write("predictions.npz", content.getvalue(), by_several=True)
 
     # --- Weights ---------------------------------------------------------------------------------------------------
 
@@ -227,16 +229,8 @@ class Snapshots:
         except FileNotFoundError:
             return []
 
-    def _write(self, name: str, content: bytes, temporary_name: str = "") -> None:
-        path = self.path / name
-        temporary = path.with_name(temporary_name or f".{path.name}.tmp")
-        try:
-            with open(temporary, "wb") as file:
-                file.write(content)
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+    def _write(self, name: str, content: bytes, *, by_several: bool = False) -> None:
+        write_whole(self.path / name, content, durable=False, by_several=by_several)
 
 
 def as_float16(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float16]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from fmnist_core.files import write_whole
 from fmnist_core.runs.record import RunEvent, to_json
 
 RESERVED = 64 * 1024
@@ -51,17 +52,3 @@ class EventWriter:
     def close(self) -> None:
         """The file is complete."""
         self._file.close()
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Atomic and durable: under a temporary name, synced, then renamed."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -5,47 +5,65 @@ from __future__ import annotations
 import csv
 import fcntl
 import io
-import json
 import os
+import re
 from pathlib import Path
 from typing import Literal, get_args
 
 from fmnist_core.data.dataset import CLASSES, Split
 from fmnist_core.data.duplicates import Place
+from fmnist_core.files import Unreadable, make_folder, read_json, set_aside, to_json, write_whole
 
 Verdict = Literal["right", "wrong", "unsure"]
 FILE = "label-judgements.json"
+MOST_BYTES = 8 << 20
+"""All 70,000 pictures judged take 2 MB."""
+IMAGES = {"train": 60_000, "test": 10_000}
+"""Pictures of each split."""
+_INDEX = re.compile(r"[0-9]{1,5}")
 
 
 def read(runs: Path) -> dict[Place, Verdict]:
     """All verdicts; what cannot be read is left out."""
     try:
-        kept = json.loads((runs / FILE).read_bytes())
-        pairs = [(key.partition("/"), verdict) for key, verdict in kept.items()]
-    except (OSError, ValueError, AttributeError):
+        return _read(runs)
+    except (OSError, ValueError):
         return {}
-    return {
-        Place(split, int(index)): verdict
-        for (split, _, index), verdict in pairs
-        if split in ("train", "test") and index.isdecimal() and verdict in get_args(Verdict)
-    }
+
+
+def _read(runs: Path) -> dict[Place, Verdict]:
+    """Raises FileNotFoundError, other OSErrors, and Unreadable."""
+    kept = read_json(runs / FILE, MOST_BYTES)
+    if not isinstance(kept, dict):
+        raise Unreadable(f"{runs / FILE} holds no judgements.")
+    found: dict[Place, Verdict] = {}
+    for key, verdict in kept.items():
+        split, _, index = key.partition("/")
+        is_place = split in IMAGES and _INDEX.fullmatch(index) and int(index) < IMAGES[split]
+        if is_place and verdict in get_args(Verdict):
+            found[Place(split, int(index))] = verdict
+    return found
 
 
 def judge(runs: Path, place: Place, verdict: Verdict | None) -> None:
     """Keep a verdict, or take it back (None). Two people at once: both are kept. Raises OSError."""
-    runs.mkdir(parents=True, exist_ok=True)
+    make_folder(runs)
     handle = os.open(runs, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
-        verdicts = read(runs)
+        try:
+            verdicts = _read(runs)
+        except FileNotFoundError:
+            verdicts = {}
+        except Unreadable:
+            set_aside(runs / FILE)  # what is in it may be saved by hand
+            verdicts = {}
         if verdict is None:
             verdicts.pop(place, None)
         else:
             verdicts[place] = verdict
         content = {f"{where.split}/{where.index}": said for where, said in sorted(verdicts.items())}
-        temporary = runs / f".{FILE}.tmp"
-        temporary.write_text(json.dumps(content, indent=1))
-        temporary.replace(runs / FILE)
+        write_whole(runs / FILE, to_json(content, indent=1).encode())
     finally:
         os.close(handle)
 

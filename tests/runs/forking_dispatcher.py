@@ -5,11 +5,13 @@
 
 The dispatcher and the worker are the real ones, and each worker is a process of its own; only the way in which it is
 started differs. The first worker of a run that is named "dies at N" kills itself with SIGKILL at its N-th operation on
-the disk. With FEW_IMAGES in the environment runs have that many images, and an event for each step.
+the disk; that of a run named "no room for FILE" finds the disk full for it.
+With FEW_IMAGES in the environment runs have that many images, and an event for each step.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -18,7 +20,7 @@ import traceback
 from pathlib import Path
 from typing import IO, Any
 
-from fmnist_core.runs import snapshots, writing
+from fmnist_core import files
 from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.record import RunEvent, to_json
 from fmnist_core.runs.service import dispatcher, worker
@@ -90,10 +92,25 @@ def work(run: RunFolder, data: TrainingData | None) -> int:
         name = re.fullmatch(r"dies at (\d+)", run.run().name)
         if name and not list(run.events()):
             die_at(int(name[1]))
+        full = re.fullmatch(r"no room for (.+)", run.run().name)
+        if full and not list(run.events()):
+            refuse(full[1])
         return worker.work(run, data)
     except BaseException:
         traceback.print_exc()
         return 1
+
+
+def refuse(name: str) -> None:
+    """From now on the disk is full for every file of this name."""
+    replace = os.replace
+
+    def replace_or_refuse(source: Path, target: Path) -> None:
+        if Path(target).name == name:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        replace(source, target)
+
+    os.replace = replace_or_refuse  # type: ignore[assignment]
 
 
 def die_at(number: int) -> None:
@@ -125,7 +142,7 @@ def die_at(number: int) -> None:
 
     def open_or_die(path: Path, mode: str = "r", **options: int) -> IO[Any]:
         file = open(path, mode, **options)  # noqa: SIM115 - it is handed on
-        if mode == "wb" and next_operation():
+        if mode == "xb" and next_operation():
             file.write(b"half")
             file.flush()
             die()
@@ -142,8 +159,7 @@ def die_at(number: int) -> None:
         replace(source, target)
 
     EventWriter.write = write_or_die  # type: ignore[method-assign]
-    for module in (writing, snapshots):
-        module.open = open_or_die  # type: ignore[attr-defined]
+    files.open = open_or_die  # type: ignore[attr-defined]
     os.fsync = fsync_or_die
     os.replace = replace_or_die  # type: ignore[assignment]
 

@@ -15,10 +15,9 @@ import pytest
 
 from fmnist_core.data.dataset import data_folder
 from fmnist_core.runs import bell, client
+from fmnist_core.runs.bell import LOCK, REPOSITORY
 from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.record import Claimed, Run, RunEvent, State
-from fmnist_core.runs.service.dispatcher import LOCK
-from fmnist_core.runs.service.executor import REPOSITORY
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.training.events import Losses, Measured
 

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 import torch
 
-from fmnist_core.runs import client, snapshots, writing
+from fmnist_core import files
+from fmnist_core.runs import client
 from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.index import Index, IndexReader
 from fmnist_core.runs.record import Claimed, Paused, Resumed, State
@@ -60,7 +61,7 @@ def fault(number: int, what: Callable[[], None]) -> Iterator[list[str]]:
 
     def before(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any, **options: Any) -> Any:
-            if name != "open" or "w" in "".join(str(a) for a in arguments[1:]):
+            if name != "open" or "x" in "".join(str(a) for a in arguments[1:]):
                 done.append(name)
                 if len(done) == number + 1:
                     what()
@@ -70,8 +71,7 @@ def fault(number: int, what: Callable[[], None]) -> Iterator[list[str]]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(EventWriter, "write", before("event", EventWriter.write))
-        for module in (writing, snapshots):
-            patch.setattr(module, "open", before("open", open), raising=False)
+        patch.setattr(files, "open", before("open", open), raising=False)
         patch.setattr(os, "fsync", before("sync", os.fsync))
         patch.setattr(os, "replace", before("rename", os.replace))
         yield done

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fmnist_core.evaluation.evaluate import Evaluation
-from fmnist_core.runs.service.executor import REPOSITORY
+from fmnist_core.runs.bell import REPOSITORY
 from fmnist_core.runs.snapshots import Snapshots, as_float16, spread
 
 RANDOM = np.random.default_rng(0)

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from fmnist_core.runs import client, folder
+from fmnist_core.runs.bell import REPOSITORY
 from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.record import State
-from fmnist_core.runs.service.executor import REPOSITORY
 from tests.runs.lab import LONGER, PATIENCE, SMALL, Lab, assert_same_result, events, recorded
 
 DISK_FULL = "The disk is full: make room, then resume. Training goes on from the last checkpoint."
@@ -49,10 +49,8 @@ def test_on_a_file_system_of_its_own(tmp_path: Path, size: str, tests: str):
 
 
 def test_no_room_for_a_checkpoint(lab: Lab, undisturbed: RunFolder):
-    """When a checkpoint does not fit (the kernel says ENOSPC), the run pauses; resumed, it comes to the same result."""
-    run = lab.start(LONGER)
-    lab.wait_for_steps(run, 10)
-    (run.path / "checkpoints" / ".00000100.safetensors.tmp").symlink_to("/dev/full")
+    """When a checkpoint does not fit, the run pauses; resumed, it comes to the same result."""
+    run = lab.start(LONGER, "no room for 00000100.safetensors")
     paused = lab.wait(run, State.PAUSED)
     assert paused.reason == DISK_FULL
     assert paused.step == 100
@@ -64,9 +62,7 @@ def test_no_room_for_a_checkpoint(lab: Lab, undisturbed: RunFolder):
 
 def test_no_room_for_logits(lab: Lab, undisturbed: RunFolder):
     """When the predictions after an epoch do not fit, the measurement is not recorded; resumed, it is made again."""
-    run = lab.start(LONGER)
-    lab.wait_for_steps(run, 10)
-    (run.path / "snapshots" / ".00000100.npy.tmp").symlink_to("/dev/full")
+    run = lab.start(LONGER, "no room for 00000100.npy")
     paused = lab.wait(run, State.PAUSED)
     assert paused.reason == DISK_FULL
     assert run.logit_steps() == [measured.step for measured in paused.measured] == [0]

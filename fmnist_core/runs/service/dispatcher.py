@@ -24,6 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
+from fmnist_core.runs.bell import BELL, INDEX_DAMAGED, LOCK
 from fmnist_core.runs.folder import DELETED, RunFolder, is_run_id
 from fmnist_core.runs.index import Index, IndexTooNew
 from fmnist_core.runs.queue import free_slot, in_order, kind_of, slots_of
@@ -42,12 +43,6 @@ from fmnist_core.runs.record import (
 from fmnist_core.runs.service import predictions
 from fmnist_core.runs.service.executor import Executor, LocalExecutor
 from fmnist_core.runs.writing import EventWriter
-
-LOCK = ".dispatcher.lock"
-BELL = ".bell"
-"""A named pipe: whoever writes a byte into it wakes the dispatcher."""
-INDEX_DAMAGED = b"?"
-"""The byte of somebody who could not read the index; any other byte says no more than that somebody is there."""
 
 STALLED_AFTER = 30.0
 """Seconds without an event after which a living worker counts as stalled."""

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import IO, Protocol
 
-REPOSITORY = Path(__file__).parents[3]
+from fmnist_core.runs.bell import REPOSITORY
 
 SPARE_AFTER = 3.0
 """Seconds after a start before the next spare is made, so that one that dies at once is not made again at once."""

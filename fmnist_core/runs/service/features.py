@@ -9,6 +9,7 @@ python -m fmnist_core.runs.service.features RUN_FOLDER STEP
 from __future__ import annotations
 
 import fcntl
+import io
 import os
 import subprocess
 import sys
@@ -19,8 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fmnist_core.data import dataset
+from fmnist_core.files import write_whole
+from fmnist_core.runs.bell import REPOSITORY
 from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.service.executor import REPOSITORY
 
 if TYPE_CHECKING:
     import torch
@@ -128,14 +130,13 @@ def main(run_folder: str, step: str) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if file.exists():
             return
-        temporary = file.with_name(f".{file.name}.tmp")
         try:
             found = compute(folder, int(step))
         except LookupError:
             sys.exit(NO_WEIGHTS)
-        with open(temporary, "wb") as output:
-            np.save(output, found)
-        temporary.replace(file)
+        content = io.BytesIO()
+        np.save(content, found)
+        write_whole(file, content.getvalue(), durable=False)
         kept = sorted(file.parent.glob("*.npy"), key=lambda path: path.stat().st_mtime)
         for old in kept[:-KEPT]:
             old.unlink(missing_ok=True)
