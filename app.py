@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
+from html import escape
 from typing import Literal
 
 import numpy as np
@@ -86,7 +87,7 @@ def wall(train: dataset.Split) -> None:
     address, indices = _wall_sprite(train)
     size = 28
     tiles = "".join(
-        f'<a href="/image?split=train&index={index}" target="_self" title="{label}, training picture {index}" '
+        f'<a href="{escape(address.link("image", {"split": "train", "index": index}))}" target="_self" title="{label}, training picture {index}" '
         f'aria-label="{label}, training picture {index}" '
         f'style="background-position:calc({-column * size}px * var(--zoom)) calc({-row * size}px * var(--zoom))"></a>'
         for row, line in enumerate(indices)
@@ -179,9 +180,9 @@ def latest_runs(moving: bool) -> None:
         st.rerun()  # the counts above have changed too, and there is nothing more to wait for
     with st.container(border=True, gap="xsmall", key="latest_runs"):
         for run in runs[:SHOWN_RUNS]:
-            script = "pages/4_train.py" if run.is_active or run.state is State.PAUSED else "pages/5_test.py"
+            page = "train" if run.is_active or run.state is State.PAUSED else "test"
             with st.container(horizontal=True, vertical_alignment="center"):
-                st.page_link(script, label=frame.plain(run.title), query_params={"run": run.id})
+                frame.page_link(page, frame.plain(run.title), run=run.id)
                 st.badge(run.state, color=STATE_COLOURS.get(run.state, "gray"))
                 if run.is_active and run.steps:
                     st.progress(run.progress, f"Epoch {min(run.epoch + 1, run.config.epochs)} of {run.config.epochs}")

@@ -85,7 +85,7 @@ def browse_again(rounds: int) -> float:
     page = AppTest.from_file(str(turns.ROOT / "app.py"), default_timeout=60).switch_page("pages/1_browse.py")
     seconds = []
     for batch in range(rounds + 1):
-        page.query_params.update({"size": "100", "batch": str(batch)})
+        page.query_params.update({"batch_size": "100", "batch": str(batch)})
         began = time.perf_counter()
         page.run()
         seconds.append(time.perf_counter() - began)

@@ -6,7 +6,7 @@ import streamlit as st
 
 from fmnist_core.data import duplicates as pictures
 from fmnist_core.data import label_doubts
-from pages.parts import address, frame
+from pages.parts import address, controls, frame
 from pages.parts.data import duplicates, labels
 from pages.parts.person import remember
 
@@ -29,7 +29,7 @@ def main() -> None:
         ),
     )
     train, test = frame.data_or_stop("train"), frame.data_or_stop("test")
-    view = address.one_of(
+    view = controls.one_of(
         "View",
         "view",
         VIEWS,

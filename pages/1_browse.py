@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
 
 import numpy as np
 import numpy.typing as npt
 import streamlit as st
 
 from fmnist_core.data import dataset
-from fmnist_core.settings.config import LIMITS, TrainingConfig
-from pages.parts import address, frame
+from pages.parts import address, controls, frame
 from pages.parts.components.image_grid import image_grid
 from pages.parts.runs.biographies import biographies
 
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
     from fmnist_core.views.statistics import Statistics
 
 VIEWS = ("Batch", "All images", "Statistics", "Biographies")
-ALL = "All classes"
 LARGEST_BATCH = 100
 PER_PAGE = 100
 
@@ -42,8 +39,8 @@ def main() -> None:
         ),
     )
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        view = address.one_of("Show", "view", VIEWS)
-        name = "test" if view == "Biographies" else address.split_name(then=_from_the_start)
+        view = controls.one_of("Show", "view", VIEWS)
+        name = "test" if view == "Biographies" else controls.split_name(then=_from_the_start)
     split = frame.data_or_stop(name)
     if view == "Batch":
         batch(split)
@@ -66,31 +63,25 @@ def _from_the_start() -> None:
 def batch(split: dataset.Split) -> None:
     """A random batch as the tutorial shows it: by default 20 pictures in two rows, the class above each."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        size = address.whole_number(
+        size = controls.whole_number(
             "Batch size",
-            "size",
-            TrainingConfig.batch_size,
-            1,
-            LARGEST_BATCH,
+            "batch_size",
+            high=LARGEST_BATCH,
             then=_from_the_start,
             width=130,
             help="Pictures that the network sees between two changes of its weights. The tutorial takes 20.",
         )
-        seed = address.whole_number(
+        seed = controls.whole_number(
             "Seed",
             "seed",
-            TrainingConfig.seed,
-            *LIMITS["seed"],
             width=130,
             help="Fixes the shuffling: the same seed gives the same batches, here and in training.",
         )
         batches = -(-len(split) // size)
-        number = address.whole_number(
+        number = controls.whole_number(
             f"Batch, 1 to {batches:,}",
             "batch",
-            1,
-            1,
-            batches,
+            high=batches,
             width=150,
             help="One pass over all batches is an epoch.",
         )
@@ -130,67 +121,59 @@ def batch(split: dataset.Split) -> None:
 # --- All images ----------------------------------------------------------------------------------------------------
 
 
-def matching(labels: npt.NDArray[np.uint8], class_name: str) -> npt.NDArray[np.int64]:
-    """The indices of all images of the class, or of all images, in the order of the data set."""
-    if class_name == ALL:
-        return np.arange(len(labels))
-    return np.flatnonzero(labels == dataset.CLASSES.index(class_name))
+def matching(labels: npt.NDArray[np.uint8], label: int | None) -> npt.NDArray[np.int64]:
+    """The indices of all images with the label, 0 to 9, or of all images, in the order of the data set."""
+    return np.arange(len(labels)) if label is None else np.flatnonzero(labels == label)
 
 
 def all_images(split: dataset.Split) -> None:
     """The whole split, a hundred pictures at a time."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        class_name = frame.query_choice("class", (ALL, *dataset.CLASSES), ALL)
-        st.session_state["chosen_class"] = class_name
-        st.selectbox("Class", (ALL, *dataset.CLASSES), key="chosen_class", on_change=_class_chosen, width=190)
+        label = controls.class_choice("Class", "class", then=_class_chosen, width=190)
         last = len(split) - 1
-        index = address.whole_number(
+        index = controls.optional_number(
             "Go to index",
             "index",
-            None,
-            0,
-            last,
+            high=last,
             then=partial(_show_index, split),
             placeholder=f"0 to {last:,}",
             width=190,
             help="The place in the data set, counted from 0. Opens the page that has it and marks the picture.",
         )
-        indices = matching(split.labels, class_name)
+        indices = matching(split.labels, label)
         pages = -(-len(indices) // PER_PAGE)
-        page = frame.query_int("page", 1, 1, pages)
+        page = address.whole("page", high=pages)
         if index is not None and len(at := np.flatnonzero(indices == index)):
             page = int(at[0]) // PER_PAGE + 1
-        st.session_state["chosen_page"] = page
-        st.pagination(pages, key="chosen_page", on_change=_page_chosen)
+        st.pagination(pages, **address.bound("page", page, then=_page_chosen))
     first = (page - 1) * PER_PAGE
     shown = indices[first : first + PER_PAGE]
     words = address.SPLIT_WORDS[split.name]
-    if class_name == ALL:
+    if label is None:
         st.markdown(f"**Index {shown[0]:,} to {shown[-1]:,}** of {len(indices):,} {words} pictures")
     else:
         st.markdown(
-            f"**{first + 1:,} to {first + len(shown):,}** of {len(indices):,} {words} pictures of class {class_name}, "
+            f"**{first + 1:,} to {first + len(shown):,}** of {len(indices):,} {words} pictures of class {dataset.CLASSES[label]}, "
             "each with its index"
         )
-    captions = [dataset.CLASSES[split.labels[i]] if class_name == ALL else f"{i:,}" for i in shown]
+    captions = [dataset.CLASSES[split.labels[i]] if label is None else f"{i:,}" for i in shown]
     marked = int(at[0]) if index is not None and len(at := np.flatnonzero(shown == index)) else None
     _pictures(split, shown, captions, key="all_grid", marked=marked, cell=84)
 
 
 def _class_chosen() -> None:
-    chosen = st.session_state["chosen_class"]
-    address.put(**{"class": None if chosen == ALL else chosen, "page": None, "index": None})
+    address.put(page=None, index=None)
 
 
 def _page_chosen() -> None:
-    address.put(page=st.session_state["chosen_page"], index=None)  # an index would show its own page again
+    address.put(index=None)  # it would show its own page again
 
 
 def _show_index(split: dataset.Split) -> None:
     """Show the picture asked for, even if the filter would hide it."""
-    index = st.session_state["chosen_index"]
+    index = address.optional("index")
     address.put(page=None)
-    if index is not None and st.session_state["chosen_class"] != dataset.CLASSES[split.labels[index]]:
+    if index is not None and address.optional("class") != split.labels[index]:
         address.put(**{"class": None})
 
 
@@ -217,7 +200,7 @@ def statistics(split: dataset.Split) -> None:
             f"Each class has exactly {counts[0]:,} {words} pictures, so a guess is right in one case out of ten. "
             "A mean picture is the mean of each pixel: where it is sharp, the pictures of the class are alike."
         )
-    addresses = [{"view": "All images", "split": split.name, "class": name} for name in dataset.CLASSES]
+    addresses = [{"view": "All images", "split": split.name, "class": str(label)} for label in range(10)]
     chosen = image_grid(
         figures.mean_pictures,
         captions=[f"{name}\n{count:,}" for name, count in zip(dataset.CLASSES, counts, strict=True)],
@@ -225,7 +208,7 @@ def statistics(split: dataset.Split) -> None:
             f"{name}: the mean of {count:,} {words} pictures. Opens them."
             for name, count in zip(dataset.CLASSES, counts, strict=True)
         ],
-        links=[f"browse?{urlencode(parameters)}" for parameters in addresses],
+        links=[address.link("browse", values) for values in addresses],
         cell=84,
         alt="Mean picture of each class",
         key="means",
@@ -266,7 +249,7 @@ def _pictures(
         split.images[indices],
         captions=captions,
         hovers=[f"{dataset.CLASSES[split.labels[i]]}, {words} picture {i:,}" for i in indices],
-        links=[f"image?{urlencode(parameters)}" for parameters in addresses],
+        links=[address.link("image", values) for values in addresses],
         marked=marked,
         columns=columns,
         cell=cell,

@@ -8,7 +8,7 @@ import streamlit as st
 from fmnist_core.data import dataset
 from fmnist_core.runs import client
 from fmnist_core.views.pictures import SCALES, Scale, scales
-from pages.parts import address, frame
+from pages.parts import address, controls, frame
 from pages.parts.components.pixel_grid import pixel_grid
 from pages.parts.runs.moment import moment
 from pages.parts.runs.run_picker import run_in_address
@@ -28,8 +28,8 @@ def main() -> None:
         code=(dataset.load, "fmnist_core.data.dataset.tutorial_loader", scales, pixel_grid, next_of_class),
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = address.split_name(then=_keep_index)
-        scale = address.one_of("Scale", "scale", SCALES, words=SCALE_WORDS)
+        name = controls.split_name(then=_keep_index)
+        scale = controls.one_of("Scale", "scale", SCALES, words=SCALE_WORDS)
         split = frame.data_or_stop(name)
         index = _index(split)
     label = dataset.CLASSES[split.labels[index]]
@@ -46,24 +46,21 @@ def main() -> None:
         over_time(split, index)
         note(scale)
         if name == "train":
-            st.page_link(
-                "pages/3_network.py",
-                label="Follow this picture through the network",
-                icon=":material/layers:",
-                query_params={"index": str(index)},
-            )
-        st.page_link(
-            "pages/1_browse.py",
-            label="Show it among its neighbours",
+            frame.page_link("network", "Follow this picture through the network", icon=":material/layers:", index=index)
+        frame.page_link(
+            "browse",
+            "Show it among its neighbours",
             icon=":material/grid_view:",
-            query_params={"view": "All images", "split": name, "index": str(index)},
+            view="All images",
+            split=name,
+            index=index,
         )
 
 
 def _index(split: dataset.Split) -> int:
     """The index in the address, and the ways to another one."""
     last = len(split) - 1
-    index = address.whole_number("Index", "index", 0, 0, last, width=150, help=f"From 0 to {last:,}.")
+    index = controls.whole_number("Index", "index", high=last, width=150, help=f"From 0 to {last:,}.")
     for label, key, shortcut, to in (
         ("Previous", "previous", "left", (index - 1) % len(split)),
         ("Next", "next", "right", (index + 1) % len(split)),
@@ -75,8 +72,8 @@ def _index(split: dataset.Split) -> int:
 
 def _keep_index() -> None:
     """The same index in the other split; its last picture where it is shorter."""
-    last = dataset.FILES[st.session_state["chosen_split"], "labels"].shape[0] - 1
-    address.put(index=min(st.session_state["chosen_index"], last))
+    last = dataset.FILES[address.word("split", address.SPLITS), "labels"].shape[0] - 1
+    address.put(index=min(address.whole("index"), last))
 
 
 def next_of_class(split: dataset.Split, index: int) -> int:
@@ -89,7 +86,7 @@ def over_time(split: dataset.Split, index: int) -> None:
     """What the network of the run in the address says of this test picture, moment by moment; else the way there."""
     if split.name != "test":
         return
-    if "run" in st.query_params and (run := run_in_address()) and run.latest:
+    if address.has("run") and (run := run_in_address()) and run.latest:
         st.subheader("What the network says", anchor=False)
         moment(run, image=index)
         st.caption(
@@ -99,11 +96,13 @@ def over_time(split: dataset.Split, index: int) -> None:
         )
         return
     if trained := next((run for run in client.list_runs() if run.latest), None):
-        st.page_link(
-            "pages/2_image.py",
-            label=f"What the network of {frame.plain(trained.title)} says of it, from first step to last",
+        frame.page_link(
+            "image",
+            f"What the network of {frame.plain(trained.title)} says of it, from first step to last",
             icon=":material/timeline:",
-            query_params={"split": "test", "index": str(index), "run": trained.id},
+            split="test",
+            index=index,
+            run=trained.id,
         )
 
 

@@ -11,9 +11,10 @@ import numpy as np
 import streamlit as st
 
 from fmnist_core.data import dataset
-from fmnist_core.settings.config import LIMITS, TrainingConfig
+from fmnist_core.settings.config import TrainingConfig
+from fmnist_core.settings.ranges import as_text
 from fmnist_core.views import architecture
-from pages.parts import address, frame
+from pages.parts import address, controls, frame
 from pages.parts.runs.drawing import drawing
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ LEARNED = {"conv1": "convolution", "conv2": "convolution", "fc1": "linear", "fc2
 
 def chosen_settings() -> TrainingConfig:
     """The four controls, in the address; they start at the tutorial's network."""
-    values = {name: frame.query_int(name, getattr(TUTORIAL, name), *LIMITS[name]) for name in WIDTHS}
-    dropout = frame.query_float("dropout", TUTORIAL.dropout, 0.0, 0.95)
     labels = {
         "conv1_channels": (
             "First convolution: filters",
@@ -44,20 +43,15 @@ def chosen_settings() -> TrainingConfig:
     }
     with st.container(border=True):
         grid = st.grid(4, min_column_width=200)
+        values: dict[str, Any] = {}
         for name, (label, why) in labels.items():
-            widget = address.kept(name, values[name], getattr(TUTORIAL, name))
-            grid.slider(label, *LIMITS[name], help=why, **widget)
-        grid.slider(
-            "Dropout",
-            0.0,
-            0.95,
-            step=0.05,
-            help="The chance that a hidden unit is left out of a training step, so that no unit is relied on alone.",
-            **address.kept("dropout", dropout, TUTORIAL.dropout),
-        )
-        config = TrainingConfig(**values, dropout=round(dropout, 2))
+            with grid:
+                values[name] = controls.slider(label, name, help=why)
+        with grid:
+            dropout = controls.setting("dropout")
+        config = TrainingConfig(**values, dropout=dropout)
         changed = {
-            name: str(getattr(config, name))
+            name: as_text(getattr(config, name))
             for name in (*WIDTHS, "dropout")
             if getattr(config, name) != getattr(TUTORIAL, name)
         }
@@ -155,7 +149,7 @@ def picture(net: Net, layers: list[Layer]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.subheader("One picture on its way through", anchor=False)
         with st.container(width="content"):
-            index = address.whole_number("Training picture", "index", 0, 0, len(images) - 1, width=170)
+            index = controls.whole_number("Training picture", "index", high=len(images) - 1, width=170)
     shown = outputs(net, images[index] / 255)
     parameters = {layer.name: f"{layer.parameters:,} parameters" for layer in layers}
     first, second = (int(shown[name].sum((1, 2)).argmax()) for name in ("conv1", "conv2"))
@@ -203,7 +197,7 @@ def table(layers: list[Layer]) -> None:
 def worked_out(layers: list[Layer]) -> None:
     """Where the two numbers of a row come from."""
     with st.container(border=True):
-        name = address.one_of("Where do the numbers come from?", "layer", tuple(LEARNED))
+        name = controls.one_of("Where do the numbers come from?", "layer", tuple(LEARNED))
         layer = next(layer for layer in layers if layer.name == name)
         after = layer.output_shape[0]
         if len(layer.output_shape) == 3:

@@ -10,7 +10,7 @@ import streamlit as st
 from fmnist_core.runs import client
 from fmnist_core.runs.record import Run
 from fmnist_core.settings.config import TrainingConfig
-from pages.parts import frame
+from pages.parts import address, frame
 from pages.parts.person import person
 from pages.parts.runs.run_list import duration, run_list
 from pages.parts.runs.run_picker import run_in_address
@@ -57,7 +57,7 @@ def main() -> None:
     if not runs:
         st.info("No run yet. The tutorial's settings are filled in: press **Start training**.", icon=":material/info:")
     elif (clicked := run_list(runs, run.id if run else "")) and (run is None or clicked != run.id):
-        st.query_params["run"] = clicked
+        address.put(run=clicked)
         st.rerun()
 
 
@@ -78,7 +78,7 @@ def _start_row(config: TrainingConfig, runs: list[Run]) -> None:
             st.button(
                 "Back to the tutorial's settings",
                 icon=":material/restart_alt:",
-                on_click=train_form.fill_in,
+                on_click=address.put_settings,
                 args=(TrainingConfig(),),
                 key="reset",
             )
@@ -106,7 +106,7 @@ def _start(config: TrainingConfig, name: str) -> None:
         st.error(frame.plain(str(error)), icon=":material/block:")
         return
     st.session_state["last_start"] = (wanted, time.monotonic())
-    st.query_params["run"] = run_id
+    address.put(run=run_id)
     st.rerun()
 
 

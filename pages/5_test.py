@@ -12,7 +12,7 @@ from fmnist_core.evaluation.evaluate import Evaluation, wilson
 from fmnist_core.evaluation.score import Score
 from fmnist_core.runs import client
 from fmnist_core.runs.record import Run
-from pages.parts import address, frame
+from pages.parts import address, controls, frame
 from pages.parts.runs.cleaned import cleaned_switch
 from pages.parts.runs.moment import moment
 from pages.parts.runs.run_picker import run_picker
@@ -58,7 +58,7 @@ def main() -> None:
         classes.bars(run.before.test, run.latest.test)
         return
     _tiles(tested.before.score, tested.after.score)
-    view = address.one_of(
+    view = controls.one_of(
         "View",
         "view",
         get_args(View),
@@ -89,7 +89,7 @@ def _say_what_is_tested(run: Run, step: int) -> None:
     else:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption(f"After means: after {epoch:.3g} {epochs}, which is {step:,} weight updates.", width="content")
-            st.page_link("pages/4_train.py", label="Its loss curve", query_params={"run": run.id})
+            frame.page_link("train", "Its loss curve", run=run.id)
     if run.is_active and run.latest:
         st.fragment(_wait_for_news, run_every=2.0, key="news")(run.id, run.latest.step)
 

@@ -10,7 +10,7 @@ from fmnist_core.evaluation import comparison, spread
 from fmnist_core.runs import client
 from fmnist_core.runs.record import Run
 from fmnist_core.studies import sweep
-from pages.parts import address, frame
+from pages.parts import controls, frame
 from pages.parts.compare import contenders, difference, leaderboard, seeds, side_by_side
 from pages.parts.compare.contenders import Mask
 from pages.parts.person import remember
@@ -38,7 +38,7 @@ def main() -> None:
             run_picker.no_runs()
         return
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        view = address.one_of("View", "view", VIEWS, words=WORDS, label_visibility="collapsed")
+        view = controls.one_of("View", "view", VIEWS, words=WORDS, label_visibility="collapsed")
         mask = cleaned_switch()
     match view:
         case "runs":
@@ -83,7 +83,7 @@ def _ask_for_a_second(everything: Sequence[Run], chosen: Sequence[contenders.Con
                 on_click=contenders.put,
                 args=([earlier, *chosen],),
             )
-        st.page_link("pages/4_train.py", label="Train another", icon=":material/arrow_forward:")
+        frame.page_link("train", "Train another", icon=":material/arrow_forward:")
 
 
 def _wait_for_news(shown: list[tuple[str, str, int]]) -> None:

@@ -1,10 +1,12 @@
-"""The settings of a run: what they are, and which values they may have."""
+"""The settings of a run: what they are, which values they may have, and what a page calls them."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, fields
-from typing import Literal, get_args
+from typing import Literal
+
+from fmnist_core.settings.ranges import Range, Real, Switch, Whole, Word
 
 Optimizer = Literal["sgd", "nesterov", "adam", "muon"]
 Schedule = Literal["constant", "cosine", "one-cycle", "step"]
@@ -13,34 +15,178 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 Architecture = Literal["net", "linear", "perceptron", "residual", "deep", "wide"]
 
 TRAINING_IMAGES = 60_000
-
-LIMITS: dict[str, tuple[int, int]] = {
-    "batch_size": (1, 60_000),
-    "epochs": (1, 200),
-    "step_limit": (0, 12_000_000),
-    "shift": (0, 4),
-    "erase": (0, 14),
-    "validation": (0, 30_000),
-    "fold": (0, 99),
-    "seed": (0, 2**32 - 1),
-    "conv1_channels": (1, 256),
-    "conv2_channels": (1, 256),
-    "hidden_units": (1, 2048),
-}
-"""Lowest and highest value of each whole number, for the check below and for the widgets."""
-
 HIGHEST_LEARNING_RATE = 10.0
-SHARES = ("momentum", "dropout", "weight_decay", "label_smoothing")
-"""Settings from 0 up to, but not including, 1."""
-SWITCHES = ("flip", "standardise", "flip_test")
-WORDS: dict[str, tuple[str, ...]] = {
-    "optimizer": get_args(Optimizer),
-    "schedule": get_args(Schedule),
-    "loss": get_args(Loss),
-    "device": get_args(Device),
-    "architecture": get_args(Architecture),
+RATES = tuple(float(f"{digit}e{power}") for power in range(-5, 1) for digit in (1, 2, 5))
+"""Learning rates that controls offer: 0.00001 to 5, each about twice the one before."""
+SHARES = tuple(n / 100 for n in range(0, 100, 5))
+"""Shares that controls offer: 0, 0.05, … 0.95."""
+SHARE = Real(0, 1, open_high=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """One setting of a run: its range for the core, the address, the controls and the terminal, and its words."""
+
+    range: Range
+    label: str
+    help: str
+    """Plain sentences: what it does, and when to change it."""
+    scale: tuple[float, ...] = ()
+    """What a control offers of a range that has too many values; whatever else a run stands at joins it."""
+    as_slider: bool = False
+    """Whether a whole number has so few values, or such a usual part, that a slider serves better than a field."""
+
+
+SETTINGS: dict[str, Setting] = {
+    "learning_rate": Setting(
+        range=Real(0, HIGHEST_LEARNING_RATE, open_low=True),
+        label="Learning rate",
+        scale=RATES,
+        help="How far each weight moves in one step. Too small: hardly anything is learned. Too large: the loss jumps "
+        "about or becomes infinite. The scale is logarithmic: 1, 2, 5, 10, …",
+    ),
+    "schedule": Setting(
+        range=Word({"constant": "Constant", "cosine": "Cosine", "one-cycle": "One cycle", "step": "Steps"}),
+        label="Schedule",
+        help="How the learning rate goes over the run. Large steps at first and small ones at the end learn more in the "
+        "same time: one cycle warms up, then goes down in a straight line; cosine goes down along half a wave; steps "
+        "divides it by ten, twice.",
+    ),
+    "epochs": Setting(
+        range=Whole(1, 200),
+        label="Epochs",
+        as_slider=True,
+        help="How often training goes through all training images.",
+    ),
+    "batch_size": Setting(
+        range=Whole(1, TRAINING_IMAGES),
+        label="Batch size",
+        help="Images per step. Small batches make noisy but many steps.",
+    ),
+    "step_limit": Setting(
+        range=Whole(0, 12_000_000),
+        label="Step limit",
+        help="Ends training after this many steps, even within an epoch. 0: no limit.",
+    ),
+    "optimizer": Setting(
+        range=Word({"sgd": "SGD", "nesterov": "SGD with Nesterov's momentum", "adam": "Adam", "muon": "Muon"}),
+        label="Optimizer",
+        help="SGD moves each weight against its gradient; Nesterov's form looks ahead along its momentum. Adam adapts the "
+        "size of the step to each weight and wants a learning rate near 0.001. Muon makes each layer's step equally large "
+        "in all directions: it learns fastest here, with a learning rate near 0.02.",
+    ),
+    "momentum": Setting(
+        range=SHARE,
+        label="Momentum",
+        scale=(*SHARES, 0.98, 0.99, 0.995, 0.999),
+        help="Share of the last step that is carried over into the next: it smooths the way downhill. Adam has its own.",
+    ),
+    "weight_decay": Setting(
+        range=SHARE,
+        label="Weight decay",
+        scale=(0.0, *(rate for rate in RATES if rate <= 0.1)),
+        help="Pulls every weight a little towards 0 in each step, against learning the training pictures by heart.",
+    ),
+    "loss": Setting(
+        range=Word({"cross-entropy": "Cross-entropy", "one-vs-rest": "One-vs-rest"}),
+        label="Loss",
+        help="Cross-entropy lets the ten classes compete for one probability. One-vs-rest asks ten separate yes-or-no "
+        "questions, as ten logistic regressions do.",
+    ),
+    "label_smoothing": Setting(
+        range=SHARE,
+        label="Label smoothing",
+        scale=(0.0, 0.01, 0.02, *SHARES[1:11]),
+        help="Share of each label that is spread over all ten classes: the network learns to be confident, but never certain.",
+    ),
+    "dropout": Setting(
+        range=SHARE,
+        label="Dropout",
+        scale=SHARES,
+        help="Chance that a hidden unit is left out in a training step, so that no unit can rely on another. It is off "
+        "when the network is tested.",
+    ),
+    "architecture": Setting(
+        range=Word(
+            {
+                "net": "Net, the tutorial's",
+                "linear": "Linear: no hidden layer",
+                "perceptron": "Perceptron: one hidden layer",
+                "residual": "Residual, small",
+                "deep": "Residual, deeper",
+                "wide": "Residual, wide (for a GPU)",
+            }
+        ),
+        label="Network",
+        help="From no hidden layer to many with skip connections. The page Network shows the tutorial's, layer by layer.",
+    ),
+    "conv1_channels": Setting(
+        range=Whole(1, 256),
+        label="Filters, conv1",
+        help="Filters of the first convolution: the tutorial's network has 10.",
+    ),
+    "conv2_channels": Setting(
+        range=Whole(1, 256),
+        label="Filters, conv2",
+        help="Filters of the second convolution: the tutorial's network has 20.",
+    ),
+    "hidden_units": Setting(
+        range=Whole(1, 2048),
+        label="Hidden units",
+        help="Of the hidden linear layer: the tutorial's network has 50.",
+    ),
+    "standardise": Setting(
+        range=Switch(),
+        label="Standardised pixels",
+        help="Off: pixels from 0 to 1, as in the tutorial. On: minus their mean, divided by their standard deviation, so "
+        "that half of them are below 0; most networks learn faster from that.",
+    ),
+    "shift": Setting(
+        range=Whole(0, 4),
+        label="Shift, pixels",
+        as_slider=True,
+        help="By how many pixels a picture may move, in every direction. 0: it stays.",
+    ),
+    "flip": Setting(
+        range=Switch(),
+        label="Mirror half of the pictures",
+        help="Left and right change places, at random. A mirrored shirt is a shirt; a mirrored 3 would be no 3.",
+    ),
+    "erase": Setting(
+        range=Whole(0, 14),
+        label="Erase a square, pixels",
+        as_slider=True,
+        help="Side of a black square at a random place of each picture. 0: none.",
+    ),
+    "flip_test": Setting(
+        range=Switch(),
+        label="Average with the mirror image (test-time augmentation)",
+        help="Each measurement averages what the network says of a picture and of its mirror image: two looks, twice the "
+        "time.",
+    ),
+    "validation": Setting(
+        range=Whole(0, TRAINING_IMAGES // 2),
+        label="Images held out",
+        help="Training images that are never trained on, but measured after each epoch: settings are chosen by them, so "
+        "that the test images stay unseen until the end.",
+    ),
+    "fold": Setting(
+        range=Whole(0, 99),
+        label="Fold",
+        help="Which block of images is held out: 0 is the first, 1 the next, and so on.",
+    ),
+    "seed": Setting(
+        range=Whole(0, 2**32 - 1),
+        label="Seed",
+        help="Fixes the initial weights and the order of the images: same settings and same seed give the same losses.",
+    ),
+    "device": Setting(
+        range=Word({"auto": "Fastest there is", "cuda": "NVIDIA GPU", "mps": "Apple GPU", "cpu": "CPU"}),
+        label="Device",
+        help="Where the arithmetic is done. Only what this machine has is offered.",
+    ),
 }
-"""Settings that are one of a few words, for the check below and for the widgets."""
+"""Every setting of a run. Defaults stand once, in `TrainingConfig`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,26 +250,9 @@ class TrainingConfig:
     """Which ones: images fold * validation to (fold + 1) * validation - 1."""
 
     def __post_init__(self) -> None:
-        for name, (low, high) in LIMITS.items():
-            value = getattr(self, name)
-            if type(value) is not int or not low <= value <= high:
-                raise ValueError(f"{name} must be a whole number from {low:,} to {high:,}, got {value!r}")
-        for name in SHARES:
-            value = getattr(self, name)
-            if not _is_number(value) or not 0 <= value < 1:
-                raise ValueError(f"{name} must be at least 0 and below 1, got {value!r}")
-        if not _is_number(self.learning_rate) or not 0 < self.learning_rate <= HIGHEST_LEARNING_RATE:
-            raise ValueError(
-                f"learning_rate must be above 0 and at most {HIGHEST_LEARNING_RATE:g}, got {self.learning_rate!r}"
-            )
-        for name, words in WORDS.items():
-            value = getattr(self, name)
-            if value not in words:
-                raise ValueError(f"{name} must be one of {', '.join(words)}, got {value!r}")
-        for name in SWITCHES:
-            value = getattr(self, name)
-            if type(value) is not bool:
-                raise ValueError(f"{name} must be true or false, got {value!r}")
+        for name, setting in SETTINGS.items():
+            if not setting.range.holds(value := getattr(self, name)):
+                raise ValueError(f"{name} must be {setting.range.wanted}, got {value!r}")
         if self.optimizer == "nesterov" and self.momentum == 0:
             raise ValueError(f"momentum must be above 0 for the optimizer nesterov, got {self.momentum!r}")
         if (self.fold + 1) * self.validation > TRAINING_IMAGES:
@@ -172,7 +301,3 @@ class TrainingConfig:
         if unknown := sorted(str(key) for key in values if key not in known):
             raise ValueError(f"unknown setting {unknown[0]!r}: there are {', '.join(sorted(known))}")
         return cls(**values)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)  # nan and inf are in no range

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fmnist_core.settings.config import TrainingConfig
+from fmnist_core.settings.config import RATES, SETTINGS, TrainingConfig
 
 HELD_OUT = 10_000
 """Training images that every run of a sweep holds out: the choice is made by them."""
@@ -38,13 +38,15 @@ class Scale:
 
 SCALES: dict[str, Scale] = {
     "learning_rate": Scale(
-        "Learning rate", (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5), 0.005, 0.1
+        SETTINGS["learning_rate"].label, tuple(rate for rate in RATES if 0.0001 <= rate <= 0.5), 0.005, 0.1
     ),
-    "batch_size": Scale("Batch size", (10, 20, 32, 64, 128, 256, 512), 20, 256),
-    "momentum": Scale("Momentum", (0.0, 0.5, 0.8, 0.9, 0.95, 0.99), 0.5, 0.95),
-    "dropout": Scale("Dropout", (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7), 0.0, 0.5),
-    "weight_decay": Scale("Weight decay", (0.0, 0.00001, 0.0001, 0.0005, 0.001, 0.005, 0.01), 0.0, 0.001),
-    "hidden_units": Scale("Hidden units", (10, 20, 50, 100, 200), 20, 100),
+    "batch_size": Scale(SETTINGS["batch_size"].label, (10, 20, 32, 64, 128, 256, 512), 20, 256),
+    "momentum": Scale(SETTINGS["momentum"].label, (0.0, 0.5, 0.8, 0.9, 0.95, 0.99), 0.5, 0.95),
+    "dropout": Scale(SETTINGS["dropout"].label, (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7), 0.0, 0.5),
+    "weight_decay": Scale(
+        SETTINGS["weight_decay"].label, (0.0, 0.00001, 0.0001, 0.0005, 0.001, 0.005, 0.01), 0.0, 0.001
+    ),
+    "hidden_units": Scale(SETTINGS["hidden_units"].label, (10, 20, 50, 100, 200), 20, 100),
 }
 """What can be varied; momentum belongs to SGD."""
 

@@ -1,142 +1,261 @@
-"""Controls whose value is in the address, such as `?split=train&index=0`: a link shows the same, Back undoes a choice.
+"""The address is the truth of a view: `?split=train&index=0` shows the same to everybody, and Back undoes a choice.
 
-They are not bound with `bind="query-params"`, for two faults of Streamlit 1.67: a link to another page loses each
+`parameters.py` has the table of all parameters. Here they are read and written; a control is bound to one: it shows what
+the address says, and writes there what a person chooses. Nothing else remembers a choice.
+
+Controls are not bound with `bind="query-params"`, for two faults of Streamlit 1.67: a link to another page loses each
 parameter that a widget of the page it leaves is bound to, and at the first load "٣" in the address becomes 3.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
-from urllib.parse import urlencode
+from dataclasses import fields
+from typing import Any, TypeVar, overload
+from urllib.parse import parse_qsl, urlencode
 
 import streamlit as st
 
 from fmnist_core.data import dataset
-from pages.parts import frame
+from fmnist_core.settings.config import SETTINGS, TrainingConfig
+from fmnist_core.settings.ranges import Range, Whole, Word, as_text
+from pages.parts import parameters, streamlit_inside
+from pages.parts.text import plain
 
 SPLITS: tuple[dataset.SplitName, ...] = ("train", "test")
 SPLIT_WORDS: dict[dataset.SplitName, str] = {"train": "training", "test": "test"}
+UNSEEN = 5.0
+"""Seconds for which a browser may not have seen yet what was written into its address."""
 
-Word = TypeVar("Word", bound=str)
-Default = TypeVar("Default", int, None)
+OneOf = TypeVar("OneOf", bound=str)
 Then = Callable[[], None]
 """Called after a person's choice is in the address: makes the rest of the address fit."""
 
 
+# --- The page and its address --------------------------------------------------------------------------------------
+
+
+def begin(page: str) -> list[str]:
+    """The first call of a page, named as in the address; what must be said about parameters that it refused.
+
+    Whatever does not fit is taken out of the address, all of it in one entry of the history.
+    """
+    st.session_state["address_page"] = page
+    embedded = streamlit_inside.embedding()
+    if embedded:
+        st.session_state["address_embedding"] = embedded
+    streamlit_inside.keep_embedded(st.session_state.get("address_embedding", {}))
+    now = _now()
+    wrong = {
+        row.name: row for row in parameters.of_page(page) if row.name in now and row.range.read(now[row.name]) is None
+    }
+    _write({name: text for name, text in now.items() if name not in wrong}, always=True)
+    return [_refusal(name, now[name], row.range, row.default) for name, row in wrong.items()]
+
+
 def put(**values: str | float | None) -> None:
-    """Write into the address; None takes a parameter out."""
+    """Write into the address, as one entry of the history; None takes a parameter out."""
+    wanted = _now()
     for name, value in values.items():
+        _row(name)  # the table has all of them
         if value is None:
-            st.query_params.pop(name, None)
+            wanted.pop(name, None)
         else:
-            word = round(value, 6) if isinstance(value, float) else value
-            st.query_params[name] = str(word).lower() if isinstance(word, bool) else str(word)
+            wanted[name] = as_text(value)
+    _write(wanted)
 
 
-def link(page: str, values: Mapping[str, str | int]) -> str:
-    """The address of a page, for a link within the app.
+def put_settings(config: TrainingConfig) -> None:
+    """Write all settings of a run into the address, as one entry of the history; the tutorial's are left out."""
+    values = {field.name: getattr(config, field.name) for field in fields(TrainingConfig)}
+    defaults = TrainingConfig()
+    put(**{name: None if value == getattr(defaults, name) else value for name, value in values.items()})
+
+
+def link(page: str, values: Mapping[str, object] | None = None) -> str:
+    """The address of a page, for a link within the app; relative, so that it holds behind a base path.
 
     >>> link("image", {"split": "test", "index": 7})
     'image?split=test&index=7'
     """
-    return f"{page}?{urlencode(values)}"
+    embedded = st.session_state.get("address_embedding", {}) if st.context.is_embedded else {}
+    query = urlencode({**embedded, **(values or {})}, safe=",@")
+    return f"{page}?{query}" if query else page or "."
 
 
-def kept(name: str, value: object, default: object, then: Then | None = None) -> dict[str, Any]:
+def here(**changes: str | int | None) -> str:
+    """The address of this page with `changes`, for a link; None takes a parameter out."""
+    values = {**_now(), **{name: as_text(value) for name, value in changes.items() if value is not None}}
+    kept = {name: value for name, value in values.items() if changes.get(name, "") is not None}
+    return link(st.session_state.get("address_page", ""), kept)
+
+
+def kept(*names: str) -> dict[str, str]:
+    """What the address says of `names`, for a link to a page that shall say the same."""
+    now = _now()
+    return {name: now[name] for name in names if name in now}
+
+
+def _row(name: str) -> parameters.Parameter:
+    return parameters.named(name, st.session_state.get("address_page", ""))
+
+
+def _now() -> dict[str, str]:
+    """The address as it is; of a repeated parameter the last one."""
+    _settle()
+    return st.query_params.to_dict()
+
+
+def _write(wanted: Mapping[str, str], *, always: bool = False) -> None:
+    """Into the browser. `always`: also where nothing has changed: a link within a page does not move its address."""
+    before = streamlit_inside.query()
+    repeated = any(len(st.query_params.get_all(name)) > 1 for name in st.query_params)
+    if not always and not repeated and wanted == st.query_params.to_dict():
+        return
+    st.query_params.from_dict(wanted)
+    if (after := streamlit_inside.query()) != before:
+        seen, _, at = st.session_state.get("address_unseen", ((), "", 0.0))
+        now = time.monotonic()
+        st.session_state["address_unseen"] = ((*(seen if now - at < UNSEEN else ()), before), after, now)
+
+
+def _settle() -> None:
+    """Repeat what was written last, if this request left the browser before it had seen that.
+
+    Who moves one control and at once another sends the second request with the address of before the first one.
+    """
+    seen, after, at = st.session_state.get("address_unseen", ((), "", 0.0))
+    if streamlit_inside.query() == after or not seen:
+        return
+    del st.session_state["address_unseen"]
+    is_late = streamlit_inside.query() in seen and time.monotonic() - at < UNSEEN
+    if is_late and not streamlit_inside.came_by_history():
+        st.query_params.from_dict(dict(parse_qsl(after, keep_blank_values=True)))
+
+
+# --- Reading -------------------------------------------------------------------------------------------------------
+#
+# Each reads one parameter. What does not fit is answered by the default, said in a notice, and taken out of the address.
+# `low`, `high` and `options` narrow the range of the table to what there is; `default` is for one that a page works out.
+
+
+def whole(name: str, *, low: int | None = None, high: int | None = None, default: int | None = None) -> int:
+    """The whole number `?name=`. Raises TypeError where neither the table nor the call has a default."""
+    number = _read(name, _narrowed(name, low, high), default)
+    if not isinstance(number, int):
+        raise TypeError(f"{name} has no default")
+    return number
+
+
+def optional(name: str, *, low: int | None = None, high: int | None = None) -> int | None:
+    """The whole number `?name=`, or None."""
+    number = _read(name, _narrowed(name, low, high), None)
+    return number if isinstance(number, int) else None
+
+
+def real(name: str) -> float:
+    """The number `?name=`."""
+    number = _read(name, _row(name).range, None)
+    assert isinstance(number, int | float)
+    return float(number)
+
+
+@overload
+def word(name: str) -> str: ...
+@overload
+def word(name: str, options: Sequence[OneOf], default: OneOf | None = None) -> OneOf: ...
+def word(name: str, options: Sequence[Any] = (), default: Any = None) -> Any:
+    """The word `?name=`, one of `options`, of which the first is the default; without them, one of the table's."""
+    options = options or words(name)
+    return _read(name, Word(dict(zip(options, options, strict=True))), options[0] if default is None else default)
+
+
+def flag(name: str) -> bool:
+    """The switch `?name=`, true or false."""
+    return _read(name, _row(name).range, None) is True
+
+
+def text(name: str) -> str:
+    """The text `?name=`, such as the id of a run; "" where there is none."""
+    return str(_read(name, _row(name).range, None) or "")
+
+
+def items(name: str) -> list[str]:
+    """What `?name=` lists, separated by commas, each once."""
+    return list(dict.fromkeys(filter(None, text(name).split(","))))
+
+
+def has(name: str) -> bool:
+    """Whether the address says anything of `name`."""
+    return _row(name).name in _now()
+
+
+def settings() -> dict[str, Any]:
+    """All settings of a run, as the address says them."""
+    return {name: _read(name, setting.range, None) for name, setting in SETTINGS.items()}
+
+
+def default(name: str) -> object:
+    """What `name` is where the address says nothing."""
+    return _row(name).default
+
+
+def words(name: str) -> tuple[str, ...]:
+    """The words of a parameter that has a few, its default first."""
+    range_, usual = _row(name).range, str(_row(name).default)
+    assert isinstance(range_, Word)
+    return (usual, *(word for word in range_.names if word != usual))
+
+
+def ends(name: str, low: int | None = None, high: int | None = None) -> tuple[int, int]:
+    """The lowest and the highest number of `name`, narrowed to `low` and `high`."""
+    range_ = _narrowed(name, low, high)
+    return range_.low, range_.high
+
+
+def _narrowed(name: str, low: int | None, high: int | None) -> Whole:
+    table = _row(name).range
+    assert isinstance(table, Whole)
+    return Whole(
+        table.low if low is None else max(low, table.low), table.high if high is None else min(high, table.high)
+    )
+
+
+def _read(name: str, range_: Range, usual: object) -> object:
+    default = _row(name).default if usual is None else usual
+    raw = _now().get(name)
+    if raw is None:
+        return default
+    if (value := range_.read(raw)) is not None:
+        return value
+    put(**{name: None})
+    st.warning(_refusal(name, raw, range_, default), icon=":material/link_off:")
+    return default
+
+
+def _refusal(name: str, raw: str, range_: Range, default: object) -> str:
+    shown = raw if len(raw) <= 40 else f"{raw[:40]}…"
+    wanted = "one of those listed" if isinstance(range_, Word) and len(range_.names) > 9 else range_.wanted
+    used = "" if default in (None, "") else f" This page shows **{plain(as_text(default))}**."
+    return f"The address says {name} = “{plain(shown)}”, but it must be {wanted}.{used}"
+
+
+# --- Controls ------------------------------------------------------------------------------------------------------
+
+
+def bound(name: str, value: object, *, default: object = None, then: Then | None = None) -> dict[str, Any]:
     """For any widget: what makes it show `value`, read from `?name=`, and write there what a person chooses.
 
-    `st.slider("Size", 1, 9, **kept("size", frame.query_int("size", 5, 1, 9), 5))`
+    `st.slider("Size", 1, 9, **bound("size", whole("size")))`. `default`: the value that the address leaves out, where it
+    is not the table's.
+
+    The value goes through the session's state, set anew in each run: a browser keeps what a widget stood at, and takes
+    another value from the server only this way.
     """
     key = f"chosen_{name}"
     st.session_state[key] = value
-    return {"key": key, "on_change": _chosen, "args": (name, default, then)}
-
-
-def whole_number(
-    label: str, name: str, default: Default, low: int, high: int, *, then: Then | None = None, **looks: Any
-) -> int | Default:
-    """A number field for `?name=`. `looks` goes to `st.number_input`."""
-    number = frame.query_int(name, default, low, high)
-    start = None if default is None else "min"
-    st.number_input(label, low, high, start, **kept(name, number, default, then), **looks)
-    return number
-
-
-def one_of(
-    label: str,
-    name: str,
-    options: Sequence[Word],
-    *,
-    words: Mapping[Word, str] | None = None,
-    then: Then | None = None,
-    **looks: Any,
-) -> Word:
-    """A segmented control for `?name=`; the first option is the default. `words`: how the options are shown.
-
-    `looks` goes to `st.segmented_control`.
-    """
-    word = frame.query_choice(name, options, options[0])
-    shown = words or {}
-    st.segmented_control(
-        label,
-        options,
-        required=True,
-        format_func=lambda option: shown.get(option, option),
-        **kept(name, word, options[0], then),
-        **looks,
-    )
-    return word
-
-
-def switch(label: str, name: str, default: bool, **looks: Any) -> bool:
-    """A toggle for `?name=true` or false. `looks` goes to `st.toggle`."""
-    value = frame.query_flag(name, default)
-    st.toggle(label, **kept(name, value, default), **looks)
-    return value
-
-
-def number_on_scale(label: str, name: str, scale: Sequence[float], default: float, **looks: Any) -> float:
-    """A slider with the steps of `scale` for `?name=`; a value between them joins it. `looks` goes to `st.select_slider`."""
-    number = frame.query_float(name, default, scale[0], scale[-1])
-    st.select_slider(
-        label, sorted({*scale, number}), format_func=lambda n: f"{n:g}", **kept(name, number, default), **looks
-    )
-    return number
-
-
-def range_on_scale(
-    label: str, names: tuple[str, str], scale: Sequence[float], default: tuple[float, float], **looks: Any
-) -> tuple[float, float]:
-    """A slider with two ends, for `?low=…&high=…`, as `number_on_scale`."""
-    low, high = (
-        frame.query_float(name, value, scale[0], scale[-1]) for name, value in zip(names, default, strict=True)
-    )
-    low, high = min(low, high), max(low, high)
-    key = f"chosen_{'_'.join(names)}"
-    st.session_state[key] = (low, high)
-
-    def chosen() -> None:
-        for name, value, usual in zip(names, st.session_state[key], default, strict=True):
-            put(**{name: None if value == usual else value})
-
-    options = sorted({*scale, low, high})
-    ends = (low, high)  # said here too: only then has the slider two ends
-    st.select_slider(label, options, ends, format_func=lambda n: f"{n:g}", key=key, on_change=chosen, **looks)
-    return low, high
-
-
-def page_number(pages: int) -> int:
-    """Numbered pages for `?page=`, from 1; nothing is drawn where there is only one."""
-    page = frame.query_int("page", 1, 1, pages)
-    if pages > 1:
-        st.pagination(pages, **kept("page", page, 1))
-    return page
-
-
-def split_name(*, then: Then | None = None) -> dataset.SplitName:
-    """The control for the split."""
-    return one_of("Split", "split", SPLITS, then=then)
+    return {"key": key, "on_change": _chosen, "args": (name, _row(name).default if default is None else default, then)}
 
 
 def _chosen(name: str, default: object, then: Then | None) -> None:

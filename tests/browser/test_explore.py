@@ -15,7 +15,7 @@ from tests.browser.conftest import settled, wait_for
 
 def test_a_race_is_drawn_while_it_runs(page: Page):
     """All copies are in the chart before the race is over, and each ends with an accuracy on held-out pictures."""
-    page.goto("/explore?copies=4&batch_size=256&epochs=2")
+    page.goto("/explore?replicas=4&batch_size=256&epochs=2")
     page.get_by_role("button", name="Start the race").click()
     page.wait_for_url(re.compile("race=[0-9a-f]{12}"))
     page.wait_for_function(

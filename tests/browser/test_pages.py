@@ -18,7 +18,7 @@ ADDRESSES = (
     "/test?run={run}",
     "/test?run={run}&view=matrix&moment=Difference&numbers=rows&classes=similar",
     "/test?run={run}&view=mistakes",
-    "/test?run={run}&view=calibration&temperature=fit&bin=8",
+    "/test?run={run}&view=calibration&fit=true&bin=8",
     "/test?run={run}&view=threshold",
     "/compare?runs={run}",
 )

@@ -40,7 +40,7 @@ def test_first_batch_is_the_one_that_training_sees_first(open_page: Open):
 
 def test_another_batch_is_the_next_one(open_page: Open):
     """The button goes on in the same order, and after the last batch to the first."""
-    page = open_page(PAGE, size="100", seed="7", batch="599")
+    page = open_page(PAGE, batch_size="100", seed="7", batch="599")
     order = dataset.epoch_order(60_000, seed=7, epoch=0)
     assert indices(page) == order[59_800:59_900].tolist()
     page.button(key="another").click().run()
@@ -51,8 +51,8 @@ def test_another_batch_is_the_next_one(open_page: Open):
 
 def test_batch_number_fits_the_new_size(open_page: Open):
     """A larger size has fewer batches: the page begins at the first, without a complaint."""
-    page = open_page(PAGE, size="10", batch="6000")
-    page.number_input(key="chosen_size").set_value(100).run()
+    page = open_page(PAGE, batch_size="10", batch="6000")
+    page.number_input(key="chosen_batch_size").set_value(100).run()
     assert not page.exception
     assert not page.warning
     assert page.number_input(key="chosen_batch").value == 1
@@ -61,13 +61,13 @@ def test_batch_number_fits_the_new_size(open_page: Open):
 
 def test_last_batch_of_an_uneven_size_is_short(open_page: Open):
     """60,000 is no multiple of 7: the last batch has three pictures."""
-    page = open_page(PAGE, size="7", batch="8572")
+    page = open_page(PAGE, batch_size="7", batch="8572")
     assert len(indices(page)) == 60_000 % 7 == 3
 
 
 def test_page_of_a_class_shows_only_that_class(open_page: Open):
     """Filter and page are in the address; the second hundred coats are the second hundred coats."""
-    page = open_page(PAGE, view="All images", split="test", **{"class": "Coat", "page": "2"})
+    page = open_page(PAGE, view="All images", split="test", **{"class": "4", "page": "2"})
     assert not page.exception
     coats = np.flatnonzero(dataset.load("test").labels == dataset.CLASSES.index("Coat"))
     assert indices(page) == coats[100:200].tolist()
@@ -83,9 +83,9 @@ def test_index_in_the_address_opens_its_page_and_is_marked(open_page: Open):
 
 def test_jump_to_a_hidden_picture_lifts_the_filter(open_page: Open):
     """Picture 0 is an ankle boot: asked for among the dresses, it is shown among all."""
-    page = open_page(PAGE, view="All images", **{"class": "Dress"})
+    page = open_page(PAGE, view="All images", **{"class": "3"})
     page.number_input(key="chosen_index").set_value(0).run()
-    assert page.selectbox(key="chosen_class").value == "All classes"
+    assert page.selectbox(key="chosen_class").value is None
     assert grid(page)["marked"] == 0
     assert page.query_params["index"] == "0"
 
@@ -108,7 +108,7 @@ def test_statistics_say_what_the_pixels_are(open_page: Open):
     assert "mean is 0.2860 and the standard deviation 0.3530" in words(page)
     shown = grid(page)
     assert shown["captions"] == [f"{name}\n6,000" for name in dataset.CLASSES]
-    assert shown["links"][4] == "browse?view=All+images&split=train&class=Coat"
+    assert shown["links"][4] == "browse?view=All+images&split=train&class=4"
 
 
 @pytest.mark.parametrize("raw", HOSTILE)
@@ -116,7 +116,7 @@ def test_statistics_say_what_the_pixels_are(open_page: Open):
     ("view", "name"),
     [
         ("Batch", "split"),
-        ("Batch", "size"),
+        ("Batch", "batch_size"),
         ("Batch", "seed"),
         ("Batch", "batch"),
         ("All images", "class"),

@@ -144,7 +144,7 @@ def test_unknown_runs_are_left_out_and_said(open_page: Open, value: str):
 
 
 @pytest.mark.parametrize("value", HOSTILE)
-@pytest.mark.parametrize("name", ["change", "log", "page", "class", "against", "cleaned", "view"])
+@pytest.mark.parametrize("name", ["change", "log", "page", "class", "other", "cleaned", "view"])
 def test_nonsense_in_the_address_is_answered_by_the_default(open_page: Open, trained: Trained, name: str, value: str):
     """A notice, never an exception."""
     page = open_page(PAGE, **{"runs": f"{trained.first},{trained.second}", name: value})

@@ -17,7 +17,7 @@ PAGE = "pages/9_explore.py"
 
 def test_race_starts_with_what_the_controls_show(open_page: Open, empty: Path):
     """In the queue as a job, its id in the address; images are held out, so that no test image is looked at."""
-    page = open_page(PAGE, copies="2", vary="learning_rate", low="0.01", high="1", batch_size="512")
+    page = open_page(PAGE, replicas="2", vary="learning_rate", low="0.01", high="1", batch_size="512")
     page.button(key="start_race").click().run()
     assert not page.exception
     race_id = page.query_params["race"]
@@ -35,7 +35,7 @@ def test_race_starts_with_what_the_controls_show(open_page: Open, empty: Path):
 
 
 @pytest.mark.parametrize("value", HOSTILE)
-@pytest.mark.parametrize("name", ["copies", "vary", "rate", "epochs", "batch_size", "seed", "race", "dropout"])
+@pytest.mark.parametrize("name", ["replicas", "vary", "rate", "epochs", "batch_size", "seed", "race", "dropout"])
 def test_nonsense_is_answered_by_the_default(
     open_page: Open, trained: Trained, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ):

@@ -21,7 +21,7 @@ def test_tutorials_network_is_shown(open_page: Open):
 def test_changed_network_goes_along_to_training(open_page: Open, empty: Path):
     """The button opens the Train page with the widths of this page, whether they came from a link or a slider."""
     page = open_page(PAGE, conv1_channels="20")
-    page.slider(key="chosen_dropout").set_value(0.3).run()
+    page.select_slider(key="chosen_dropout").set_value(0.3).run()
     assert page.query_params["dropout"] == "0.3"
     page.button(key="train_this").click().run()
     assert not page.exception

@@ -43,7 +43,7 @@ def test_each_recipe_fills_all_controls_in(open_page: Open, trained: Trained, mo
         assert {key: float(value) if value[0].isdigit() else value for key, value in said.items()} == {
             key: float(value) if value[0].isdigit() else value for key, value in address_of(recipe.config).items()
         }
-    page.slider(key="dropout").set_value(0.2).run()
+    page.select_slider(key="chosen_dropout").set_value(0.2).run()
     assert page.selectbox(key="recipe").value == "own"
 
 
@@ -66,8 +66,8 @@ def test_control_that_does_not_apply_is_not_there(open_page: Open, trained: Trai
     assert not page.exception
     keys = {widget.key for widget in (*page.slider, *page.number_input)}
     assert not keys & {"momentum", "dropout", "conv1_channels", "hidden_units", "fold"}
-    page.number_input(key="validation").set_value(10_000).run()
-    assert page.number_input(key="fold").value == 0
+    page.number_input(key="chosen_validation").set_value(10_000).run()
+    assert page.number_input(key="chosen_fold").value == 0
     assert page.query_params["validation"] == "10000"
 
 
@@ -108,7 +108,7 @@ def test_finder_finds_a_rate_and_one_click_uses_it(open_page: Open, empty: Path)
     rate = float(use.label.removeprefix("Use "))
     assert 0.005 <= rate <= 0.2
     use.click().run()
-    assert page.select_slider(key="learning_rate").value == rate
+    assert page.select_slider(key="chosen_learning_rate").value == rate
     page.button(key="close_rate").click().run()
     assert "rate_test" not in page.query_params
     assert client.list_runs() == []

@@ -30,12 +30,12 @@ def test_controls_start_at_the_tutorials_settings(open_page: Open, empty: Path):
     """Learning rate 0.001, 20 epochs, batch 20, SGD with momentum 0.9, dropout 0.4."""
     page = open_page(PAGE)
     assert not page.exception
-    assert page.select_slider(key="learning_rate").value == 0.001
-    assert page.slider(key="epochs").value == 20
-    assert page.number_input(key="batch_size").value == 20
-    assert page.slider(key="momentum").value == 0.9
-    assert page.selectbox(key="optimizer").value == "sgd"
-    assert page.slider(key="dropout").value == 0.4
+    assert page.select_slider(key="chosen_learning_rate").value == 0.001
+    assert page.slider(key="chosen_epochs").value == 20
+    assert page.number_input(key="chosen_batch_size").value == 20
+    assert page.select_slider(key="chosen_momentum").value == 0.9
+    assert page.selectbox(key="chosen_optimizer").value == "sgd"
+    assert page.select_slider(key="chosen_dropout").value == 0.4
     assert "60,000 weight updates" in words(page)
 
 
@@ -75,7 +75,7 @@ def test_diverged_run_says_why_and_fills_in_a_smaller_rate(open_page: Open, empt
     assert "learning rate 10" in words(page)
     page.button(key="better_rate").click().run()
     assert not page.exception
-    assert page.select_slider(key="learning_rate").value == 1.0
+    assert page.select_slider(key="chosen_learning_rate").value == 1.0
 
 
 def test_run_that_learned_nothing_is_not_passed_over(open_page: Open, empty: Path):
@@ -110,7 +110,7 @@ def test_finished_run_shows_its_figures(open_page: Open, trained: Trained, monke
     assert shown["Accuracy now"] == f"{100 * run.latest.test.accuracy:.2f}\u00a0%"
     assert page.dataframe[0].value["State"].tolist() == ["Finished", "Finished"]
     page.button(key="again").click().run()
-    assert page.select_slider(key="learning_rate").value == 0.05
+    assert page.select_slider(key="chosen_learning_rate").value == 0.05
 
 
 @pytest.mark.parametrize("value", HOSTILE)
@@ -124,7 +124,7 @@ def test_nonsense_in_the_address_is_answered_by_the_default(
     assert not page.exception
     assert len(page.warning) == 1
     assert f"The address says {name} =" in page.warning[0].value
-    assert page.select_slider(key="learning_rate").value == 0.001
+    assert page.select_slider(key="chosen_learning_rate").value == 0.001
 
 
 @pytest.mark.parametrize("run", ["../../etc/passwd", "0123456789ab", "<b>", "\0", "x" * 100_000])

@@ -19,6 +19,7 @@ from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.record import Run, State
 from fmnist_core.training.events import Measured
 from fmnist_core.views.colours import RUNS
+from pages.parts import address, controls
 from pages.parts.runs.run_picker import title
 
 Mask = npt.NDArray[np.bool_] | None
@@ -110,14 +111,14 @@ def _counted(folder: RunFolder, step: int, version: int, mask: bytes | None) -> 
 def from_address(runs: Sequence[Run], most: int) -> list[Contender]:
     """Those that `?runs=` names, at most `most`; the newest two finished runs where it names none."""
     known = {run.id: run for run in runs}
-    words = [word for word in st.query_params.get("runs", "").split(",") if word]
-    found = [contender for word in dict.fromkeys(words) if (contender := _read(word, known))][:most]
+    words = address.items("runs")
+    found = [contender for word in words if (contender := _read(word, known))][:most]
     if len(found) < len(words):
         st.warning(
             f"The address names runs that are not here, or more than {most}: they are left out.",
             icon=":material/link_off:",
         )
-    if found or "runs" in st.query_params:
+    if found or address.has("runs"):
         return found
     finished = [run for run in runs if run.state is State.FINISHED]
     return [Contender(run) for run in (finished if len(finished) > 1 else runs)[:2]]
@@ -137,7 +138,7 @@ def _read(word: str, known: dict[str, Run]) -> Contender | None:
 
 def put(contenders: Sequence[Contender]) -> None:
     """Into the address."""
-    st.query_params["runs"] = ",".join(contender.entry for contender in contenders)
+    address.put(runs=",".join(contender.entry for contender in contenders))
 
 
 def picker(runs: Sequence[Run], most: int = len(RUNS)) -> list[Contender]:
@@ -145,21 +146,16 @@ def picker(runs: Sequence[Run], most: int = len(RUNS)) -> list[Contender]:
     current = from_address(runs, most)
     moments = {contender.entry: contender for contender in current}
     options = moments | {run.id: Contender(run) for run in runs}
-    chosen = st.multiselect(
+    controls.several(
         f"Runs, at most {most}",
+        "runs",
         sorted(options, key=lambda entry: (-options[entry].run.sequence, -options[entry].at)),
         list(moments),
-        format_func=lambda entry: options[entry].label,
-        max_selections=most,
-        key=f"runs_{','.join(moments)}",
+        most=most,
+        words={entry: contender.label for entry, contender in options.items()},
         placeholder="Choose runs",
     )
-    found = [options[entry] for entry in chosen]
-    if st.query_params.get("runs") != ",".join(chosen):
-        put(found)
-    if chosen != list(moments):
-        st.rerun()
-    return _named(found)
+    return _named(current)
 
 
 def _named(contenders: Sequence[Contender]) -> list[Contender]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -13,7 +12,7 @@ from fmnist_core.evaluation import comparison
 from fmnist_core.evaluation.comparison import ClassDifference, Difference
 from fmnist_core.evaluation.evaluate import Evaluation
 from fmnist_core.runs import client
-from pages.parts import address, frame
+from pages.parts import address, controls, frame
 from pages.parts.compare import contenders as address_of
 from pages.parts.compare.contenders import Contender, Mask
 from pages.parts.components.image_grid import image_grid
@@ -35,7 +34,7 @@ def difference(contenders: Sequence[Contender], mask: Mask) -> None:
     """The first contender against one of the others."""
     st.subheader("Is the difference more than chance?", anchor=False)
     test = frame.data_or_stop("test")
-    against = frame.query_int("against", 1, 1, len(contenders) - 1)
+    against = address.whole("other", high=len(contenders) - 1)
     if len(contenders) > 2:
         numbers = list(range(1, len(contenders)))
         st.segmented_control(
@@ -43,7 +42,7 @@ def difference(contenders: Sequence[Contender], mask: Mask) -> None:
             numbers,
             format_func=lambda number: frame.plain(contenders[number].name),
             required=True,
-            **address.kept("against", against, 1, lambda: address.put(page=None)),
+            **address.bound("other", against, then=lambda: address.put(page=None)),
         )
     pair = contenders[0], contenders[against]
     with st.container(horizontal=True, gap="large"):
@@ -120,7 +119,7 @@ def _moment(contenders: Sequence[Contender], position: int, contender: Contender
 
 def _table(apart: Difference, parts: Sequence[ClassDifference], names: tuple[str, str]) -> None:
     """A line for each class, which leads to its pictures, and one for all."""
-    chosen = frame.query_int("class", None, 0, len(CLASSES) - 1)
+    chosen = address.optional("class")
     rows = [_row("All classes", None, apart, apart.p_value, chosen)]
     rows += [_row(part.name, i, part.apart, part.corrected, chosen) for i, part in enumerate(parts)]
     ranking(COLUMNS, rows, sorted_by="", descending=False, label="Fixed and broken, class by class", key="by_class")
@@ -133,12 +132,9 @@ def _table(apart: Difference, parts: Sequence[ClassDifference], names: tuple[str
 
 
 def _row(name: str, number: int | None, apart: Difference, p: float, chosen: int | None) -> Row:
-    address_now = {**st.query_params.to_dict(), "class": "" if number is None else str(number)}
-    link = urlencode({key: value for key, value in address_now.items() if value and key != "page"}, safe=",@")
+    link = address.here(**{"class": number, "page": None})
     counts = f"{len(apart.only_second):,}", f"{len(apart.only_first):,}"
-    return Row(
-        (name, *counts, chance(p), "yes" if p < SURE else "no"), link=f"compare?{link}", is_shaded=number == chosen
-    )
+    return Row((name, *counts, chance(p), "yes" if p < SURE else "no"), link=link, is_shaded=number == chosen)
 
 
 def chance(p: float) -> str:
@@ -157,10 +153,10 @@ def _galleries(
     names: tuple[str, str],
     test: Split,
 ) -> None:
-    number = frame.query_int("class", None, 0, len(CLASSES) - 1)
+    number = address.optional("class")
     shown = apart if number is None else parts[number].apart
     counts = {"fixed": len(shown.only_second), "broken": len(shown.only_first)}
-    kind = address.one_of(
+    kind = controls.one_of(
         f"From {frame.plain(names[0])} to {frame.plain(names[1])}",
         "change",
         KINDS,
@@ -172,7 +168,7 @@ def _galleries(
     if not len(indices):
         st.info("There is no such picture.", icon=":material/image_not_supported:")
         return
-    page = address.page_number(-(-len(indices) // SHOWN))
+    page = controls.page_number(-(-len(indices) // SHOWN))
     indices = indices[(page - 1) * SHOWN : page * SHOWN]
     guess_of = dict(zip(wrong.indices.tolist(), wrong.predictions.tolist(), strict=True))
     pairs = [(CLASSES[test.labels[i]], CLASSES[guess_of[i]]) for i in indices.tolist()]
@@ -183,7 +179,7 @@ def _galleries(
             f"Test picture {i}\nTrue: {true}\nThe network that is wrong: {guess}"
             for i, (true, guess) in zip(indices.tolist(), pairs, strict=True)
         ],
-        links=[f"image?split=test&index={i}" for i in indices.tolist()],
+        links=[address.link("image", {"split": "test", "index": i}) for i in indices.tolist()],
         columns=5,
         cell=84,
         alt=f"Pictures that are {kind}",

@@ -14,7 +14,7 @@ from fmnist_core.evaluation.references import CHANCE, PUBLISHED, TABLE, TUTORIAL
 from fmnist_core.evaluation.score import Score
 from fmnist_core.evaluation.spread import expected_best
 from fmnist_core.runs.record import Run, State
-from pages.parts import address, frame
+from pages.parts import address, controls, frame
 from pages.parts.compare.contenders import Contender, Mask
 from pages.parts.compare.side_by_side import settings_words
 from pages.parts.components.ranking import Column, Row, ranking
@@ -60,11 +60,11 @@ def leaderboard(runs: Sequence[Run], mask: Mask) -> None:
     """The list, sorted by the column in `?sort=`."""
     own = [Entry(run, None, Contender(run).score(mask)) for run in runs]
     with st.container(horizontal=True, vertical_alignment="center"):
-        others = address.switch("What others reached", "references", True)
+        others = controls.switch("What others reached", "references")
     _flattery(own)
     entries = own + [Entry(None, some) for some in (CHANCE, TUTORIAL, *PUBLISHED) if others]
-    sort = frame.query_choice("sort", SORTS, "test")
-    up = frame.query_flag("up", False)
+    sort = address.word("sort", SORTS)
+    up = address.flag("up")
     keys: dict[str, Callable[[Entry], float | str]] = {
         "test": lambda entry: entry.accuracy,
         "validation": lambda entry: entry.validation,

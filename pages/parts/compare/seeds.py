@@ -18,7 +18,7 @@ from fmnist_core.studies.seeds import SeedGroup, by_seed, train_more_seeds
 from fmnist_core.training.events import Measured
 from fmnist_core.views.bands import Band, bands, class_means
 from fmnist_core.views.colours import RUNS
-from pages.parts import frame
+from pages.parts import address, controls, frame
 from pages.parts.compare.contenders import Contender, Mask
 from pages.parts.compare.difference import often
 from pages.parts.compare.side_by_side import PLOT, settings_words
@@ -55,27 +55,23 @@ def seeds(runs: Sequence[Run], mask: Mask) -> None:
 def _choose(found: Sequence[SeedGroup]) -> list[SeedGroup]:
     """The settings in `?settings=`, by the id of a run that has them; else the two with the most seeds."""
     by_run = {run.id: group for group in found for run in group.runs}
-    words = [word for word in st.query_params.get("settings", "").split(",") if word]
+    words = address.items("settings")
     named = list(dict.fromkeys(by_run[word].id for word in words if word in by_run))[:MOST]
     if len(named) < len(words):
         st.warning("The address names settings that are not here: they are left out.", icon=":material/link_off:")
     ids = {group.id: group for group in found}
-    current = named or ([] if "settings" in st.query_params else [group.id for group in found[:2]])
-    chosen = st.multiselect(
+    current = named or ([] if address.has("settings") else [group.id for group in found[:2]])
+    controls.several(
         f"Settings, at most {MOST}",
+        "settings",
         list(ids),
         current,
-        format_func=lambda key: f"{ids[key].title} · {_seeds(len(ids[key].runs))}",
-        max_selections=MOST,
-        key=f"settings_{','.join(current)}",
+        most=MOST,
+        words={key: f"{group.title} · {_seeds(len(group.runs))}" for key, group in ids.items()},
         placeholder="Choose settings",
         help="Runs that differ in nothing but the seed are one line here.",
     )
-    if st.query_params.get("settings") != ",".join(chosen):
-        st.query_params["settings"] = ",".join(chosen)
-    if chosen != current:
-        st.rerun()
-    return [ids[key] for key in chosen]
+    return [ids[key] for key in current]
 
 
 def _seeds(count: int) -> str:

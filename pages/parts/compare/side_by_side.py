@@ -14,7 +14,7 @@ from fmnist_core.evaluation.evaluate import wilson
 from fmnist_core.evaluation.score import Score
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.views import charts
-from pages.parts import address, frame
+from pages.parts import controls, frame
 from pages.parts.compare.contenders import Contender, Mask, losses_of
 from pages.parts.runs.run_list import duration, state_words
 
@@ -138,7 +138,7 @@ def curves(contenders: Sequence[Contender], mask: Mask) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader("Loss", anchor=False)
-        logarithmic = address.switch("Logarithmic", "log", False)
+        logarithmic = controls.switch("Logarithmic", "log")
         st.plotly_chart(charts.loss_curves(shown, logarithmic=logarithmic), config=PLOT, key="losses")
         st.caption(
             "Thin lines: training loss, the mean of each 2,000 images, with dropout on. Points: the test images, after "

@@ -8,7 +8,7 @@ import streamlit as st
 from fmnist_core.data import duplicates
 from fmnist_core.data.dataset import CLASSES, Split
 from fmnist_core.data.duplicates import ALIKE, Copies, Place
-from pages.parts import address
+from pages.parts import address, controls
 from pages.parts.components.image_grid import image_grid
 
 PAIRS = 10
@@ -44,7 +44,7 @@ def copies(train: Split, test: Split) -> None:
         f"{len(pairs)} pairs, {sum(_labels(p, train, test)[0] != _labels(p, train, test)[1] for p in pairs)} have two "
         "different labels."
     )
-    kind = address.one_of(
+    kind = controls.one_of(
         "Copies",
         "copies",
         WHICH,
@@ -56,7 +56,7 @@ def copies(train: Split, test: Split) -> None:
     if not found:
         st.info("There is no such pair.", icon=":material/check_circle:")
         return
-    page = address.page_number(-(-len(found) // PAIRS))
+    page = controls.page_number(-(-len(found) // PAIRS))
     shown = found[(page - 1) * PAIRS : page * PAIRS]
     places = [place for pair in shown for place in (pair.first, pair.second)]
     splits = {"train": train, "test": test}

@@ -17,7 +17,7 @@ from fmnist_core.studies.cross_validation import LabelCheck
 from fmnist_core.studies.judgements import Verdict
 from fmnist_core.studies.label_evidence import Evidence
 from fmnist_core.views.colours import RIGHT, WRONG
-from pages.parts import address, frame
+from pages.parts import address, controls, frame
 from pages.parts.components.image_grid import image_grid
 from pages.parts.person import person
 
@@ -41,7 +41,7 @@ def labels(train: Split, test: Split) -> None:
         "label, look: some labels are wrong, some pictures are just hard. You judge."
     )
     runs = client.list_runs()
-    split = address.one_of(
+    split = controls.one_of(
         "Pictures",
         "of",
         SPLITS,
@@ -154,15 +154,8 @@ def _judge(evidence: Evidence, split: Split) -> None:
     doubts, verdicts = evidence.doubts, judgements.read(client.runs_folder())
     given, seen = _pair_in_address()
     with st.container(horizontal=True):
-        for name, label, value in (("given", "Given label", given), ("seen", "Networks see", seen)):
-            st.selectbox(
-                label,
-                range(10),
-                format_func=lambda number: CLASSES[number],
-                placeholder="any class",
-                width=200,
-                **address.kept(name, value, None, lambda: address.put(page=None, picture=None)),
-            )
+        for name, label in (("given", "Given label"), ("seen", "Networks see")):
+            controls.class_choice(label, name, then=lambda: address.put(page=None, picture=None), width=200)
     keep = np.ones(len(doubts.indices), bool)
     if given is not None:
         keep &= split.labels[doubts.indices] == given
@@ -172,10 +165,10 @@ def _judge(evidence: Evidence, split: Split) -> None:
     if not len(order):
         st.info("No label of this kind is doubted.", icon=":material/check_circle:")
         return
-    page = address.page_number(-(-len(order) // SHOWN))
+    page = controls.page_number(-(-len(order) // SHOWN))
     shown = order[(page - 1) * SHOWN : page * SHOWN]
     indices = doubts.indices[shown].tolist()
-    current = frame.query_int("picture", None, 0, len(split) - 1)
+    current = address.optional("picture", high=len(split) - 1)
     position = indices.index(current) if current in indices else 0
     left, right = st.columns([1, 2], gap="large")
     with left:
@@ -205,7 +198,7 @@ def _judge(evidence: Evidence, split: Split) -> None:
 
 
 def _pair_in_address() -> tuple[int | None, int | None]:
-    return frame.query_int("given", None, 0, 9), frame.query_int("seen", None, 0, 9)
+    return address.optional("given"), address.optional("seen")
 
 
 def _card(

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import streamlit as st
 
 from fmnist_core.runs import client
 from fmnist_core.runs.record import Run, State
-from fmnist_core.settings.config import TrainingConfig
-from fmnist_core.settings.jobs import LARGEST_RACE, Race
-from pages.parts import address, frame
+from fmnist_core.settings.config import RATES, TrainingConfig
+from fmnist_core.settings.jobs import Race, Vary
+from pages.parts import address, controls, frame
 from pages.parts.components.race_chart import race_chart
 from pages.parts.runs.job_state import job_in_address, start_job, state_line
 from pages.parts.runs.run_list import duration
 
 HELD_OUT = 10_000
-VARY = {"seed": "Seeds", "learning_rate": "Learning rates"}
-RATES = tuple(digit * 10.0**power for power in range(-4, 1) for digit in (1, 2, 5))
-LOWEST, HIGHEST, RATE, BATCH = 0.001, 5.0, 0.02, 20
+VARY: dict[Vary, str] = {"seed": "Seeds", "learning_rate": "Learning rates"}
 SHOWN = 8
 
 
@@ -35,49 +35,36 @@ def show() -> None:
 
 
 def _form() -> None:
-    vary = address.one_of(
+    vary = controls.one_of(
         "What differs between the copies",
         "vary",
-        ("seed", "learning_rate"),
+        get_args(Vary),
         words=VARY,
         help="Seeds: everything is the same but the first weights, the order of the pictures and the dropout. Learning "
         "rates: the same seed, another rate for each copy.",
     )
-    copies = frame.query_int("copies", 16, 2, LARGEST_RACE)
-    st.slider(
-        "Copies", 2, LARGEST_RACE, **address.kept("copies", copies, 16), help="Networks that are trained at once."
-    )
-    rate, low, high = RATE, LOWEST, HIGHEST
+    copies = controls.slider("Copies", "replicas", help="Networks that are trained at once.")
+    rate, low, high = (address.real(name) for name in ("rate", "low", "high"))
     if vary == "seed":
-        rate = address.number_on_scale(
-            "Learning rate", "rate", RATES, RATE, help="Of every copy. At batch size 20, 0.02 learns quickly."
+        rate = controls.on_scale(
+            "Learning rate", "rate", RATES[3:], help="Of every copy. At batch size 20, 0.02 learns quickly."
         )
     else:
-        low, high = address.range_on_scale(
+        low, high = controls.between_on_scale(
             "Learning rates from … to",
             ("low", "high"),
-            RATES,
-            (LOWEST, HIGHEST),
+            RATES[3:],
             help="The copies' rates lie between these two, each larger than the one before by the same factor.",
         )
-    epochs = frame.query_int("epochs", 1, 1, 10)
-    st.slider("Epochs", 1, 10, **address.kept("epochs", epochs, 1), help="Passes over the 50,000 training pictures.")
+    epochs = controls.slider("Epochs", "epochs", help="Passes over the 50,000 training pictures.")
     with st.expander("More settings", icon=":material/tune:"):
-        batch = address.whole_number(
-            "Batch size", "batch_size", BATCH, 5, 512, help="Pictures in each copy's step. 5 to 512."
+        batch = controls.whole_number(
+            "Batch size", "batch_size", low=5, high=512, help="Pictures in each copy's step. 5 to 512."
         )
-        dropout = frame.query_float("dropout", TrainingConfig.dropout, 0.0, 0.95)
-        st.slider(
-            "Dropout",
-            0.0,
-            0.95,
-            step=0.05,
-            **address.kept("dropout", dropout, TrainingConfig.dropout),
-            help="Chance that a hidden unit is left out in a training step. Each copy has its own.",
+        dropout = controls.setting(
+            "dropout", help="Chance that a hidden unit is left out in a training step. Each copy has its own."
         )
-        seed = address.whole_number(
-            "First seed", "seed", 0, 0, 2**31, help="Of the first copy; the others count on. 0 to 2,147,483,648."
-        )
+        seed = controls.whole_number("First seed", "seed", help="Of the first copy; the others count on.")
     if low >= high:
         st.error("The largest learning rate must be above the smallest.")
         return
@@ -142,11 +129,11 @@ def _earlier(shown: Run | None) -> None:
         what = (
             f"{run.job.copies} {VARY[run.job.vary].lower()}, {run.config.epochs} epoch{'s' * (run.config.epochs > 1)}"
         )
-        st.page_link(
-            "pages/9_explore.py",
-            label=f"Race {run.sequence}: {what}, batch size {run.config.batch_size} ({run.state})",
+        frame.page_link(
+            "explore",
+            f"Race {run.sequence}: {what}, batch size {run.config.batch_size} ({run.state})",
             icon=":material/sports_score:",
-            query_params={"race": run.id},
+            race=run.id,
         )
 
 

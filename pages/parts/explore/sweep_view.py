@@ -16,23 +16,23 @@ from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.search import MOST_RUNS, SCALES
 from fmnist_core.studies import sweep
 from fmnist_core.views import sweep as drawn
-from pages.parts import address, frame
+from pages.parts import address, controls, frame
 from pages.parts.person import person
 from pages.parts.runs.job_state import DOUBLE_CLICK
 from pages.parts.runs.run_list import duration, state_words
 
 SAMPLERS = {"grid": "Grid", "random": "At random"}
-USUAL = ("learning_rate", "batch_size")
+MOST_VARIED = 4
 MORE = 4
 """Runs that the sampler adds at a time."""
 
 
 def show() -> None:
     """The view."""
-    name = st.query_params.get("sweep", "")
+    name = address.text("sweep")
     runs = sweep.runs_of(name) if is_run_id(name) else []
     if name and not runs:
-        del st.query_params["sweep"]
+        address.put(sweep=None)
         st.warning("No such sweep: its runs may have been deleted.", icon=":material/search_off:")
     settings, result = st.columns([1, 2], gap="large")
     with settings, st.container(border=True):
@@ -49,33 +49,26 @@ def show() -> None:
 
 
 def _form() -> tuple[dict[str, tuple[float, float]], TrainingConfig]:
-    named = [word for word in st.query_params.get("vary_settings", ",".join(USUAL)).split(",") if word in SCALES]
-    key = "chosen_vary_settings"
-    st.session_state[key] = named
-
-    def chosen() -> None:
-        address.put(vary_settings=",".join(st.session_state[key]) or "none")
-
-    st.multiselect(
+    named = [word for word in address.items("vary_settings") if word in SCALES][:MOST_VARIED]
+    controls.several(
         "Settings to vary",
+        "vary_settings",
         list(SCALES),
-        key=key,
-        format_func=lambda setting: SCALES[setting].label,
-        on_change=chosen,
-        max_selections=4,
+        named,
+        most=MOST_VARIED,
+        words={setting: scale.label for setting, scale in SCALES.items()},
         help="All others stay the tutorial's. At most four: every further one makes a grid several times as large.",
     )
     ranges: dict[str, tuple[float, float]] = {}
     for setting in named:
         scale = SCALES[setting]
-        ranges[setting] = address.range_on_scale(
+        ranges[setting] = controls.between_on_scale(
             f"{scale.label} from … to",
             (f"{setting}_low", f"{setting}_high"),
             scale.values,
-            (scale.low, scale.high),
             help="The ends of what is tried.",
         )
-    sampler = address.one_of(
+    sampler = controls.one_of(
         "Which combinations",
         "sampler",
         tuple(SAMPLERS),
@@ -83,18 +76,13 @@ def _form() -> tuple[dict[str, tuple[float, float]], TrainingConfig]:
         help="A grid tries every combination of a few values. At random, each run tries another value of every setting: "
         "better where only some of them matter.",
     )
-    epochs = frame.query_int("epochs", 1, 1, 10)
     seed = 0
     if sampler == "grid":
-        points = frame.query_int("points", 3, 2, 5)
-        st.slider("Values of each setting", 2, 5, **address.kept("points", points, 3))
+        points = controls.slider("Values of each setting", "points")
     else:
-        count = frame.query_int("count", 6, 2, MOST_RUNS)
-        st.slider("Runs", 2, MOST_RUNS, **address.kept("count", count, 6))
-        seed = address.whole_number(
-            "Seed of the sample", "sample_seed", 0, 0, 9999, help="Another seed, another sample."
-        )
-    st.slider("Epochs of each run", 1, 10, **address.kept("epochs", epochs, 1))
+        count = controls.slider("Runs", "count")
+        seed = controls.whole_number("Seed of the sample", "sample_seed", help="Another seed, another sample.")
+    epochs = controls.slider("Epochs of each run", "epochs")
     base = TrainingConfig(epochs=epochs, validation=search.HELD_OUT)
     configs = search.grid(base, ranges, points) if sampler == "grid" else search.at_random(base, ranges, count, seed)
     if not ranges:
@@ -123,7 +111,7 @@ def _start(name: str, configs: Sequence[TrainingConfig]) -> None:
         st.error(frame.plain(str(error)), icon=":material/block:")
         return
     st.session_state["last_sweep"] = (configs, time.monotonic())
-    st.query_params["sweep"] = name
+    address.put(sweep=name)
     st.rerun()
 
 
@@ -210,18 +198,8 @@ def _choice(name: str, runs: list[Run], best: Run, *, any_active: bool) -> None:
             "accuracies are shown now that they can no longer change the choice."
         )
         with st.container(horizontal=True):
-            st.page_link(
-                "pages/5_test.py",
-                label="Test this network",
-                icon=":material/fact_check:",
-                query_params={"run": chosen.id},
-            )
-            st.page_link(
-                "pages/4_train.py",
-                label="Open the run",
-                icon=":material/trending_down:",
-                query_params={"run": chosen.id},
-            )
+            frame.page_link("test", "Test this network", icon=":material/fact_check:", run=chosen.id)
+            frame.page_link("train", "Open the run", icon=":material/trending_down:", run=chosen.id)
     elif chosen_id:
         st.caption("The run that was chosen has been deleted.")
 
@@ -289,11 +267,12 @@ def _earlier(shown: str) -> None:
         st.subheader("Earlier sweeps", anchor=False)
     for name, runs in list(others.items())[:8]:
         first = min(run.sequence for run in runs)
-        st.page_link(
-            "pages/9_explore.py",
-            label=f"{len(runs)} runs from run {first} on" + (", chosen" if sweep.chosen(name) else ""),
+        frame.page_link(
+            "explore",
+            f"{len(runs)} runs from run {first} on" + (", chosen" if sweep.chosen(name) else ""),
             icon=":material/tune:",
-            query_params={"view": "sweep", "sweep": name},
+            view="sweep",
+            sweep=name,
         )
 
 

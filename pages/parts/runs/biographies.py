@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from urllib.parse import urlencode
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +13,10 @@ from fmnist_core.evaluation.biography import Biographies, stretches
 from fmnist_core.runs import client
 from fmnist_core.runs.record import Run
 from fmnist_core.views.colours import CLASS_COLOURS, RIGHT, WRONG
-from pages.parts import address, frame
+from pages.parts import address, controls, frame
 from pages.parts.components.image_grid import image_grid
 from pages.parts.runs.run_picker import run_picker
 
-ANY = "Any class"
 AT_ONCE = 60
 Values = npt.NDArray[np.generic]
 
@@ -60,7 +58,7 @@ def biographies(test: Split) -> None:
         st.warning("This run's folder holds no predictions for the test images.", icon=":material/folder_off:")
         return
     found, order = _chosen(story, known.confidences[-1])
-    page = address.page_number(max(1, -(-len(found) // AT_ONCE)))
+    page = controls.page_number(max(1, -(-len(found) // AT_ONCE)))
     shown = found[(page - 1) * AT_ONCE : page * AT_ONCE]
     if not len(shown):
         st.info("No test image is like that.", icon=":material/image_not_supported:")
@@ -75,30 +73,26 @@ def biographies(test: Split) -> None:
 
 def _chosen(story: Biographies, sure: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.int64], str]:
     """Controls; the images that fit, in their order, and the order's name."""
-    kind = address.one_of("What became of them", "kind", tuple(KINDS), then=_from_the_start)
+    kind = controls.one_of("What became of them", "kind", tuple(KINDS), then=_from_the_start)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        order = _choice("Order", "order", tuple(ORDERS), 210)
-        true = _choice("True class", "true_class", (ANY, *CLASSES), 160)
-        predicted = _choice("Predicted at the end", "predicted_class", (ANY, *CLASSES), 170)
+        order = controls.select("Order", "order", tuple(ORDERS), then=_from_the_start, width=210)
+        true = controls.class_choice("True class", "true", then=_from_the_start, width=160)
+        predicted = controls.class_choice("Predicted at the end", "predicted", then=_from_the_start, width=170)
     meaning, which = KINDS[kind]
     mask = which(story)
-    if true != ANY:
-        mask = mask & (story.labels == CLASSES.index(true))
-    if predicted != ANY:
-        mask = mask & (story.final == CLASSES.index(predicted))
+    if true is not None:
+        mask = mask & (story.labels == true)
+    if predicted is not None:
+        mask = mask & (story.final == predicted)
     found = np.flatnonzero(mask)
     words = "".join(
-        (f", true class {true}" if true != ANY else "", f", predicted as {predicted}" if predicted != ANY else "")
+        (
+            "" if true is None else f", true class {CLASSES[true]}",
+            "" if predicted is None else f", predicted as {CLASSES[predicted]}",
+        )
     )
     st.markdown(f"**{len(found):,} of {len(story.labels):,} test images**: {meaning}{words}.")
     return found[np.argsort(ORDERS[order](story, sure)[found], kind="stable")], order
-
-
-def _choice(label: str, name: str, options: tuple[str, ...], width: int) -> str:
-    """A list for `?name=`; the first is the default."""
-    word = frame.query_choice(name, options, options[0])
-    st.selectbox(label, options, width=width, **address.kept(name, word, options[0], _from_the_start))
-    return word
 
 
 def _from_the_start() -> None:
@@ -136,7 +130,7 @@ def _pictures(
         test.images[shown],
         captions=captions,
         hovers=hovers,
-        links=[f"image?{urlencode({'split': 'test', 'index': i, 'run': run.id})}" for i in shown.tolist()],
+        links=[address.link("image", {"split": "test", "index": i, "run": run.id}) for i in shown.tolist()],
         colours=[RIGHT if story.final[i] == story.labels[i] else WRONG for i in shown.tolist()],
         strips=[strip(story.predictions[:, i]) for i in shown.tolist()],
         columns=10,

@@ -9,16 +9,15 @@ import streamlit as st
 from fmnist_core.data import duplicates
 from fmnist_core.runs import client
 from fmnist_core.studies import judgements
-from pages.parts import address, frame
+from pages.parts import controls, frame
 
 
 def cleaned_switch() -> npt.NDArray[np.bool_] | None:
     """Draw the switch and say what it leaves out; (10,000,) bool, True for pictures that stay, or None where all do."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        wanted = address.switch(
+        wanted = controls.switch(
             "Cleaned test set",
             "cleaned",
-            False,
             width="content",
             help="Leaves out the test pictures of which training has seen a copy, second copies within the test set, and "
             "pictures whose label was judged to be wrong on the Data page. Every figure on this page is then counted on the "

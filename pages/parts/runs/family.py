@@ -40,7 +40,7 @@ def family(run: Run, runs: Sequence[Run]) -> None:
 
 
 def _link(run: Run) -> None:
-    st.page_link("pages/4_train.py", label=frame.plain(run.title), query_params={"run": run.id})
+    frame.page_link("train", frame.plain(run.title), run=run.id)
 
 
 def _proof(run_id: str, parent_id: str) -> None:

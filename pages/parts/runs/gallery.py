@@ -11,7 +11,7 @@ import streamlit as st
 from fmnist_core.data.dataset import CLASSES
 from fmnist_core.evaluation.evaluate import Evaluation
 from fmnist_core.views.colours import RIGHT, WRONG
-from pages.parts import address, frame
+from pages.parts import address, controls
 from pages.parts.components.image_grid import image_grid
 from pages.parts.components.matrix import Cell
 from pages.parts.runs.biographies import strip
@@ -38,9 +38,9 @@ def gallery(result: Evaluation, subject: Subject, selected: Cell) -> None:
 def sample(result: Evaluation, subject: Subject) -> None:
     """20 random pictures, fixed by `?sample=`, of all, the right or the wrong ones."""
     st.subheader("Sample predictions", anchor=False)
-    number = frame.query_int("sample", 0, 0, 999_999)
+    number = address.whole("sample")
     with st.container(horizontal=True, vertical_alignment="center"):
-        show = address.one_of("Show", "show", SHOWS, label_visibility="collapsed")
+        show = controls.one_of("Show", "show", SHOWS, label_visibility="collapsed")
         st.button(
             "Another sample",
             icon=":material/casino:",
@@ -83,7 +83,7 @@ def ranked(
     `close`: a button's words, and what it takes out of the address.
     """
     with st.container(horizontal=True, vertical_alignment="center"):
-        order = address.one_of(
+        order = controls.one_of(
             "Order",
             "order",
             (first, *(word for word in ORDERS if word != first)),
@@ -94,7 +94,7 @@ def ranked(
         )
         if close:
             st.button(close[0], icon=":material/close:", key="close", on_click=address.put, kwargs=close[1])
-    page = address.page_number(max(1, -(-len(found) // AT_ONCE)))
+    page = controls.page_number(max(1, -(-len(found) // AT_ONCE)))
     sure = result.confidences[found]
     by_confidence = found[np.argsort(-sure if order == "Surest" else sure, kind="stable")]
     pictures(result, subject, by_confidence[(page - 1) * AT_ONCE : page * AT_ONCE])
@@ -136,8 +136,7 @@ def pictures(result: Evaluation, subject: Subject, found: Positions) -> None:
 
 def image_link(index: int) -> str:
     """A test picture on the Image page, with the run and the moment that this page is about: what it says of it is shown there."""
-    kept = {name: st.query_params[name] for name in ("run", "step") if name in st.query_params}
-    return address.link("image", {"split": "test", "index": index} | kept)
+    return address.link("image", {"split": "test", "index": index} | address.kept("run", "step"))
 
 
 def _words(selected: Cell, found: int, of: int, right: int) -> str:

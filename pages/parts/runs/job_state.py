@@ -10,7 +10,7 @@ from fmnist_core.runs import client
 from fmnist_core.runs.record import Run, State
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.jobs import Job
-from pages.parts import frame
+from pages.parts import address, frame
 from pages.parts.person import person
 from pages.parts.runs.run_list import STATES, state_words
 
@@ -20,7 +20,7 @@ DOUBLE_CLICK = 1.5
 
 def job_in_address(name: str, kind: type[Job]) -> Run | None:
     """The job that `?name=` names; a sentence where there is none of this kind."""
-    if not (job_id := st.query_params.get(name, "")):
+    if not (job_id := address.text(name)):
         return None
     try:
         run = client.get(job_id)
@@ -28,7 +28,7 @@ def job_in_address(name: str, kind: type[Job]) -> Run | None:
             return run
     except client.RunNotFound:
         pass
-    del st.query_params[name]
+    address.put(**{name: None})
     st.warning("What the address names is not here: it may have been deleted.", icon=":material/search_off:")
     return None
 
@@ -45,7 +45,7 @@ def start_job(name: str, config: TrainingConfig, job: Job) -> None:
         st.error(frame.plain(str(error)), icon=":material/block:")
         return
     st.session_state["last_job"] = (wanted, time.monotonic())
-    st.query_params[name] = job_id
+    address.put(**{name: job_id})
     st.rerun()
 
 

@@ -28,7 +28,7 @@ def moment(run: Run, *, image: int | None = None, kept: npt.NDArray[np.bool_] | 
     steps = folder.logit_steps()
     if not steps or (run.latest and run.latest.step not in steps):  # files are missing: there is no time to move in
         return run.latest.step if run.latest else 0
-    wanted = frame.query_int("step", steps[-1], 0, max(steps[-1], run.steps, 1))
+    wanted = address.whole("step", high=max(steps[-1], run.steps, 1), default=steps[-1])
     step = max((known for known in steps if known <= wanted), default=steps[0])
     key = f"time_{run.id}"
     time_slider(

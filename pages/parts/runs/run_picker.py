@@ -9,12 +9,12 @@ import streamlit as st
 from fmnist_core.runs import client
 from fmnist_core.runs.record import Run
 from fmnist_core.studies import sweep
-from pages.parts import frame
+from pages.parts import address, frame
 
 
 def run_in_address() -> Run | None:
     """The run that `?run=` names; a sentence where there is no such run."""
-    if not (run_id := st.query_params.get("run", "")):
+    if not (run_id := address.text("run")):
         return None
     try:
         run = client.get(run_id)
@@ -48,47 +48,11 @@ def run_picker() -> Run | None:
         return None
     ids = [run.id for run in runs]
     current = named.id if named and named.id in ids else ids[0]
-    if st.query_params.get("run") != current and (named is None or not named.is_active):
-        st.query_params["run"] = current
-    chosen = st.selectbox(
-        "Run",
-        ids,
-        ids.index(current),
-        format_func=dict(zip(ids, map(title, runs), strict=True)).get,
-        key=f"run_{current}",  # a new address starts a new widget
-        width=520,
-    )
-    if chosen != current:
-        st.query_params["run"] = chosen
-        st.rerun()
+    if address.text("run") != current and (named is None or not named.is_active):
+        address.put(run=current)
+    names = dict(zip(ids, map(title, runs), strict=True))
+    st.selectbox("Run", ids, format_func=names.get, width=520, **address.bound("run", current))
     return runs[ids.index(current)]
-
-
-def runs_picker(runs: Sequence[Run], most: int) -> list[Run]:
-    """Several of `runs`, those in `?runs=`, separated by commas; the newest two where the address names none."""
-    known = {run.id: run for run in runs}
-    named = [run_id for run_id in st.query_params.get("runs", "").split(",") if run_id]
-    found = list(dict.fromkeys(run_id for run_id in named if run_id in known))[:most]
-    if len(found) < len(named):
-        st.warning(
-            f"The address names runs that are not here, or more than {most}: they are left out.",
-            icon=":material/link_off:",
-        )
-    current = found or ([] if "runs" in st.query_params else [run.id for run in runs[:2]])
-    chosen = st.multiselect(
-        f"Runs, at most {most}",
-        list(known),
-        current,
-        format_func=lambda run_id: title(known[run_id]),
-        max_selections=most,
-        key=f"runs_{','.join(current)}",
-        placeholder="Choose runs",
-    )
-    if chosen != current or "runs" not in st.query_params or found != named:
-        st.query_params["runs"] = ",".join(chosen)
-    if chosen != current:
-        st.rerun()
-    return [known[run_id] for run_id in chosen]
 
 
 def title(run: Run) -> str:
@@ -107,15 +71,12 @@ def left_out(hidden: Sequence[Run]) -> None:
         icon=":material/visibility_off:",
     )
     for name in names:
-        st.page_link(
-            "pages/9_explore.py",
-            label="To the sweep and its choice",
-            icon=":material/arrow_forward:",
-            query_params={"view": "sweep", "sweep": name},
+        frame.page_link(
+            "explore", "To the sweep and its choice", icon=":material/arrow_forward:", view="sweep", sweep=name
         )
 
 
 def no_runs() -> None:
     """There is nothing to show yet: the way to a first run."""
     st.info("No network has been trained yet. Train one first: a single epoch is enough to begin with.")
-    st.page_link("pages/4_train.py", label="Train a network", icon=":material/arrow_forward:")
+    frame.page_link("train", "Train a network", icon=":material/arrow_forward:")

@@ -10,25 +10,24 @@ import streamlit as st
 from fmnist_core.evaluation.calibration import coverage
 from fmnist_core.evaluation.evaluate import wilson
 from fmnist_core.views.confidence import coverage_curve
-from pages.parts import address, frame
+from pages.parts import address, controls, frame
 from pages.parts.runs.gallery import ranked
 from pages.parts.test.subject import Subject
 
 Which = Literal["abstained", "answered wrong"]
-DEFAULT = 0.7
 
 
 def draw(subject: Subject) -> None:
     """The view."""
     result = subject.after
     st.subheader("Answer only when sure", anchor=False)
-    threshold = frame.query_float("threshold", DEFAULT, 0.0, 1.0)
+    threshold = address.real("threshold")
     st.slider(
         "Least confidence for an answer",
         0.0,
         1.0,
         step=0.01,
-        **address.kept("threshold", threshold, DEFAULT, then=lambda: address.put(page=None)),
+        **address.bound("threshold", threshold, then=lambda: address.put(page=None)),
         help="The confidence is the highest of the ten probabilities. Below this the network abstains.",
     )
     answered = result.confidences >= threshold
@@ -75,7 +74,7 @@ def draw(subject: Subject) -> None:
             "validation images where the run has some."
         )
     with pictures:
-        which = address.one_of(
+        which = controls.one_of(
             "Pictures",
             "which",
             get_args(Which),

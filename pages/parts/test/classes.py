@@ -11,7 +11,7 @@ from fmnist_core.evaluation.metrics import AVERAGES, Bootstrap, Interval, bootst
 from fmnist_core.evaluation.score import Score
 from fmnist_core.views import charts
 from fmnist_core.views.colours import AFTER, BEFORE
-from pages.parts import address, frame
+from pages.parts import address, controls, frame
 from pages.parts.runs.gallery import gallery
 from pages.parts.test.subject import Subject
 
@@ -20,7 +20,7 @@ def draw(subject: Subject) -> None:
     """The view."""
     before, after = subject.before, subject.after
     st.subheader("Each class", anchor=False)
-    shown = address.one_of(
+    shown = controls.one_of(
         "Show as",
         "as",
         ("table", "print"),
@@ -39,7 +39,7 @@ def draw(subject: Subject) -> None:
         _overall(before, after, drawn)
         bars(before.score, after.score)
     with right:
-        gallery(after, subject, (frame.query_int("true", None, 0, len(CLASSES) - 1), None))
+        gallery(after, subject, (address.optional("true"), None))
 
 
 def _table(before: Evaluation, after: Evaluation, drawn: Bootstrap) -> None:

@@ -13,7 +13,7 @@ from fmnist_core.evaluation.evaluate import Evaluation
 from fmnist_core.evaluation.metrics import Matrix, confused_pairs, similarity_order
 from fmnist_core.runs import client
 from fmnist_core.views.colours import WRONG
-from pages.parts import address, frame
+from pages.parts import address, controls
 from pages.parts.components.matrix import Cell, Face, matrix
 from pages.parts.components.picture_rows import Picture, Row, Strip, picture_rows
 from pages.parts.runs import run_picker
@@ -47,16 +47,15 @@ def draw(subject: Subject) -> None:
 
 def cell_in_address() -> Cell:
     """The classes in the address: (true, predicted), None where all are meant."""
-    last = len(CLASSES) - 1
-    return frame.query_int("true", None, 0, last), frame.query_int("predicted", None, 0, last)
+    return address.optional("true"), address.optional("predicted")
 
 
 def _matrix(subject: Subject, selected: Cell) -> tuple[Evaluation, Cell | None]:
     """Controls and table: the evaluation whose pictures are meant, and the cell that was just chosen."""
     st.subheader("Confusion matrix", anchor=False)
     with st.container(horizontal=True, vertical_alignment="center"):
-        moment = address.one_of("Moment", "moment", get_args(Moment), label_visibility="collapsed")
-        numbers = address.one_of(
+        moment = controls.one_of("Moment", "moment", get_args(Moment), label_visibility="collapsed")
+        numbers = controls.one_of(
             "Numbers",
             "numbers",
             get_args(Numbers),
@@ -65,7 +64,7 @@ def _matrix(subject: Subject, selected: Cell) -> tuple[Evaluation, Cell | None]:
         )
     other = _other(subject) if moment == "Difference" else None
     with st.container(horizontal=True, vertical_alignment="center"):
-        order = address.one_of(
+        order = controls.one_of(
             "Order of the classes",
             "classes",
             get_args(Order),
@@ -74,10 +73,9 @@ def _matrix(subject: Subject, selected: Cell) -> tuple[Evaluation, Cell | None]:
             help="By similarity: of all 3,628,800 orders the one with the most confusions between neighbours, in the network "
             "after training.",
         )
-        diagonal = address.switch(
+        diagonal = controls.switch(
             "Colour the right ones too",
             "diagonal",
-            True,
             help="The right ones stand on the diagonal. Without their colour the mistakes have the whole scale.",
         )
     result = subject.before if moment == "Before" else subject.after
@@ -149,8 +147,7 @@ def _other(subject: Subject) -> Evaluation | None:
             return run_picker.title(runs[option])
         return "Before training" if option == "0" else f"After {steps[int(option)]:.3g} epochs"
 
-    chosen = frame.query_choice("against", options, "0", "a step of this run or the id of another")
-    st.selectbox("Compared with", options, format_func=words, **address.kept("against", chosen, "0"), width=420)
+    chosen = controls.select("Compared with", "against", options, words={o: words(o) for o in options}, width=420)
     if chosen == "0":
         return subject.before
     try:
@@ -171,7 +168,6 @@ def _pairs(subject: Subject, result: Evaluation) -> None:
     if not pairs:
         st.info("There is no mistake.", icon=":material/check_circle:")
         return
-    address_now = dict(st.query_params)
     rows = []
     for pair in pairs:
         found = np.flatnonzero((result.labels == pair.true) & (result.predictions == pair.predicted))
@@ -180,7 +176,7 @@ def _pairs(subject: Subject, result: Evaluation) -> None:
             Row(
                 title=f"{CLASSES[pair.true]} taken for {CLASSES[pair.predicted]}",
                 note=f"{pair.count:,} of {pair.of:,}",
-                link=address.link("test", address_now | {"true": str(pair.true), "predicted": str(pair.predicted)}),
+                link=address.here(true=pair.true, predicted=pair.predicted),
                 strips=[Strip("", [_picture(result, subject, i) for i in surest.tolist()])],
             )
         )

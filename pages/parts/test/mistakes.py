@@ -14,7 +14,7 @@ from fmnist_core.evaluation.neighbours import nearest
 from fmnist_core.runs import client
 from fmnist_core.runs.service import features
 from fmnist_core.views.colours import REFERENCE, RIGHT, WRONG
-from pages.parts import address, frame
+from pages.parts import address, controls, frame
 from pages.parts.components.picture_rows import Bar, Picture, Row, Strip, picture_rows
 from pages.parts.runs.gallery import image_link
 from pages.parts.test.confusion import cell_in_address
@@ -37,16 +37,9 @@ def draw(subject: Subject) -> None:
     true, predicted = cell_in_address()
     st.subheader("Mistakes, the worst first", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        sort = address.one_of("Sorted by", "sort", get_args(Sort), words=WORDS, then=lambda: address.put(page=None))
-        for label, name, chosen in (("True class", "true", true), ("Predicted class", "predicted", predicted)):
-            st.selectbox(
-                label,
-                [None, *range(len(CLASSES))],
-                format_func=lambda option: "Any" if option is None else CLASSES[option],
-                **address.kept(name, chosen, None, then=lambda: address.put(page=None)),
-                placeholder="Any",
-                width=170,
-            )
+        sort = controls.one_of("Sorted by", "sort", get_args(Sort), words=WORDS, then=lambda: address.put(page=None))
+        for label, name in (("True class", "true"), ("Predicted class", "predicted")):
+            controls.class_choice(label, name, then=lambda: address.put(page=None), width=170)
     found = ranked_mistakes(result, sort, true, predicted)
     if not len(found):
         st.info("There is no such mistake.", icon=":material/check_circle:")
@@ -56,7 +49,7 @@ def draw(subject: Subject) -> None:
     st.caption(
         f"{len(found):,} {mistakes}. {MEANING[sort]} A sure mistake is not always the network's: some labels are doubtful."
     )
-    page = address.page_number(pages)
+    page = controls.page_number(pages)
     shown = found[(page - 1) * AT_ONCE : page * AT_ONCE]
     train = frame.data_or_stop("train")
     indices = result.indices[shown]

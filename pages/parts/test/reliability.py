@@ -22,7 +22,7 @@ def draw(subject: Subject) -> None:
     left, right = st.columns([1, 1], gap="large")
     with left:
         now, words = _temperature(subject)
-    chosen = frame.query_int("bin", None, 0, BINS - 1)
+    chosen = address.optional("bin")
     before, after = reliability(trained), reliability(now)
     with left:
         figure = reliability_diagram(after, before if now is not trained else None, chosen, frame.ink())
@@ -46,13 +46,13 @@ def draw(subject: Subject) -> None:
 
 
 def _temperature(subject: Subject) -> tuple[Evaluation, str]:
-    """The control for `?temperature=`, a number or "fit"; the evaluation with it, and its name in the table."""
-    is_fitted = st.query_params.get("temperature") == "fit"
+    """The control for `?temperature=`, and for `?fit=true`; the evaluation with it, and its name in the table."""
+    is_fitted = address.flag("fit")
     trained = subject.after
     if is_fitted:
         now, value, note = _fitted(subject)
     else:
-        value = frame.query_float("temperature", 1.0, COLDEST, WARMEST)
+        value = address.real("temperature")
         now, note = (trained if value == 1 else scaled(trained, value)), ""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.slider(
@@ -60,13 +60,19 @@ def _temperature(subject: Subject) -> tuple[Evaluation, str]:
             COLDEST,
             WARMEST,
             step=0.01,
-            **address.kept("temperature", min(max(round(value, 2), COLDEST), WARMEST), 1.0),
+            **address.bound("temperature", min(max(value, COLDEST), WARMEST), then=lambda: address.put(fit=None)),
             help="All ten scores are divided by it before the softmax. Above 1 the network becomes less sure, below 1 surer.",
             width=240,
         )
-        st.button("Fit", icon=":material/tune:", on_click=address.put, kwargs={"temperature": "fit"}, key="fit")
         st.button(
-            "As trained", on_click=address.put, kwargs={"temperature": None}, key="as_trained", disabled=now is trained
+            "Fit", icon=":material/tune:", on_click=address.put, kwargs={"fit": True, "temperature": None}, key="fit"
+        )
+        st.button(
+            "As trained",
+            on_click=address.put,
+            kwargs={"fit": None, "temperature": None},
+            key="as_trained",
+            disabled=now is trained,
         )
     if note:
         st.caption(note)
@@ -138,7 +144,7 @@ def _bin_pictures(subject: Subject, now: Evaluation, bins: Reliability, chosen: 
         "Pictures with a confidence of",
         options,
         format_func=words,
-        **address.kept("bin", chosen, None, then=lambda: address.put(page=None)),
+        **address.bound("bin", chosen, then=lambda: address.put(page=None)),
     )
     if chosen is not None:
         ranked(now, subject, np.flatnonzero(bins.members == chosen), first="Doubtful")

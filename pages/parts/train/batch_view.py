@@ -12,7 +12,7 @@ from fmnist_core.runs import client
 from fmnist_core.runs.batch import batch_of, batch_then
 from fmnist_core.runs.record import Run
 from fmnist_core.views.colours import RIGHT, WRONG
-from pages.parts import address, frame
+from pages.parts import address, controls, frame
 from pages.parts.components.image_grid import image_grid
 
 SHOWN = 100
@@ -20,15 +20,19 @@ SHOWN = 100
 
 def batch_view(run: Run) -> None:
     """The batch of the step in `?batch=`; nothing where the address names none."""
-    if "batch" not in st.query_params or run.step <= run.first_step:
+    if not address.has("batch_at") or run.step <= run.first_step:
         return
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            step = address.whole_number("Step", "batch", run.step, run.first_step + 1, run.step, width=170)
+            step = controls.whole_number(
+                "Step", "batch_at", low=run.first_step + 1, high=run.step, default=run.step, width=170
+            )
             for label, key, to in (("Previous", "step_before", step - 1), ("Next", "step_after", step + 1)):
                 is_there = run.first_step < to <= run.step
-                st.button(label, key=key, on_click=address.put, kwargs={"batch": to}, disabled=not is_there)
-            st.button("Close", icon=":material/close:", key="close_batch", on_click=address.put, kwargs={"batch": None})
+                st.button(label, key=key, on_click=address.put, kwargs={"batch_at": to}, disabled=not is_there)
+            st.button(
+                "Close", icon=":material/close:", key="close_batch", on_click=address.put, kwargs={"batch_at": None}
+            )
         _pictures(run, step)
 
 

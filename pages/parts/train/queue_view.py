@@ -45,7 +45,7 @@ def _row(found: Waiting, own: list[str]) -> None:
     run = found.run
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{found.place}**", width=28)
-        st.page_link("pages/4_train.py", label=frame.plain(run.title), query_params={"run": run.id})
+        frame.page_link("train", frame.plain(run.title), run=run.id)
         start = "start not known yet" if found.starts_in is None else f"starts in about {duration(found.starts_in)}"
         st.caption(f"{frame.plain(run.owner) or 'nobody in particular'} · {start}", width="stretch")
         if run.id not in own:

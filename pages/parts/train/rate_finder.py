@@ -9,7 +9,7 @@ from fmnist_core.runs.record import Run, State
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.jobs import RateTest, Suggestion, suggest
 from fmnist_core.views import settings
-from pages.parts import frame
+from pages.parts import address, frame
 from pages.parts.runs.job_state import job_in_address, start_job, waits_for
 from pages.parts.runs.run_list import STATES
 
@@ -96,11 +96,10 @@ def _words(found: Suggestion) -> str:
 
 
 def _use(rate: float) -> None:
-    st.session_state["learning_rate"] = rate
-    st.query_params["learning_rate"] = f"{rate:g}"
+    address.put(learning_rate=rate)
 
 
 def _close(run: Run) -> None:
-    st.query_params.pop("rate_test", None)
+    address.put(rate_test=None)
     if not run.state.is_final:
         client.stop(run.id)

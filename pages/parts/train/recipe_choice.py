@@ -11,7 +11,7 @@ from fmnist_core.runs import client
 from fmnist_core.runs.record import Run, State
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.recipes import RECIPES, Recipe
-from pages.parts import frame
+from pages.parts import address, frame
 from pages.parts.person import person
 from pages.parts.runs.run_list import duration, state_words
 
@@ -32,7 +32,7 @@ def name_of(config: TrainingConfig) -> str:
     return RECIPES[name].title if name and name != "tutorial" else ""
 
 
-def recipe_choice(config: TrainingConfig | None, fill_in: Callable[[TrainingConfig], None]) -> None:
+def recipe_choice(config: TrainingConfig | None) -> None:
     """One choice for all controls at once; what it teaches, and its published figure."""
     now = (recipe_of(config) if config else None) or OWN
     names = [*RECIPES, *([OWN] if now == OWN else [])]
@@ -40,7 +40,7 @@ def recipe_choice(config: TrainingConfig | None, fill_in: Callable[[TrainingConf
 
     def chosen() -> None:
         if (name := st.session_state["recipe"]) in RECIPES:
-            fill_in(RECIPES[name].config)
+            address.put_settings(RECIPES[name].config)
 
     st.selectbox(
         "Recipe",
@@ -75,12 +75,12 @@ def beside_the_tutorial(run: Run, runs: Sequence[Run], start: Callable[[Training
     order = {State.FINISHED: 0, State.RUNNING: 1}
     others = sorted((other for other in others if other.latest or other.is_active), key=lambda o: order.get(o.state, 2))
     if others and (other := others[0]).latest:
-        st.page_link(
-            "pages/8_compare.py",
-            label="Compare with the tutorial"
-            + ("" if other.state is State.FINISHED else f" ({state_words(other).lower()})"),
+        state = "" if other.state is State.FINISHED else f" ({state_words(other).lower()})"
+        frame.page_link(
+            "compare",
+            f"Compare with the tutorial{state}",
             icon=":material/compare_arrows:",
-            query_params={"runs": f"{run.id},{other.id}"},
+            runs=f"{run.id},{other.id}",
         )
     elif others:
         st.caption(f"The tutorial's run is {state_words(others[0]).lower()}: compare as soon as it trains.")

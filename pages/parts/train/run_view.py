@@ -18,7 +18,6 @@ from pages.parts import address, frame
 from pages.parts.components.live_chart import live_chart
 from pages.parts.runs.family import family, parent_of
 from pages.parts.runs.run_list import STATES, duration, state_words
-from pages.parts.train import train_form
 from pages.parts.train.batch_view import batch_view
 from pages.parts.train.single_step_view import single_step_view
 from pages.parts.train.steering import steering
@@ -52,7 +51,7 @@ def _open_step(run_id: str) -> None:
     """A click on the curve is in the address."""
     step = st.session_state[f"live_chart_{run_id}"].step
     if isinstance(step, int) and step > 0:
-        address.put(batch=step)
+        address.put(batch_at=step)
 
 
 def _tiles(run_id: str, shown: State, changes: int) -> None:
@@ -175,19 +174,17 @@ def _state_line(run: Run) -> None:
                     f"Fill in learning rate {better.learning_rate:g}",
                     icon=":material/edit:",
                     type="primary",
-                    on_click=train_form.fill_in,
+                    on_click=address.put_settings,
                     args=(better,),
                     key="better_rate",
                 )
         if run.latest and run.latest.step:
-            st.page_link(
-                "pages/5_test.py", label="Test this network", icon=":material/fact_check:", query_params={"run": run.id}
-            )
+            frame.page_link("test", "Test this network", icon=":material/fact_check:", run=run.id)
         if not run.is_active:
             st.button(
                 "Use these settings",
                 icon=":material/content_copy:",
-                on_click=train_form.fill_in,
+                on_click=address.put_settings,
                 args=(run.config,),
                 key="again",
             )

@@ -9,11 +9,10 @@ import streamlit as st
 
 from fmnist_core.runs import client
 from fmnist_core.runs.record import Run
-from fmnist_core.settings.config import TrainingConfig
-from pages.parts import frame
+from fmnist_core.settings.config import SETTINGS, TrainingConfig
+from fmnist_core.settings.ranges import as_text
+from pages.parts import address, frame
 from pages.parts.person import person
-
-LEARNING_RATES = [digit * 10.0**power for power in range(-5, 1) for digit in (1, 2, 5)][:-2]
 
 
 def steering(run: Run) -> None:
@@ -49,13 +48,15 @@ def _rate(run: Run) -> None:
 
 def _rates(run: Run, now: TrainingConfig, key: str) -> tuple[float, float]:
     """Sliders for learning rate and, where the optimizer has it, momentum; their values."""
-    rates = sorted({*LEARNING_RATES, now.learning_rate})
-    rate = st.select_slider(
-        "Learning rate", rates, now.learning_rate, format_func=lambda value: f"{value:g}", key=f"{key}_rate_{run.id}"
-    )
-    if now.optimizer == "adam":
-        return float(rate), now.momentum
-    return float(rate), float(st.slider("Momentum", 0.0, 0.99, now.momentum, 0.01, key=f"{key}_momentum_{run.id}"))
+    rate, momentum = now.learning_rate, now.momentum
+    for name in ("learning_rate", "momentum"):
+        if name == "momentum" and now.optimizer == "adam":
+            continue
+        setting, value = SETTINGS[name], float(getattr(now, name))
+        options = sorted({*setting.scale, value})
+        chosen = st.select_slider(setting.label, options, value, format_func=as_text, key=f"{key}_{name}_{run.id}")
+        rate, momentum = (chosen, momentum) if name == "learning_rate" else (rate, chosen)
+    return rate, momentum
 
 
 # --- Branches ------------------------------------------------------------------------------------------------------
@@ -102,8 +103,7 @@ def _start_branch(run: Run, step: int, config: TrainingConfig, how: str) -> None
     except (client.RunNotFound, client.RunRefused) as error:
         st.error(frame.plain(str(error)), icon=":material/block:")
         return
-    st.query_params["run"] = branched
-    st.query_params.pop("batch", None)
+    address.put(run=branched, batch_at=None)
     st.rerun()
 
 
@@ -139,8 +139,7 @@ def _delete(run: Run) -> None:
         "Delete for good", icon=":material/delete_forever:", type="primary", disabled=not sure, key="delete"
     )
     if clicked and sure and _do(lambda: client.delete(run.id), "Deleted.", stay=True):
-        for name in ("run", "batch", "step"):
-            st.query_params.pop(name, None)
+        address.put(run=None, batch_at=None)
         st.rerun()
 
 

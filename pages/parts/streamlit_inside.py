@@ -1,0 +1,54 @@
+"""What this app knows of Streamlit beyond its documentation, in one place: with another version, look here.
+
+The names of elements that the style sheet needs; what a script run knows of the request that caused it. The browser's
+half, events and states, is components/streamlit.js.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from string import Template
+from urllib.parse import parse_qsl
+
+import streamlit as st
+from streamlit.runtime.scriptrunner_utils.script_run_context import get_script_run_ctx
+
+NAMES = {
+    "main": '[data-testid="stMainBlockContainer"]',
+    "sidebar": '[data-testid="stSidebar"]',
+    "sidebar_header": '[data-testid="stSidebarHeader"]',
+    "page_link": '[data-testid="stPageLink"]',
+    "menu_link": '[data-testid="stPageLink-NavLink"]',
+}
+"""What the style sheet calls Streamlit's elements, and their selectors."""
+
+
+def style(path: Path) -> str:
+    """A style sheet, with the selectors in place of `$names`. Raises KeyError for a name that is not known."""
+    return Template(path.read_text(encoding="utf-8")).substitute(NAMES)
+
+
+def came_by_history() -> bool:
+    """Whether Back, forward or a link of one of our components caused this script run: then its address is meant."""
+    context = get_script_run_ctx()
+    return bool(context and context.is_history_navigation)
+
+
+def query() -> str:
+    """The query string of the request that caused this script run, with what has been written since."""
+    context = get_script_run_ctx()
+    return context.query_string if context else ""
+
+
+def embedding() -> dict[str, str]:
+    """`embed` and `embed_options` as the browser's address had them; `st.query_params` hides both."""
+    return {key: value for key, value in parse_qsl(query()) if key.lower() in ("embed", "embed_options")}
+
+
+def keep_embedded(options: dict[str, str]) -> None:
+    """Put `embed` and `embed_options` back where a link within the page has lost them; nothing is sent."""
+    context = get_script_run_ctx()
+    if context and st.context.is_embedded and not embedding():
+        with context.session_state.query_params() as parameters:
+            for key, value in (options or {"embed": "true"}).items():
+                parameters.set_with_no_forward_msg(key, value)
