@@ -51,7 +51,7 @@ class Worker(Recorder):
 
 
 class Killed(BaseException):
-    """Stands for SIGKILL: nothing of the worker's own is done any more. The real one: test_sweep.py, test_recovery.py."""
+    """Stands for SIGKILL: nothing of the worker's own is done any more. The real one: test_every_kill.py, test_recovery.py."""
 
 
 def die() -> None:

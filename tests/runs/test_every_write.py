@@ -1,6 +1,6 @@
 """In the manner of SQLite's own tests: the first write fails, then the second, until none is left; so do dispatchers die.
 
-Workers that are really killed at each operation on the disk: test_sweep.py.
+Workers that are really killed at each operation on the disk: test_every_kill.py.
 """
 
 from __future__ import annotations

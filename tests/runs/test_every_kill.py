@@ -16,8 +16,8 @@ from tests.runs.lab import PATIENCE, SMALL, Lab, assert_same_result, events, is_
 
 AT_ONCE = 20
 """Runs that are queued together."""
-EVERY = max(1, int(os.environ.get("FMNIST_SWEEP_EVERY", "4")))
-"""Every how many operations a worker is killed; `FMNIST_SWEEP_EVERY=1` kills at each of them, which takes minutes."""
+EVERY = max(1, int(os.environ.get("FMNIST_KILL_EVERY", "4")))
+"""Every how many operations a worker is killed; `FMNIST_KILL_EVERY=1` kills at each of them, which takes minutes."""
 
 
 def test_killed_at_every_operation(own_lab: Lab):
