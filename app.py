@@ -65,15 +65,14 @@ def progress(runs: Sequence[Run], visited: set[str]) -> dict[str, tuple[bool, st
     """For each step: whether it has been done, and in what words. Runs are counted; pages are those of this session."""
     finished = [run for run in runs if run.state is State.FINISHED]
     active = [run for run in runs if run.is_active]
-    tested = [run for run in runs if run.latest is not None and run.latest.epoch > 0]
+    tested = [run for run in runs if run.latest is not None and run.latest.epoch > 0 and run.latest.test]
     words = {step.title: "Opened" if step.title in visited else "" for step in frame.STEPS}
     done = {step.title: step.title in visited for step in frame.STEPS}
     counts = [f"{len(finished)} finished" if finished else "", f"{len(active)} under way" if active else ""]
     words["Train"] = ", ".join(filter(None, counts))
     done["Train"] = bool(finished)
     if tested:
-        best = max(tested, key=lambda run: run.latest.test.accuracy if run.latest else 0.0)
-        words["Test"] = f"Best so far {frame.percent(best.latest.test.accuracy, 1)}" if best.latest else ""
+        words["Test"] = f"Best so far {frame.percent(max(run.latest.test.accuracy for run in tested), 1)}"
     elif not done["Test"]:
         words["Test"] = "Needs a trained network"
     if len(tested) < 2:
@@ -186,10 +185,9 @@ def latest_runs(moving: bool) -> None:
                 st.badge(run.state, color=STATE_COLOURS.get(run.state, "gray"))
                 if run.is_active and run.steps:
                     st.progress(run.progress, f"Epoch {min(run.epoch + 1, run.config.epochs)} of {run.config.epochs}")
-                elif run.latest:
-                    st.caption(
-                        f"Test accuracy {frame.percent(run.latest.test.accuracy, 1)} after {_epochs(run.latest.epoch)}"
-                    )
+                elif run.latest and (score := run.latest.shown):
+                    which = "Test accuracy" if run.latest.test else "Accuracy on held-out images"
+                    st.caption(f"{which} {frame.percent(score.accuracy, 1)} after {_epochs(run.latest.epoch)}")
     if len(runs) > SHOWN_RUNS:
         st.caption(f"And {len(runs) - SHOWN_RUNS:,} more on the page Train.")
 

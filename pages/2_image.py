@@ -11,7 +11,7 @@ from fmnist_core.views.pictures import SCALES, Scale, scales
 from pages.parts import address, controls, frame
 from pages.parts.components.pixel_grid import pixel_grid
 from pages.parts.runs.moment import moment
-from pages.parts.runs.run_picker import run_in_address
+from pages.parts.runs.run_picker import left_out, run_in_address
 
 SCALE_WORDS: dict[Scale, str] = {
     "tensor": "ToTensor, 0 to 1",
@@ -87,6 +87,9 @@ def over_time(split: dataset.Split, index: int) -> None:
     if split.name != "test":
         return
     if address.has("run") and (run := run_in_address()) and run.latest:
+        if run.is_sealed:
+            left_out([run])
+            return
         st.subheader("What the network says", anchor=False)
         moment(run, image=index)
         st.caption(
@@ -95,7 +98,7 @@ def over_time(split: dataset.Split, index: int) -> None:
             "start of training, so the strip is no scale of time."
         )
         return
-    if trained := next((run for run in client.list_runs() if run.latest), None):
+    if trained := next((run for run in client.list_runs() if run.latest and run.latest.test), None):
         frame.page_link(
             "image",
             f"What the network of {frame.plain(trained.title)} says of it, from first step to last",

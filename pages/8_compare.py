@@ -9,7 +9,6 @@ import streamlit as st
 from fmnist_core.evaluation import comparison, spread
 from fmnist_core.runs import client
 from fmnist_core.runs.record import Run
-from fmnist_core.studies import sweep
 from pages.parts import controls, frame
 from pages.parts.compare import contenders, difference, leaderboard, seeds, side_by_side
 from pages.parts.compare.contenders import Mask
@@ -29,8 +28,9 @@ def main() -> None:
         "more than chance.",
         code=(comparison.difference, comparison.mcnemar, comparison.holm, spread.t_test, spread.seeds_needed),
     )
-    everything, hidden = sweep.unspoilt(client.list_runs())
-    runs = [run for run in everything if run.latest]
+    everything = client.list_runs()
+    hidden = [run for run in everything if run.is_sealed]
+    runs = [run for run in everything if run.latest and run.latest.test]
     if hidden:
         run_picker.left_out(hidden)
     if not runs:

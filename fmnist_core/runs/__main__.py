@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 
 from fmnist_core.evaluation.evaluate import tutorial_report
+from fmnist_core.evaluation.score import Score
 from fmnist_core.runs import client
 from fmnist_core.runs.queue import Waiting
 from fmnist_core.runs.record import Run, RunEvent, from_json
@@ -40,7 +41,7 @@ class Notebook:
     def lines(self, event: RunEvent) -> Iterator[str]:
         """What the notebook would have printed by now."""
         match event:
-            case Measured(epoch=0, test=test):
+            case Measured(epoch=0, test=Score() as test):
                 yield f"Accuracy before training:  {100.0 * sum(test.correct) / sum(test.total)}"  # as it divides
             case Losses(step=step, losses=losses):
                 for number, loss in enumerate(losses, start=step):
@@ -71,23 +72,31 @@ def notebook(run: Run, *, follow: bool = False) -> Iterator[str]:
     if run.state.is_final and run.latest:
         yield ("Finished Training" if run.state == "finished" else f"Training {run.state}. {run.reason}".rstrip())
         yield ""
-        yield tutorial_report(run.latest.test)
+        if run.is_sealed:
+            yield "On the held-out images: the test images wait for the choice in its sweep."
+        if run.latest.shown:
+            yield tutorial_report(run.latest.shown)
 
 
 def as_dict(run: Run) -> dict[str, object]:
     """A run as JSON, its measurements with their accuracies."""
     values: dict[str, object] = json.loads(run.to_json())
-    values["accuracy_before"] = run.before.test.accuracy if run.before else None
+    values["accuracy_before"] = _test_accuracy(run.before)
     values["branch_steps"] = client.folder(run.id).branch_steps()
-    values["accuracy"] = run.latest.test.accuracy if run.latest else None
+    values["accuracy"] = _test_accuracy(run.latest)
     return values
 
 
 def as_row(run: Run) -> str:
     """A run as one line of `list`."""
-    accuracy = f"{run.latest.test.accuracy:7.2%}" if run.latest else "      -"
+    known = _test_accuracy(run.latest)
+    accuracy = "      -" if known is None else f"{known:7.2%}"
     settings = f"{run.config.optimizer} {run.config.learning_rate:g}, batch {run.config.batch_size}"
     return f"{run.id}  {run.state:<9} {run.step:>7,}/{run.steps:<7,} {accuracy} {run.seconds:7.1f} s  {settings}  {run.title}"
+
+
+def _test_accuracy(measured: Measured | None) -> float | None:
+    return measured.test.accuracy if measured and measured.test else None
 
 
 def parser() -> argparse.ArgumentParser:

@@ -18,9 +18,11 @@ from typing import TypeVar
 from fmnist_core.runs.bell import INDEX_DAMAGED, ensure_dispatcher, ring, runs_folder
 from fmnist_core.runs.branching import RunRefused, check
 from fmnist_core.runs.folder import Request, RunFolder, is_run_id
+from fmnist_core.runs.group import Group
 from fmnist_core.runs.index import FILE, IndexReader, is_newer
 from fmnist_core.runs.queue import ANY, MOST_WAITING, Waiting, expectations, in_order, moved
 from fmnist_core.runs.record import Moment, Run, State
+from fmnist_core.runs.sealed import as_seen, folder_as_seen
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.jobs import Job
 from fmnist_core.training.events import Changed
@@ -42,7 +44,7 @@ class RunNotFound(LookupError):
 
 
 def list_runs() -> list[Run]:
-    """All runs, newest first; jobs, such as races, are no runs."""
+    """All runs, newest first, as they may be seen; jobs, such as races, are no runs."""
     return [run for run in _list() if run.job is None]
 
 
@@ -63,11 +65,12 @@ def _list() -> list[Run]:
         if run_id not in found and (run := _from_folder(RunFolder(runs / run_id))):
             found[run_id] = run  # too new for the index, or there is no index
     there = set(ids)
-    return sorted((run for run in found.values() if run.id in there), key=lambda run: run.sequence, reverse=True)
+    listed = as_seen(runs, (run for run in found.values() if run.id in there))
+    return sorted(listed, key=lambda run: run.sequence, reverse=True)
 
 
 def get(run_id: str) -> Run:
-    """The run of that id. Raises RunNotFound."""
+    """The run of that id, as it may be seen. Raises RunNotFound."""
     ensure_dispatcher()
     runs = runs_folder()
     if not is_run_id(run_id) or not RunFolder(runs / run_id).has_file():
@@ -76,15 +79,15 @@ def get(run_id: str) -> Run:
     run = _up_to_date(*indexed) if indexed else _from_folder(RunFolder(runs / run_id))
     if run is None:
         raise RunNotFound("No such run: its folder holds no settings that can be read.")
-    return run
+    return as_seen(runs, [run])[0]
 
 
 def folder(run_id: str) -> RunFolder:
-    """The run's files. Raises RunNotFound."""
+    """The run's files, as they may be seen. Raises RunNotFound."""
     path = RunFolder(runs_folder() / run_id) if is_run_id(run_id) else None
     if path is None or not path.has_file():
         raise RunNotFound("No such run. It may have been deleted, or the address is incomplete.")
-    return path
+    return folder_as_seen(path)
 
 
 def queue() -> list[Waiting]:
@@ -164,24 +167,23 @@ def start(
     *,
     owner: str = "",
     parent: Moment | None = None,
-    group: str = "",
+    group: Group | None = None,
     job: Job | None = None,
 ) -> str:
     """Put a run, or a job, into the queue and return its id. Raises RunRefused.
 
-    `owner`: the anonymous name of the browser that asks; the queue is fair between owners. `group`: a common name of
-    runs that belong together. `parent`: the run and step whose checkpoint it starts from, as `branch` checks it.
+    `owner`: the anonymous name of the browser that asks; the queue is fair between owners. `group`: the runs that
+    it belongs to. `parent`: the run and step whose checkpoint it starts from, as `branch` checks it.
     """
     return _create(config, name, owner=owner, group=group, parent=parent, job=job)
 
 
-def branch(
-    run_id: str, step: int, config: TrainingConfig | None = None, name: str = "", *, owner: str = "", group: str = ""
-) -> str:
+def branch(run_id: str, step: int, config: TrainingConfig | None = None, name: str = "", *, owner: str = "") -> str:
     """Go on from a checkpoint of any run, after `step` steps, as a run of its own, and return its id.
 
     `config`: other settings than the parent's at that step (`Run.config_at`). A branch that changes nothing repeats
-    what was changed in the parent later, and so lies exactly over it. Raises RunNotFound, RunRefused with a sentence.
+    what was changed in the parent later, and so lies exactly over it. A branch of a sweep's run stays with the sweep, so that
+    it is as sealed as its parent. Raises RunNotFound, RunRefused with a sentence.
     """
     parent = get(run_id)
     config = config or parent.config_at(step)
@@ -189,8 +191,9 @@ def branch(
         raise RunRefused(f"No checkpoint was kept after step {step:,}: there are {', '.join(f'{s:,}' for s in steps)}.")
     check(parent, step, config)
     is_same = config == parent.config_at(step)
-    planned = [replace(change, request="") for change in parent.changes if change.step > step] if is_same else []
-    return _create(config, name, owner=owner, group=group, parent=(run_id, step), planned=planned)
+    planned = parent.to_come(step) if is_same else []
+    group = parent.group if parent.group and parent.group.kind == "sweep" else None
+    return _create(config, name, owner=owner, group=group, parent=Moment(run_id, step), planned=planned)
 
 
 def _create(
@@ -198,7 +201,7 @@ def _create(
     name: str,
     *,
     owner: str,
-    group: str,
+    group: Group | None,
     parent: Moment | None,
     planned: Sequence[Changed] = (),
     job: Job | None = None,
@@ -226,11 +229,11 @@ def _create(
             config,
             owner=owner,
             parent=parent,
-            group=group.strip()[:NAME_LENGTH],
+            group=group,
             job=job,
             planned=planned,
-            checkpoint=folder(parent[0]).checkpoint(parent[1]) if parent else None,
-            engine=get(parent[0]).engine if parent else "torch",
+            checkpoint=folder(parent.run_id).checkpoint(parent.step) if parent else None,
+            engine=get(parent.run_id).engine if parent else "torch",
         )
     except OSError as error:
         raise RunRefused(f"A run cannot be started: {runs} cannot be written to ({error.strerror}).") from error

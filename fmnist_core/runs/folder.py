@@ -28,6 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fmnist_core.files import write_whole
+from fmnist_core.runs.group import Group
 from fmnist_core.runs.record import Moment, Run, RunEvent, from_json
 from fmnist_core.runs.single_step import SingleStep
 from fmnist_core.runs.snapshots import Predictions, Snapshots, Split, Weights
@@ -84,7 +85,7 @@ class RunFolder:
         *,
         owner: str = "",
         parent: Moment | None = None,
-        group: str = "",
+        group: Group | None = None,
         job: Job | None = None,
         planned: Iterable[Changed] = (),
         checkpoint: Path | None = None,
@@ -102,7 +103,7 @@ class RunFolder:
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "owner": owner,
             "parent": parent,
-            "group": group,
+            "group": group.to_dict() if group else None,
             "planned": [[change.step, change.learning_rate, change.momentum] for change in planned],
             "engine": engine,
             "config": config.to_dict(),
@@ -139,8 +140,8 @@ class RunFolder:
                 note=str(wanted.get("note", "")),
                 order=float(wanted.get("order", sequence)),
                 owner=str(wanted.get("owner", "")),
-                parent=(str(parent[0]), int(parent[1])) if parent else None,
-                group=str(wanted.get("group", "")),
+                parent=Moment(str(parent[0]), int(parent[1])) if parent else None,
+                group=Group.read(wanted.get("group"), str(wanted["name"])),
                 job=jobs.from_dict(wanted.get("job")),
                 planned=tuple(Changed(*change) for change in wanted.get("planned", [])),
                 engine=wanted.get("engine", "torch"),

@@ -98,7 +98,7 @@ class Index:
                         run.sequence,
                         run.state,
                         run.name,
-                        run.latest.test.accuracy if run.latest else None,
+                        run.latest.test.accuracy if run.latest and run.latest.test else None,
                         run.seconds,
                         run.to_json(),
                         offset,

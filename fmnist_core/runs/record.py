@@ -6,12 +6,13 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 from fmnist_core.evaluation.score import Score
+from fmnist_core.runs.group import Group
 from fmnist_core.settings import jobs
 from fmnist_core.settings.config import TrainingConfig
-from fmnist_core.settings.jobs import Job, Race
+from fmnist_core.settings.jobs import Job, Race, RateTest
 from fmnist_core.training import events as training
 from fmnist_core.training.events import Changed, CopiesMeasured, CopyLosses, Diverged, Losses, Measured, Slowed, Started
 
@@ -22,8 +23,11 @@ ATTEMPTS = 3
 """Workers that may die over one run before it counts as failed."""
 
 
-Moment = tuple[str, int]
-"""A run's id and a step of it."""
+class Moment(NamedTuple):
+    """A run after some of its steps."""
+
+    run_id: str
+    step: int
 
 
 class State(StrEnum):
@@ -133,7 +137,7 @@ def from_json(line: str | bytes) -> RunEvent:
 def _event(values: dict[str, Any]) -> RunEvent:
     kind = _KINDS[values.pop("event")]
     for name in ("test", "train", "validation"):
-        if name in values:
+        if values.get(name) is not None:
             values[name] = _score(values[name])
     if "losses" in values:
         values["losses"] = tuple(tuple(loss) if isinstance(loss, list) else loss for loss in values["losses"])
@@ -173,8 +177,10 @@ class Run:
     """The run and the step that it branched off from; the parent may have been deleted since."""
     planned: tuple[Changed, ...] = ()
     """What a branch repeats of what was changed in its parent after the step at which it branched off."""
-    group: str = ""
-    """Common name of runs that belong together, such as those of a sweep."""
+    group: Group | None = None
+    """The runs that it belongs to, such as those of a sweep."""
+    is_sealed: bool = False
+    """Its measurements have no test score, because its sweep is still open (`sealed.py`)."""
     asked_at: int = 0
     """When name, note and order were written, in nanoseconds: tells whether they are the newest."""
     job: Job | None = None
@@ -194,7 +200,7 @@ class Run:
     """Weight updates when it is finished; 0 until training has started."""
     steps_per_epoch: int = 0
     seconds: float = 0.0
-    """Training time, without pauses and measurements."""
+    """Training time, without pauses and measurements; of a branch, with its parent's up to there."""
     images_per_second: float = 0.0
     """Of late (moving average)."""
     changes: tuple[Changed, ...] = ()
@@ -229,9 +235,26 @@ class Run:
         return self.config_at(self.step)
 
     @property
+    def is_steered(self) -> bool:
+        """Whether somebody gave it another learning rate or momentum while it trained."""
+        own = self.config.learning_rate, self.config.momentum
+        return any((change.learning_rate, change.momentum) != own for change in self.changes)
+
+    @property
+    def is_replicate(self) -> bool:
+        """Whether its settings alone decide its result: nobody steered it, and it began with weights of its own."""
+        return self.parent is None and not self.is_steered
+
+    def to_come(self, step: int) -> list[Changed]:
+        """What is changed after `step`, as far as it is known: what has happened, and what it still is to repeat of its parent."""
+        told = [replace(change, request="") for change in self.changes]
+        planned = [change for change in self.planned if change.step >= self.step and change not in told]
+        return sorted((c for c in [*told, *planned] if c.step > step), key=lambda change: change.step)
+
+    @property
     def first_step(self) -> int:
         """Steps that were done before its own record begins: 0, or the step at which it branched off."""
-        return self.parent[1] if self.parent else 0
+        return self.parent.step if self.parent else 0
 
     @property
     def is_active(self) -> bool:
@@ -263,11 +286,17 @@ class Run:
         """Training time to go at the present speed; None until there is one."""
         if self.state is not State.RUNNING or not self.images_per_second:
             return None
-        return (self.steps - self.step) * self._images_per_step / self.images_per_second
+        return (self.steps - self.step) * self.images_per_step / self.images_per_second
 
     @property
-    def _images_per_step(self) -> int:
+    def images_per_step(self) -> int:
+        """Images that a step computes, over all copies of a race."""
         return self.config.batch_size * (self.job.copies if isinstance(self.job, Race) else 1)
+
+    @property
+    def steps_in_all(self) -> int:
+        """Weight updates when it is finished, also before training has started."""
+        return self.steps or (self.job.steps if isinstance(self.job, RateTest) else self.config.total_steps)
 
     def apply(self, event: RunEvent) -> Run:
         """The run after `event`."""
@@ -285,7 +314,7 @@ class Run:
                     steps_per_epoch=event.steps_per_epoch,
                 )
             case Losses() | CopyLosses():
-                elapsed, images = event.seconds - self.seconds, len(event.losses) * self._images_per_step
+                elapsed, images = event.seconds - self.seconds, len(event.losses) * self.images_per_step
                 speed = self.images_per_second
                 if elapsed > 0:
                     speed = 0.8 * speed + 0.2 * images / elapsed if speed else images / elapsed
@@ -296,7 +325,9 @@ class Run:
                     images_per_second=speed,
                 )
             case Measured():
-                return replace(self, measured=(*self.measured, replace(event, logits=None, validation_logits=None)))
+                measured = (*self.measured, replace(event, logits=None, validation_logits=None))
+                before = event.seconds if self.parent and not self.measured else 0.0  # what its parent took
+                return replace(self, measured=measured, seconds=max(self.seconds, before))
             case CopiesMeasured():
                 return self
             case Changed():
@@ -335,6 +366,7 @@ class Run:
         for name in EVENT_LISTS:
             values[name] = [json.loads(to_json(event)) for event in values[name]]
         values |= {"config": self.config.to_dict(), "job": jobs.to_dict(self.job) if self.job else None}
+        values["group"] = self.group.to_dict() if self.group else None
         return json.dumps(values, separators=(",", ":"))
 
     @classmethod
@@ -344,7 +376,8 @@ class Run:
         values["config"] = TrainingConfig.from_dict(values["config"])
         values["job"] = jobs.from_dict(values.get("job"))
         values["state"] = State(values["state"])
-        values["parent"] = tuple(values["parent"]) if values["parent"] else None
+        values["parent"] = Moment(*values["parent"]) if values["parent"] else None
+        values["group"] = Group.read(values["group"], values["name"])
         values["pauses"] = tuple(values["pauses"])
         for name in EVENT_LISTS:
             values[name] = tuple(_event(event) for event in values[name])

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fmnist_core.runs import client
+from fmnist_core.runs.group import Group
 from fmnist_core.runs.record import Run, State
 from fmnist_core.settings.config import TRAINING_IMAGES, TrainingConfig
 
@@ -18,9 +19,15 @@ from fmnist_core.settings.config import TRAINING_IMAGES, TrainingConfig
 class LabelCheck:
     """Runs that together hold out every training image once."""
 
-    name: str
+    number: str
+    """Tells it from other checks."""
     runs: tuple[Run, ...]
     """In the order of their folds."""
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"Label check {self.number}"
 
     @property
     def parts(self) -> int:
@@ -49,27 +56,34 @@ class LabelCheck:
 
 
 def label_checks(runs: Iterable[Run]) -> list[LabelCheck]:
-    """The newest first. A check is a group of runs whose held-out blocks divide the training images without a rest."""
-    named: dict[str, list[Run]] = defaultdict(list)
-    for run in runs:
-        if run.group and run.config.validation and TRAINING_IMAGES % run.config.validation == 0 and not run.parent:
-            named[run.group].append(run)
+    """The newest first. Their held-out blocks divide the training images without a rest; of each block the oldest run counts."""
+    parts: dict[tuple[str, TrainingConfig], dict[int, Run]] = defaultdict(dict)
+    for run in sorted(runs, key=lambda run: run.sequence):
+        if run.group and run.group.kind == "label check" and not run.parent and _divides(run.config.validation):
+            parts[run.group.name, replace(run.config, fold=0)].setdefault(run.config.fold, run)
     checks = [
-        LabelCheck(name, tuple(sorted(found, key=lambda run: run.config.fold)))
-        for name, found in named.items()
-        if len({replace(run.config, fold=0) for run in found}) == 1 and len({run.config.fold for run in found}) > 1
+        LabelCheck(number, tuple(run for _, run in sorted(found.items())))
+        for (number, _), found in parts.items()
+        if len(found) > 1
     ]
     return sorted(checks, key=lambda check: -max(run.sequence for run in check.runs))
+
+
+def _divides(validation: int) -> bool:
+    return validation > 0 and TRAINING_IMAGES % validation == 0
 
 
 def start_label_check(config: TrainingConfig, parts: int, runs: Sequence[Run], owner: str = "") -> list[str]:
     """Put `parts` runs into the queue, each holding out another block of the training images. Raises RunRefused."""
     taken = {run.group for run in runs}
-    name = next(f"Label check {n}" for n in range(1, len(taken) + 2) if f"Label check {n}" not in taken)
+    group = next(g for n in range(1, len(taken) + 2) if (g := Group("label check", str(n))) not in taken)
     block = TRAINING_IMAGES // parts
     return [
         client.start(
-            replace(config, validation=block, fold=fold), f"{name}, part {fold + 1} of {parts}", owner=owner, group=name
+            replace(config, validation=block, fold=fold),
+            f"Label check {group.name}, part {fold + 1} of {parts}",
+            owner=owner,
+            group=group,
         )
         for fold in range(parts)
     ]

@@ -34,10 +34,12 @@ class Evidence:
 
 
 def judges_of_test(runs: Sequence[Run]) -> list[Run]:
-    """Finished runs that are right on most test pictures, the newest first. None has been trained on test pictures."""
-    good = [
-        run for run in runs if run.state is State.FINISHED and run.latest and run.latest.test.accuracy >= LEAST_ACCURACY
-    ]
+    """Finished runs that are right on most test pictures, the newest first. None has been trained on test pictures.
+
+    A sealed run is no judge: nobody knows yet how good it is.
+    """
+    finished = [run for run in runs if run.state is State.FINISHED and run.latest]
+    good = [run for run in finished if run.latest and run.latest.test and run.latest.test.accuracy >= LEAST_ACCURACY]
     return good[:MOST_RUNS]
 
 

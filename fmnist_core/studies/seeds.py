@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from fmnist_core.runs import client
+from fmnist_core.runs.group import Group
 from fmnist_core.runs.record import Run, State
 from fmnist_core.settings.config import TrainingConfig
 
@@ -20,6 +21,8 @@ class SeedGroup:
     """The oldest first, each with another seed."""
     waiting: int = 0
     """Runs with the same settings that have not ended yet."""
+    taken: frozenset[int] = frozenset()
+    """Seeds of all runs with these settings, however they ended or whether they have."""
 
     @property
     def id(self) -> str:
@@ -36,28 +39,29 @@ class SeedGroup:
         """The oldest run's, without the number of its seed. Plain text."""
         return re.sub(r",? seed [0-9]+$", "", self.runs[0].title) or self.runs[0].title
 
-    @property
-    def name(self) -> str:
-        """For runs that are added: the name that its runs have as a group, else one made from its title."""
-        return next((run.group for run in self.runs if run.group), f"Seeds of {self.title}")
-
     def free_seeds(self, count: int) -> list[int]:
-        """The lowest seeds that no run of it has."""
-        taken = {run.config.seed for run in self.runs}
-        return [seed for seed in range(len(taken) + count) if seed not in taken][:count]
+        """The lowest seeds that no run has."""
+        return [seed for seed in range(len(self.taken) + count) if seed not in self.taken][:count]
 
 
 def by_seed(runs: Iterable[Run]) -> list[SeedGroup]:
-    """All runs that finished undisturbed, by settings; the largest group first. Branches are left out."""
+    """All finished replicates whose test results may be seen, by settings; the largest group first.
+
+    Whatever a person did to a run in flight, its settings alone did not make its result; nor do those of a branch.
+    """
     alike: dict[TrainingConfig, dict[int, Run]] = defaultdict(dict)
     waiting: dict[TrainingConfig, int] = defaultdict(int)
+    taken: dict[TrainingConfig, set[int]] = defaultdict(set)
     for run in sorted(runs, key=lambda run: run.sequence):
+        if not run.is_replicate:
+            continue
         key = replace(run.config, seed=0)
+        taken[key].add(run.config.seed)
         if run.is_active:
             waiting[key] += 1
-        elif run.state is State.FINISHED and run.latest and not run.parent:
+        elif run.state is State.FINISHED and run.latest and run.latest.test:
             alike[key].setdefault(run.config.seed, run)
-    groups = [SeedGroup(tuple(found.values()), waiting[key]) for key, found in alike.items()]
+    groups = [SeedGroup(tuple(found.values()), waiting[key], frozenset(taken[key])) for key, found in alike.items()]
     return sorted(groups, key=lambda group: (-len(group.runs), -group.runs[-1].sequence))
 
 
@@ -68,7 +72,7 @@ def train_more_seeds(group: SeedGroup, count: int, owner: str = "") -> list[str]
             replace(group.config, seed=seed),
             f"{group.title}, seed {seed}"[: client.NAME_LENGTH],
             owner=owner,
-            group=group.name,
+            group=Group("seeds", group.id),
         )
-        for seed in group.free_seeds(count + group.waiting)[group.waiting :]
+        for seed in group.free_seeds(count)
     ]

@@ -1,7 +1,7 @@
-"""A sweep: ordinary runs with a common group, and the one among them that was chosen. No torch.
+"""A sweep: ordinary runs with a common group, and the one among them that is chosen. No torch.
 
-The choice is kept in `.sweeps/GROUP` of the runs folder: made once, by accuracy on held-out training images, before
-anybody has looked at the test accuracies of the group.
+The choice is made once, by accuracy on held-out training images, before anybody has looked at the test accuracies of the
+group (`runs/sealed.py`).
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
-from fmnist_core.runs import client
+from fmnist_core.runs import client, sealed
 from fmnist_core.runs.folder import is_run_id
+from fmnist_core.runs.group import Group
 from fmnist_core.runs.record import Run
 from fmnist_core.settings.config import TrainingConfig
-
-PREFIX = "sweep-"
 
 
 def new_name() -> str:
@@ -26,20 +25,20 @@ def new_name() -> str:
 
 def start(name: str, configs: Sequence[TrainingConfig], owner: str = "") -> list[str]:
     """Put runs into the queue; their ids. Raises RunRefused at the first that is refused: those before it stay."""
-    return [client.start(config, owner=owner, group=PREFIX + name) for config in configs]
+    return [client.start(config, owner=owner, group=Group("sweep", name)) for config in configs]
 
 
 def runs_of(name: str) -> list[Run]:
-    """The runs of a sweep, in the order of their start."""
-    return [run for run in reversed(client.list_runs()) if run.group == PREFIX + name]
+    """The runs to choose from, in the order of their start: branches of them are not among them."""
+    return [run for run in reversed(client.list_runs()) if run.group == Group("sweep", name) and not run.parent]
 
 
 def sweeps() -> dict[str, list[Run]]:
     """All sweeps with their runs, the newest first."""
     found: dict[str, list[Run]] = {}
     for run in client.list_runs():
-        if run.group.startswith(PREFIX) and is_run_id(run.group.removeprefix(PREFIX)):
-            found.setdefault(run.group.removeprefix(PREFIX), []).append(run)
+        if run.group and run.group.kind == "sweep" and is_run_id(run.group.name) and not run.parent:
+            found.setdefault(run.group.name, []).append(run)
     return found
 
 
@@ -75,26 +74,10 @@ def choose(name: str, run_id: str) -> str:
 
 def chosen(name: str) -> str | None:
     """The id of the run that was chosen; None as long as none was."""
-    try:
-        text = _path(name).read_text(encoding="ascii").strip()
-    except (OSError, ValueError):
-        return None
-    return text if is_run_id(text) else None
-
-
-def hides_its_test(run: Run) -> bool:
-    """Whether `run` belongs to a sweep in which nothing has been chosen yet: its test accuracy would spoil the choice."""
-    name = run.group.removeprefix(PREFIX)
-    return run.group.startswith(PREFIX) and is_run_id(name) and chosen(name) is None
-
-
-def unspoilt(runs: Sequence[Run]) -> tuple[list[Run], list[Run]]:
-    """Those of `runs` whose test accuracies may be looked at, and those whose sweep is still open."""
-    hidden = {run.id for run in runs if hides_its_test(run)}
-    return [run for run in runs if run.id not in hidden], [run for run in runs if run.id in hidden]
+    return sealed.chosen(client.runs_folder(), name)
 
 
 def _path(name: str) -> Path:
     if not is_run_id(name):
         raise ValueError(f"a sweep's name must be 12 hexadecimal characters, got {name!r}")
-    return client.runs_folder() / ".sweeps" / name
+    return client.runs_folder() / sealed.CHOICES / name

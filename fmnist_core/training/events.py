@@ -57,8 +57,8 @@ class Measured:
     """Epochs done: a whole number, unless the run was stopped within an epoch."""
     seconds: float
     """Training time so far."""
-    test: Score
-    """On the 10,000 test images."""
+    test: Score | None
+    """On the 10,000 test images; None where they may not be looked at yet (`runs/sealed.py`)."""
     train: Score
     """On the first 10,000 of the images that are trained on: as many as the test has, measured in the same way."""
     validation: Score | None = None
@@ -67,6 +67,11 @@ class Measured:
     """(10,000, 10) float32 on the test images, in the data set's order; kept in a file beside the events."""
     validation_logits: npt.NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
     """(validation, 10) float32 on the images of `dataset.held_out`; kept in the same way."""
+
+    @property
+    def shown(self) -> Score | None:
+        """What may be shown: the score on the test images, or else on the held-out ones."""
+        return self.test or self.validation
 
 
 @dataclass(frozen=True)

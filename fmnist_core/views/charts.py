@@ -138,9 +138,10 @@ def _plain(name: str) -> str:
 
 def _add_points(figure: go.Figure, curves: Sequence[Curve], value: Callable[[Score], float], words: str) -> None:
     for curve in curves:
+        scores = [(measured.epoch, measured.test) for measured in curve.measured]
         figure.add_scatter(
-            x=[measured.epoch for measured in curve.measured],
-            y=[value(measured.test) for measured in curve.measured],
+            x=[epoch for epoch, score in scores if score],
+            y=[value(score) for _, score in scores if score],
             name=_plain(curve.name),
             legendgroup=curve.name,
             mode="lines+markers",

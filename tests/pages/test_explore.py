@@ -75,7 +75,6 @@ def test_sweep_chooses_on_held_out_pictures_and_tests_once(open_page: Open, empt
     assert not page.metric
     best = sweep.best(sweep.runs_of(name))
     assert best
-    assert best.latest
     for address in ("pages/5_test.py", "pages/8_compare.py"):
         hidden = open_page(address, run=best.id, runs=best.id)
         assert not hidden.exception
@@ -88,6 +87,8 @@ def test_sweep_chooses_on_held_out_pictures_and_tests_once(open_page: Open, empt
     page.button(key="choose").click().run()
     assert not page.exception
     assert sweep.chosen(name) == best.id
+    best = client.get(best.id)
+    assert best.latest
     assert page.metric[1].value == f"{100 * best.latest.test.accuracy:.2f}\u00a0%"
     assert page.dataframe[0].value["Test"].notna().all()
     (other,) = [run.id for run in runs if run.id != best.id]

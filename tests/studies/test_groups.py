@@ -10,6 +10,7 @@ import pytest
 from fmnist_core.data.dataset import load
 from fmnist_core.data.duplicates import Place
 from fmnist_core.runs import client
+from fmnist_core.runs.group import Group
 from fmnist_core.runs.record import State
 from fmnist_core.studies import cross_validation, judgements, label_evidence, seeds
 from fmnist_core.studies.cross_validation import LabelCheck
@@ -37,7 +38,7 @@ def test_cross_validation_judges_every_training_image_once(lab: Lab):
     assert evidence.accuracy == pytest.approx((logits.argmax(axis=1) == labels).mean(), abs=1e-3)
     assert (evidence.probabilities.argmax(axis=1) != labels)[evidence.doubts.indices].all()
 
-    half = LabelCheck(check.name, check.runs[:1])  # a hole: there is no answer for its images
+    half = LabelCheck(check.number, check.runs[:1])  # a hole: there is no answer for its images
     assert not half.is_complete
     with pytest.raises(ValueError, match="do not cover"):
         half.logits()
@@ -55,7 +56,7 @@ def test_runs_that_differ_in_the_seed_are_one_group(lab: Lab):
     found = next(g for g in seeds.by_seed(client.list_runs()) if g.id == first)
     assert [run.id for run in found.runs] == [first, *added]
     assert [run.config.seed for run in found.runs] == [3, 0, 1]
-    assert {run.group for run in found.runs} == {"", "Seeds of Seeded"}
+    assert {run.group for run in found.runs} == {None, Group("seeds", first)}
     assert found.free_seeds(2) == [2, 4]
 
 

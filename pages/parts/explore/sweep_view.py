@@ -188,7 +188,7 @@ def _choice(name: str, runs: list[Run], best: Run, *, any_active: bool) -> None:
             help="The best on the held-out pictures. Once and for all: the choice cannot be taken back.",
         )
         return
-    if chosen and chosen.latest:
+    if chosen and chosen.latest and chosen.latest.test:
         held_out = sweep.validation_accuracy(chosen)
         left, right = st.columns(2)
         left.metric("Chosen: held-out pictures", frame.percent(held_out or 0.0), border=True)
@@ -258,7 +258,7 @@ def _title(run: Run) -> str:
 
 
 def _test(run: Run) -> float | None:
-    return 100 * run.latest.test.accuracy if run.latest and run.latest.step else None
+    return 100 * run.latest.test.accuracy if run.latest and run.latest.step and run.latest.test else None
 
 
 def _earlier(shown: str) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from fmnist_core.runs.record import Run, State
-from fmnist_core.studies import sweep
+from fmnist_core.training.events import Measured
 
 STATES: dict[State, tuple[str, str, str]] = {
     State.QUEUED: ("Waiting", ":material/hourglass_empty:", "It starts as soon as the run before it has ended."),
@@ -73,8 +73,8 @@ def run_list(runs: Sequence[Run], chosen: str = "") -> str | None:
         {
             "Run": [_indented(run, depth, run.id == chosen) for run, depth in tree],
             "State": [state_words(run) for run in runs],
-            "Accuracy": [_accuracy(run) for run in runs],
-            "Before": [100 * run.before.test.accuracy if run.before else None for run in runs],
+            "Accuracy": [_accuracy(run.latest) for run in runs],
+            "Before": [_accuracy(run.before) for run in runs],
             "Epochs": [f"{run.step / run.config.steps_per_epoch:.3g} of {run.config.epochs}" for run in runs],
             "Learning rate": [f"{run.config.learning_rate:g}" for run in runs],
             "Batch": [run.config.batch_size for run in runs],
@@ -111,9 +111,9 @@ def _indented(run: Run, depth: int, is_chosen: bool) -> str:
     return f"{indent}{'▸ ' if is_chosen else ''}{run.title}"
 
 
-def _accuracy(run: Run) -> float | None:
-    """On the test images, in percent; None for a run of a sweep in which nothing has been chosen yet."""
-    return None if run.latest is None or sweep.hides_its_test(run) else 100 * run.latest.test.accuracy
+def _accuracy(measured: Measured | None) -> float | None:
+    """On the test images, in percent; None where that is not known, or not to be seen yet."""
+    return 100 * measured.test.accuracy if measured and measured.test else None
 
 
 def _optimizer(run: Run) -> str:

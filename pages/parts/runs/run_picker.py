@@ -8,7 +8,6 @@ import streamlit as st
 
 from fmnist_core.runs import client
 from fmnist_core.runs.record import Run
-from fmnist_core.studies import sweep
 from pages.parts import address, frame
 
 
@@ -33,8 +32,9 @@ def run_picker() -> Run | None:
     Runs of a sweep in which nothing has been chosen yet are not among them.
     """
     named = run_in_address()
-    runs, hidden = sweep.unspoilt([run for run in client.list_runs() if run.latest])
-    if named and sweep.hides_its_test(named):
+    measured = [run for run in client.list_runs() if run.latest]
+    runs, hidden = [run for run in measured if not run.is_sealed], [run for run in measured if run.is_sealed]
+    if named and named.is_sealed:
         left_out([named])
         return None
     if named and not named.latest:
@@ -58,12 +58,13 @@ def run_picker() -> Run | None:
 def title(run: Run) -> str:
     """Name, number and newest accuracy of a run: what tells it from others in a list. Plain text, not Markdown."""
     words = run.title if run.title == f"Run {run.sequence}" else f"{run.title} · run {run.sequence}"
-    return f"{words} · {frame.percent(run.latest.test.accuracy)}" if run.latest else words
+    score = run.latest and run.latest.test
+    return f"{words} · {frame.percent(score.accuracy)}" if score else words
 
 
 def left_out(hidden: Sequence[Run]) -> None:
     """Why runs of open sweeps are not here, and the way to the choice."""
-    names = sorted({run.group.removeprefix(sweep.PREFIX) for run in hidden})
+    names = sorted({run.group.name for run in hidden if run.group})
     one = "This run belongs" if len(hidden) == 1 else f"{len(hidden)} runs belong"
     st.info(
         f"{one} to a sweep in which nothing has been chosen yet. What its networks do on the test pictures stays hidden until "

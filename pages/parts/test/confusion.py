@@ -139,7 +139,7 @@ def _other(subject: Subject) -> Evaluation | None:
     """The moment or run in `?against=`: a step of this run, or another run's id; before training unless it is named."""
     steps = {measured.step: measured.epoch for measured in subject.run.measured}
     kept = [step for step in client.folder(subject.run.id).logit_steps() if step in steps and step != subject.step]
-    runs = {run.id: run for run in client.list_runs() if run.latest and run.id != subject.run.id}
+    runs = {r.id: r for r in client.list_runs() if r.latest and r.latest.test and r.id != subject.run.id}
     options = list(dict.fromkeys(["0", *(str(step) for step in kept), *runs]))
 
     def words(option: str) -> str:

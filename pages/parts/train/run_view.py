@@ -8,12 +8,9 @@ import numpy as np
 import streamlit as st
 
 from fmnist_core.evaluation.evaluate import CHANCE
-from fmnist_core.evaluation.score import Score
 from fmnist_core.runs import client
 from fmnist_core.runs.record import Run, State
 from fmnist_core.settings.config import HIGHEST_LEARNING_RATE
-from fmnist_core.studies import sweep
-from fmnist_core.training.events import Measured
 from pages.parts import address, frame
 from pages.parts.components.live_chart import live_chart
 from pages.parts.runs.family import family, parent_of
@@ -64,9 +61,10 @@ def _tiles(run_id: str, shown: State, changes: int) -> None:
         st.rerun()
     _state_line(run)
     before, latest = run.before, run.latest
-    spoils = sweep.hides_its_test(run)
-    images = "held-out images: the test images wait for the choice in its sweep" if spoils else "10,000 test images"
-    first, last = (_shown_score(measured, spoils) for measured in (before, latest if latest and latest.step else None))
+    images = (
+        "held-out images: the test images wait for the choice in its sweep" if run.is_sealed else "10,000 test images"
+    )
+    first, last = (measured and measured.shown for measured in (before, latest if latest and latest.step else None))
     gain = 100 * (last.accuracy - first.accuracy) if first and last else None
     with st.grid(3, min_column_width=150):
         _tile(
@@ -102,13 +100,6 @@ def _tiles(run_id: str, shown: State, changes: int) -> None:
         left = run.seconds_left
         words = "…" if run.is_active or run.state is State.PAUSED else "none"
         _tile("Time left", words if left is None else duration(left), "At the present speed, without measurements.")
-
-
-def _shown_score(measured: Measured | None, spoils: bool) -> Score | None:
-    """On the held-out images where the test images would spoil a choice, else on the test images."""
-    if measured is None:
-        return None
-    return measured.validation if spoils else measured.test
 
 
 def _tile(label: str, value: str, help_text: str, delta: str | None = None, *, coloured: bool = False) -> None:
@@ -192,7 +183,8 @@ def _state_line(run: Run) -> None:
 
 def _guesses(run: Run) -> bool:
     """Whether it ended no better than chance."""
-    return run.state is State.FINISHED and run.latest is not None and run.latest.test.accuracy < 1.1 * CHANCE
+    score = run.latest and run.latest.shown
+    return run.state is State.FINISHED and score is not None and score.accuracy < 1.1 * CHANCE
 
 
 def _jumped(run: Run) -> bool:

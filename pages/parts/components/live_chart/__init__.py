@@ -9,7 +9,6 @@ import plotly
 import streamlit as st
 
 from fmnist_core.runs.record import Run
-from fmnist_core.studies import sweep
 from fmnist_core.views.colours import REFERENCE, RUNS, TEST, TRAIN
 
 _HERE = Path(__file__).parent
@@ -48,6 +47,6 @@ def _facts(run: Run) -> dict[str, object]:
         "steps": run.config.total_steps,
         "batchSize": run.config.batch_size,
         "imagesPerEpoch": 60_000 - run.config.validation,
-        "split": "validation" if sweep.hides_its_test(run) else "test",
+        "split": "validation" if run.is_sealed else "test",
         "branchedAt": run.first_step or None,
     }

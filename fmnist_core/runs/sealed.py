@@ -1,0 +1,104 @@
+"""What may be seen of a run: nobody sees what a sweep's runs do on the test images before one of them has been chosen.
+
+Whoever chooses after looking has trained on the test images, a little. So a run of an open sweep is sealed: its measurements
+have no test score, and its folder knows no prediction on a test image. This is decided here alone; `client` hands out runs
+and folders as they come from here, and no page has to ask.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from fmnist_core.runs.folder import RunFolder, is_run_id
+from fmnist_core.runs.group import Group
+from fmnist_core.runs.record import Run
+from fmnist_core.runs.snapshots import Predictions, Snapshots, Split
+
+CHOICES = ".sweeps"
+"""In the runs folder: a file for each sweep in which a run was chosen, which holds its id."""
+
+
+def chosen(runs: Path, sweep: str) -> str | None:
+    """The id of the run that was chosen in the sweep of that name; None as long as none was."""
+    try:
+        text = (runs / CHOICES / sweep).read_text(encoding="ascii").strip() if is_run_id(sweep) else ""
+    except (OSError, ValueError):
+        return None
+    return text if is_run_id(text) else None
+
+
+def is_open(runs: Path, group: Group | None) -> bool:
+    """Whether the group is a sweep in which nothing has been chosen yet."""
+    return group is not None and group.kind == "sweep" and chosen(runs, group.name) is None
+
+
+def as_seen(runs: Path, found: Iterable[Run]) -> list[Run]:
+    """The runs as they may be seen."""
+    found = list(found)
+    hidden = {group for group in {run.group for run in found} if is_open(runs, group)}
+    return [_sealed(run) if run.group in hidden else run for run in found]
+
+
+def folder_as_seen(folder: RunFolder) -> RunFolder:
+    """The folder as it may be seen."""
+    try:
+        group = folder.run().group
+    except (OSError, ValueError):
+        return folder
+    return SealedFolder(folder.path) if is_open(folder.path.parent, group) else folder
+
+
+def _sealed(run: Run) -> Run:
+    return replace(run, is_sealed=True, measured=tuple(replace(measured, test=None) for measured in run.measured))
+
+
+@dataclass(frozen=True)
+class SealedFolder(RunFolder):
+    """A run's folder without what its network does on the test images."""
+
+    @property
+    def snapshots(self) -> Snapshots:
+        """Without predictions on test images."""
+        return SealedSnapshots(self.path / "snapshots")
+
+    def read_events(self, offset: int = 0, limit: int = 1 << 20) -> tuple[list[bytes], int]:
+        """As `RunFolder.read_events`; measurements have no test score."""
+        lines, after = super().read_events(offset, limit)
+        return [_without_test(line) if b'"Measured"' in line else line for line in lines], after
+
+
+@dataclass(frozen=True)
+class SealedSnapshots(Snapshots):
+    """Snapshots without predictions on test images."""
+
+    def logits(self, step: int, split: Split = "test") -> npt.NDArray[np.float32]:
+        """On the held-out images only. Raises FileNotFoundError for the test images."""
+        if split == "test":
+            raise FileNotFoundError("what this network does on the test images stays hidden until its sweep has chosen")
+        return super().logits(step, split)
+
+    def logit_steps(self, split: Split = "test") -> list[int]:
+        """None for the test images."""
+        return [] if split == "test" else super().logit_steps(split)
+
+    def logits_of(self, image: int, steps: Iterable[int]) -> npt.NDArray[np.float32]:
+        """Raises FileNotFoundError for every step."""
+        return np.array([self.logits(step)[image] for step in steps], np.float32).reshape(-1, 10)
+
+    def predictions(self) -> Predictions:
+        """None."""
+        return Predictions(np.empty(0, np.int64), np.empty((0, 0), np.uint8), np.empty((0, 0), np.float32))
+
+
+def _without_test(line: bytes) -> bytes:
+    try:
+        values = json.loads(line)
+    except ValueError:
+        return b"{}"  # damaged: nobody can tell what is in it
+    return json.dumps(values | {"test": None}, separators=(",", ":")).encode() if isinstance(values, dict) else b"{}"
