@@ -26,7 +26,8 @@ def check(parent: Run, step: int, config: TrainingConfig) -> None:
                 f"A branch{when} keeps the setting {name.replace('_', ' ')}, which is {getattr(old, name)} in its parent."
             )
     if config.total_steps <= step:
+        is_limited = config.epochs * config.steps_per_epoch > config.total_steps
+        way_out = "raise the step limit, or set it to 0" if is_limited else "choose more epochs"
         raise RunRefused(
-            f"With these settings a run ends after {config.total_steps:,} steps, and the branch begins after {step:,}: "
-            f"choose more epochs."
+            f"With these settings a run ends after {config.total_steps:,} steps, and the branch begins after {step:,}: {way_out}."
         )

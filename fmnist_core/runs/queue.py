@@ -88,14 +88,17 @@ def free_slot(kind: str, slots: Iterable[str], taken: Iterable[str]) -> str | No
 
 
 def seconds_left(run: Run, known: Iterable[Run]) -> float | None:
-    """Expected seconds of training that `run` still needs, at its own speed or at that of the newest run like it."""
+    """Expected seconds of training that `run` still needs, at its own speed or at that of the newest run like it.
+
+    Races and rate tests are held against their own kind first: a race computes its copies side by side, a rate test looks at
+    every loss. Without one of their kind, the speed of a run has to do.
+    """
     if run.state is State.RUNNING and run.seconds_left is not None:
         return run.seconds_left
-    steps = (run.steps or run.first_step + run.config.total_steps) - run.step
-    for other in known:
-        if other.images_per_second and _are_alike(other.config, run.config):
-            return max(0, steps) * run.config.batch_size / other.images_per_second
-    return None
+    alike = [other for other in known if other.images_per_second and _are_alike(other.config, run.config)]
+    same_kind = [other for other in alike if type(other.job) is type(run.job)]
+    images = max(0, run.steps_in_all - run.step) * run.images_per_step
+    return next((images / other.images_per_second for other in same_kind or alike), None)
 
 
 def _are_alike(one: TrainingConfig, other: TrainingConfig) -> bool:

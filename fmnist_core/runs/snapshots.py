@@ -261,13 +261,13 @@ def spread(first: int, last: int, count: int) -> list[int]:
 
     >>> spread(0, 60_000, 12)
     [0, 1, 3, 9, 27, 82, 245, 736, 2212, 6645, 19968, 60000]
-    >>> spread(0, 5, 12)
-    [0, 1, 2, 3, 4, 5]
+    >>> spread(0, 5, 12), spread(0, 60_000, 2)
+    ([0, 1, 2, 3, 4, 5], [0, 60000])
     """
     length = last - first
     if length < count:
         return list(range(first, last + 1))
-    points, steps = count, [0, length]
+    points, steps = max(count, 3), [0, length]  # of one point the spacing would be without its end
     while len(more := sorted({0, *(round(x) for x in np.geomspace(1, length, points - 1))})) <= count:
         steps, points = more, points + 1  # the first ones round to the same step
     return [first + step for step in steps]

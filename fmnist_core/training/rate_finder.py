@@ -13,6 +13,7 @@ from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.jobs import OUT_OF_HAND, RateTest
 from fmnist_core.training.events import Event, Losses, Started
 from fmnist_core.training.loop import NEWS_EVERY, TrainingData, TrainingState, batches, extent, mean_loss
+from fmnist_core.training.precision import precision
 
 
 def rate_test(config: TrainingConfig, test: RateTest, data: TrainingData) -> Iterator[Event]:
@@ -25,11 +26,13 @@ def rate_test(config: TrainingConfig, test: RateTest, data: TrainingData) -> Ite
     steps_per_epoch, _ = extent(config, data)
     yield Started(0, test.steps, steps_per_epoch, state.device.type, torch.get_num_threads(), parameters)
     state.net.train()
+    reduced = precision(state.device, config.architecture)
     waiting: list[float] = []
     first, began = math.inf, time.perf_counter()
     for images, labels in islice(_all_batches(data, config), test.steps):
         state.optimizer.zero_grad()
-        loss = mean_loss(config, state.net(images), labels)
+        with reduced:  # as training computes: a rate that is good in float32 may not be in bfloat16
+            loss = mean_loss(config, state.net(images), labels)
         loss.backward()  # type: ignore[no-untyped-call]
         state.learning_rate = test.learning_rate(state.step)
         state.optimizer.step()

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from fmnist_core.runs import client
+from fmnist_core.runs.branching import check
 from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.record import State
 from fmnist_core.training.events import Changed
@@ -80,6 +81,40 @@ def test_branch_with_other_settings(little: TrainingData):
     assert not events(branch, Changed)
 
 
+def test_a_branch_of_a_branch_keeps_what_was_planned(little: TrainingData):
+    """The middle one has not come to the step at which its parent was changed: the branch of it still comes to its end."""
+    parent = create()
+    work(parent, little, {17: lambda: client.change(parent.id, learning_rate=0.04)})
+    middle = RunFolder(client.runs_folder() / client.branch(parent.id, 10))
+    waiting = RunFolder(client.runs_folder() / client.branch(middle_of(little, parent, middle), 10))
+    work(waiting, little)
+    assert_is(waiting, *reference(BRIEF, little, events(parent, Changed)))
+    assert [(c.step, c.learning_rate) for c in events(waiting, Changed)] == [(17, 0.04)]
+    assert client.get(waiting.id).to_come(10) == client.get(parent.id).to_come(10)
+    assert client.get(waiting.id).to_come(17) == []
+
+
+def middle_of(little: TrainingData, parent: RunFolder, middle: RunFolder) -> str:
+    """A branch that is paused on its way, before the change that it is to repeat."""
+    work(middle, little, {14: lambda: client.pause(middle.id)})
+    assert recorded(middle).step == 14
+    assert not events(middle, Changed)
+    return middle.id
+
+
+def test_speed_of_a_branch_is_its_own(little: TrainingData):
+    """Its time goes on from its parent's; what its first steps took is not what all of its parent's took."""
+    parent = create()
+    work(parent, little)
+    branch = RunFolder(client.runs_folder() / client.branch(parent.id, 20))
+    state, step, seconds = parent.read_checkpoint(at_most=20)
+    branch.write_checkpoint(state, step, seconds + 10_000)  # as if the parent had trained for hours
+    work(branch, little)
+    run = recorded(branch)
+    assert run.seconds > 10_000
+    assert run.images_per_second > 500 / 60, "images of its own, over seconds of its own"
+
+
 def test_branch_at_0_has_the_same_initial_weights(little: TrainingData):
     """Rewound to step 0, with another order of the images: the same weights at first, other losses."""
     parent = create()
@@ -105,6 +140,9 @@ def test_branch_refused(little: TrainingData):
     with pytest.raises(client.RunRefused, match=sentence):
         client.branch(parent.id, 10, replace(BRIEF, batch_size=20))
     with pytest.raises(
-        client.RunRefused, match="a run ends after 10 steps, and the branch begins after 30: choose more"
+        client.RunRefused, match=r"ends after 30 steps, .* after 30: raise the step limit, or set it to 0"
     ):
-        client.branch(parent.id, 30, replace(BRIEF, step_limit=10))
+        client.branch(parent.id, 30, replace(BRIEF, epochs=9, step_limit=30))
+    whole = replace(recorded(parent), config=replace(BRIEF, epochs=1))  # 1,200 steps on all images
+    with pytest.raises(client.RunRefused, match=r"ends after 1,200 steps, .* after 1,200: choose more epochs"):
+        check(whole, 1_200, whole.config)

@@ -11,6 +11,7 @@ import pytest
 
 from fmnist_core.evaluation.evaluate import Evaluation
 from fmnist_core.runs.bell import REPOSITORY
+from fmnist_core.runs.service.keeping import film_steps
 from fmnist_core.runs.snapshots import Snapshots, as_float16, spread
 
 RANDOM = np.random.default_rng(0)
@@ -146,6 +147,16 @@ def test_spread(last: int, count: int):
     assert (gaps >= 1).all()
     assert last < count or gaps[: len(gaps) // 2].sum() < gaps[len(gaps) // 2 :].sum()
     assert spread(7, last + 7, count) == [step + 7 for step in steps]
+
+
+@pytest.mark.parametrize("wanted", ["1", "2", "3", "7"])
+def test_first_and_last_moment_are_kept_however_few_are_wanted(monkeypatch: pytest.MonkeyPatch, wanted: str):
+    """Also where the environment asks for a single one."""
+    monkeypatch.setenv("FMNIST_SNAPSHOTS", wanted)
+    for first, last in ((0, 60_000), (3_000, 60_000), (0, 1)):
+        steps = film_steps(first, last, 3_000, 110_000)
+        assert (steps[0], steps[-1]) == (first, last)
+        assert len(steps) <= max(2, int(wanted))
 
 
 def test_read_without_torch():
