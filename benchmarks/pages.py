@@ -23,6 +23,7 @@ from streamlit.testing.v1 import AppTest
 
 from benchmarks import turns
 from benchmarks.processes import end_dispatcher, wait_until
+from pages.parts.streamlit_inside import AT_REST
 
 LIGHT = ("browse", "image", "train", "test", "compare")
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -74,7 +75,7 @@ def seconds_to_show(browser: Browser, address: str) -> float:
     began = time.perf_counter()
     page.goto(address, wait_until="commit")
     page.get_by_role("heading", level=1).wait_for(timeout=60_000)
-    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=60_000)
+    page.wait_for_selector(AT_REST, timeout=60_000)
     seconds = time.perf_counter() - began
     window.close()
     return seconds

@@ -24,6 +24,7 @@ from benchmarks.pages import CHROMIUM, SWITCHES, Server
 from benchmarks.processes import wait_until
 from fmnist_core.runs import client
 from fmnist_core.settings.config import TrainingConfig
+from pages.parts.streamlit_inside import AT_REST, RUNNING
 
 RELEASES = 10
 
@@ -64,7 +65,7 @@ def main() -> None:
             page.goto(f"{server.address}/test?run={run_id}")
             handle = page.get_by_role("slider", name="Moment of the run")
             handle.wait_for(timeout=60_000)
-            page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', state="attached")
+            page.wait_for_selector(AT_REST, state="attached")
             page.wait_for_timeout(2000)
             drawn = handle.evaluate(DRAG)
             page.wait_for_timeout(2000)
@@ -73,8 +74,8 @@ def main() -> None:
                 began = time.perf_counter()
                 handle.press("Home" if number % 2 else "End")
                 handle.press("ArrowRight" if number % 2 else "ArrowLeft")
-                page.wait_for_selector('[data-testid="stApp"][data-test-script-state="running"]', state="attached")
-                page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', state="attached")
+                page.wait_for_selector(RUNNING, state="attached")
+                page.wait_for_selector(AT_REST, state="attached")
                 followed.append(1000 * (time.perf_counter() - began))
                 page.wait_for_timeout(300)
             browser.close()

@@ -25,6 +25,7 @@ from benchmarks.processes import wait_until
 from fmnist_core.runs import client
 from fmnist_core.runs.service import features
 from fmnist_core.settings.config import TrainingConfig
+from pages.parts.streamlit_inside import AT_REST
 
 VIEWS = {
     "classes": "Each class",
@@ -71,7 +72,7 @@ def in_the_browser(page: Page, rounds: int) -> dict[str, float]:
             began = time.perf_counter()
             page.get_by_role("radio", name=view.capitalize(), exact=True).click()
             page.get_by_role("heading", name=heading).wait_for()
-            page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', state="attached")
+            page.wait_for_selector(AT_REST, state="attached")
             found[view].append(time.perf_counter() - began)
             page.wait_for_timeout(500)
     return {view: statistics.median(seconds[1:]) for view, seconds in found.items()}

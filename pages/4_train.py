@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
 import streamlit as st
@@ -14,12 +13,10 @@ from pages.parts import address, frame
 from pages.parts.person import person
 from pages.parts.runs.run_list import duration, run_list
 from pages.parts.runs.run_picker import run_in_address
+from pages.parts.starting import start_once
 from pages.parts.train import recipe_choice, train_form
 from pages.parts.train.queue_view import queue_view
 from pages.parts.train.run_view import run_view
-
-DOUBLE_CLICK = 1.5
-"""Seconds within which the same start counts as the same click."""
 
 
 def main() -> None:
@@ -96,18 +93,10 @@ def _speed(config: TrainingConfig, runs: list[Run]) -> float:
 
 
 def _start(config: TrainingConfig, name: str) -> None:
-    wanted, now = (config, name), time.monotonic()
-    last, at = st.session_state.get("last_start", (None, 0.0))
-    if last == wanted and now - at < DOUBLE_CLICK:
-        return  # the second half of a double click
-    try:
-        run_id = client.start(config, name.strip() or recipe_choice.name_of(config), owner=person())
-    except client.RunRefused as error:
-        st.error(frame.plain(str(error)), icon=":material/block:")
-        return
-    st.session_state["last_start"] = (wanted, time.monotonic())
-    address.put(run=run_id)
-    st.rerun()
+    title = name.strip() or recipe_choice.name_of(config)
+    if run_id := start_once((config, name), lambda: client.start(config, title, owner=person())):
+        address.put(run=run_id)
+        st.rerun()
 
 
 main()

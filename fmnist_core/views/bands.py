@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from plotly.colors import hex_to_rgb
 
 from fmnist_core.data.dataset import CLASSES
+from fmnist_core.views.text import shown
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ def bands(all_bands: Sequence[Band], *, axis: str, digits: int) -> go.Figure:
     for band in all_bands:
         mean = band.values.mean(axis=0)
         spread = band.values.std(axis=0, ddof=1) if len(band.values) > 1 else np.zeros_like(mean)
-        name = band.name.replace("&", "&amp;").replace("<", "&lt;")
+        name = shown(band.name)
         red, green, blue = hex_to_rgb(band.colour)
         if len(band.values) > 1:
             figure.add_scatter(
@@ -90,7 +91,7 @@ def class_means(groups: Sequence[tuple[str, str, npt.NDArray[np.float64]]]) -> g
         figure.add_scatter(
             x=mean,
             y=CLASSES,
-            name=name.replace("&", "&amp;").replace("<", "&lt;"),
+            name=shown(name),
             mode="markers",
             marker={"color": colour, "size": 10},
             error_x={

@@ -14,6 +14,7 @@ from fmnist_core.evaluation.evaluate import CHANCE, HUMAN_ACCURACY, wilson
 from fmnist_core.evaluation.score import Score
 from fmnist_core.training.events import Measured
 from fmnist_core.views.colours import REFERENCE
+from fmnist_core.views.text import shown
 
 IMAGES = 2_000
 """Images behind each point of `loss_curves`: the same for every batch size, so that curves can be compared."""
@@ -43,7 +44,7 @@ def class_bars(scores: Mapping[str, tuple[Score, str]], ink: str = "#444444") ->
         shares = [100 * c / t for c, t in zip(score.correct, score.total, strict=True)]
         ends = [wilson(c, t) for c, t in zip(score.correct, score.total, strict=True)]
         figure.add_bar(
-            name=_plain(name),
+            name=shown(name),
             y=CLASSES,
             x=shares,
             orientation="h",
@@ -60,7 +61,7 @@ def class_bars(scores: Mapping[str, tuple[Score, str]], ink: str = "#444444") ->
                 for c, t, (low, high) in zip(score.correct, score.total, ends, strict=True)
             ],
             hovertemplate="%{y}: %{x:.1f} % (%{customdata[0]} of %{customdata[1]})<br>"
-            f"95 % interval %{{customdata[2]:.1f}} to %{{customdata[3]:.1f}} %<extra>{_plain(name)}</extra>",
+            f"95 % interval %{{customdata[2]:.1f}} to %{{customdata[3]:.1f}} %<extra>{shown(name)}</extra>",
         )
     for share, words in ((CHANCE, "chance"), (HUMAN_ACCURACY, "people")):
         figure.add_vline(
@@ -102,13 +103,13 @@ def loss_curves(curves: Sequence[Curve], *, logarithmic: bool) -> go.Figure:
         figure.add_scatter(
             x=epochs,
             y=means,
-            name=_plain(curve.name),
+            name=shown(curve.name),
             legendgroup=curve.name,
             showlegend=False,
             mode="lines",
             line={"color": curve.colour, "width": 1.2},
             opacity=0.6,
-            hovertemplate=f"%{{y:.4f}} while training<extra>{_plain(curve.name)}</extra>",
+            hovertemplate=f"%{{y:.4f}} while training<extra>{shown(curve.name)}</extra>",
         )
     _add_points(figure, curves, lambda score: score.loss, "%{y:.4f} on test images")
     figure.update_yaxes(title="Loss (nats per image)", type="log" if logarithmic else "linear")
@@ -131,23 +132,18 @@ def accuracy_curves(curves: Sequence[Curve]) -> go.Figure:
     return _laid_out(figure, height=400, hovermode="x unified")
 
 
-def _plain(name: str) -> str:
-    """Plotly reads some HTML in names; this text shows as it is."""
-    return name.replace("&", "&amp;").replace("<", "&lt;")
-
-
 def _add_points(figure: go.Figure, curves: Sequence[Curve], value: Callable[[Score], float], words: str) -> None:
     for curve in curves:
         scores = [(measured.epoch, measured.test) for measured in curve.measured]
         figure.add_scatter(
             x=[epoch for epoch, score in scores if score],
             y=[value(score) for _, score in scores if score],
-            name=_plain(curve.name),
+            name=shown(curve.name),
             legendgroup=curve.name,
             mode="lines+markers",
             line={"color": curve.colour, "width": 2},
             marker={"size": 6},
-            hovertemplate=f"{words}<extra>{_plain(curve.name)}</extra>",
+            hovertemplate=f"{words}<extra>{shown(curve.name)}</extra>",
         )
 
 

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.search import SCALES
 from fmnist_core.views.colours import AFTER, REFERENCE, RIGHT
+from fmnist_core.views.text import shown
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def against_time(tries: Sequence[Try], best: str) -> go.Figure:
     figure.add_scatter(
         x=[one.seconds for one in tries],
         y=[100 * one.accuracy for one in tries],
-        text=[one.title.replace("<", "&lt;") for one in tries],
+        text=[shown(one.title) for one in tries],
         mode="markers",
         marker={
             "size": 10,

@@ -23,6 +23,12 @@ NAMES = {
 """What the style sheet calls Streamlit's elements, and their selectors."""
 
 
+RUNNING = '[data-testid="stApp"][data-test-script-state="running"]'
+AT_REST = '[data-testid="stApp"][data-test-script-state="notRunning"]'
+CONTENT, TRACEBACK = '[data-testid="stMain"]', '[data-testid="stException"]'
+"""For those who drive a browser, in tests and benchmarks."""
+
+
 def style(path: Path) -> str:
     """A style sheet, with the selectors in place of `$names`. Raises KeyError for a name that is not known."""
     return Template(path.read_text(encoding="utf-8")).substitute(NAMES)

@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, expec
 from fmnist_core.runs import client
 from fmnist_core.runs.record import Run
 from fmnist_core.settings.config import TrainingConfig
+from pages.parts.streamlit_inside import RUNNING, TRACEBACK
 from tests.dispatchers import Dispatchers
 
 expect.set_options(timeout=60_000)  # instead of 5 s: a busy machine is no fault
@@ -127,7 +128,7 @@ def page(browser: Browser, app: str) -> Iterator[Page]:
     page.set_default_timeout(60_000)
     errors = listen(page)
     yield page
-    broken = page.locator('[data-testid="stException"]').all_inner_texts()
+    broken = page.locator(TRACEBACK).all_inner_texts()
     context.close()
     assert errors == []
     assert broken == []
@@ -149,7 +150,7 @@ def listen(page: Page) -> list[str]:
 def settled(page: Page) -> None:
     """Wait until the script has run and the page is drawn."""
     page.wait_for_selector("h1")
-    page.wait_for_function('() => !document.querySelector(\'[data-testid="stApp"][data-test-script-state="running"]\')')
+    page.wait_for_function("(running) => !document.querySelector(running)", arg=RUNNING)
     page.wait_for_timeout(300)
 
 

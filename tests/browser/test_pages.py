@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser
 
+from pages.parts.streamlit_inside import CONTENT, TRACEBACK
 from tests.browser.conftest import listen, settled
 
 ADDRESSES = (
@@ -39,10 +40,10 @@ def test_nothing_scrolls_sideways_and_nothing_fails(browser: Browser, app: str, 
     for address in ADDRESSES:
         page.goto(address.format(run=finished))
         settled(page)
-        main = page.locator('[data-testid="stMain"]')
+        main = page.locator(CONTENT)
         if main.evaluate("(element) => element.scrollWidth > element.clientWidth"):
             wide.append(address)
-        errors += page.locator('[data-testid="stException"]').all_inner_texts()
+        errors += page.locator(TRACEBACK).all_inner_texts()
     context.close()
     assert wide == []
     assert errors == []

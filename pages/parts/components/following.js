@@ -1,10 +1,9 @@
 // What charts share that follow a run: they ask the app's route for its events (route.py), and draw with plotly.js.
 
 const EVERY = 250; // milliseconds between two questions
+const LEAST = 16_384, MOST = 524_288; // bytes of events in an answer: as many as come in about a second
+const PATIENCE = 20_000; // milliseconds
 const FINAL = new Set(["finished", "stopped", "diverged", "failed"]);
-
-// pages are one step below the app's root, wherever a proxy may have put it
-const base = () => new URL(".", window.location.href);
 
 // plotly.js is 4 MB: asked for once a page, kept by the browser for ever
 function loadPlotly(version) {
@@ -24,14 +23,15 @@ function loadPlotly(version) {
 // Hears all events of a run, from the first on, until none will ever come. `hear(events)`; `say(text)`: "" when all is well.
 class Follower {
   constructor(run, hear, say) {
-    Object.assign(this, { run, hear, say, offset: 0, pause: EVERY, ended: false });
+    Object.assign(this, { run, hear, say, offset: 0, most: 4 * LEAST, pause: EVERY, ended: false });
   }
 
   async ask() {
     let wait = document.hidden ? 1000 : EVERY;
+    const asked = performance.now();
     try {
-      const address = new URL(`api/runs/${this.run}/events?after=${this.offset}`, base());
-      const answer = await fetch(address, { signal: AbortSignal.timeout(10_000) });
+      const address = new URL(`api/runs/${this.run}/events?after=${this.offset}&most=${this.most}`, base());
+      const answer = await fetch(address, { signal: AbortSignal.timeout(PATIENCE) });
       if (this.ended) return;
       if (answer.status === 404) return this.say("This run has been deleted.");
       if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
@@ -39,6 +39,8 @@ class Follower {
       if (this.ended) return;
       this.pause = EVERY;
       this.say("");
+      const took = performance.now() - asked;
+      if (news.more) this.most = took < 500 ? Math.min(2 * this.most, MOST) : took > 2000 ? Math.max(this.most / 2, LEAST) : this.most;
       this.offset = news.next;
       if (news.events.length) this.hear(news.events);
       if (news.more) wait = 0;
@@ -46,6 +48,7 @@ class Follower {
       else if (news.state === "paused") wait = 1000;
     } catch {
       if (this.ended) return;
+      this.most = LEAST; // what has come is kept: the next question is about the rest
       this.pause = wait = Math.min(2 * this.pause, 5000);
       this.say("No answer from the server: the run goes on, asking again …");
     }
@@ -57,6 +60,9 @@ class Follower {
     clearTimeout(this.timer);
   }
 }
+
+// Text from people for plotly.js, which reads some HTML in names and "%{…}" under the mouse: as it is (views/text.py).
+const shown = (name) => name.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll("%{", "%\u2060{");
 
 // Text, lines, background and font of the page as it is now.
 function themeOf(root) {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 import pandas as pd
@@ -18,8 +17,8 @@ from fmnist_core.studies import sweep
 from fmnist_core.views import sweep as drawn
 from pages.parts import address, controls, frame
 from pages.parts.person import person
-from pages.parts.runs.job_state import DOUBLE_CLICK
 from pages.parts.runs.run_list import duration, state_words
+from pages.parts.starting import start_once
 
 SAMPLERS = {"grid": "Grid", "random": "At random"}
 MOST_VARIED = 4
@@ -102,17 +101,9 @@ def _form() -> tuple[dict[str, tuple[float, float]], TrainingConfig]:
 
 
 def _start(name: str, configs: Sequence[TrainingConfig]) -> None:
-    last, at = st.session_state.get("last_sweep", (None, 0.0))
-    if last == configs and time.monotonic() - at < DOUBLE_CLICK:
-        return  # the second half of a double click
-    try:
-        sweep.start(name, configs, person())
-    except client.RunRefused as error:
-        st.error(frame.plain(str(error)), icon=":material/block:")
-        return
-    st.session_state["last_sweep"] = (configs, time.monotonic())
-    address.put(sweep=name)
-    st.rerun()
+    if start_once(configs, lambda: sweep.start(name, configs, person())) is not None:
+        address.put(sweep=name)
+        st.rerun()
 
 
 # --- Its runs ------------------------------------------------------------------------------------------------------

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import streamlit as st
 
 from fmnist_core.runs import client
@@ -13,9 +11,7 @@ from fmnist_core.settings.jobs import Job
 from pages.parts import address, frame
 from pages.parts.person import person
 from pages.parts.runs.run_list import STATES, state_words
-
-DOUBLE_CLICK = 1.5
-"""Seconds within which the same start counts as the same click."""
+from pages.parts.starting import start_once
 
 
 def job_in_address(name: str, kind: type[Job]) -> Run | None:
@@ -35,18 +31,9 @@ def job_in_address(name: str, kind: type[Job]) -> Run | None:
 
 def start_job(name: str, config: TrainingConfig, job: Job) -> None:
     """Put the job into the queue and its id into the address as `?name=`; the page runs again."""
-    wanted, now = (config, job), time.monotonic()
-    last, at = st.session_state.get("last_job", (None, 0.0))
-    if last == wanted and now - at < DOUBLE_CLICK:
-        return  # the second half of a double click
-    try:
-        job_id = client.start(config, owner=person(), job=job)
-    except client.RunRefused as error:
-        st.error(frame.plain(str(error)), icon=":material/block:")
-        return
-    st.session_state["last_job"] = (wanted, time.monotonic())
-    address.put(**{name: job_id})
-    st.rerun()
+    if job_id := start_once((config, job), lambda: client.start(config, owner=person(), job=job)):
+        address.put(**{name: job_id})
+        st.rerun()
 
 
 def state_line(run: Run, words: str = "") -> None:

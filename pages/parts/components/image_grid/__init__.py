@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import streamlit as st
 
 from fmnist_core.views.pictures import SPRITE_COLUMNS, sprite
+from pages.parts.components import load
 
-_HERE = Path(__file__).parent
-_component = st.components.v2.component(
-    "image_grid",
-    html=(_HERE / "image_grid.html").read_text(),
-    css=(_HERE / "image_grid.css").read_text(),
-    js=(_HERE / "image_grid.js").read_text(),
-)
+_component = load("image_grid", scripts=["sprite.js"])
 
 
 def image_grid(

@@ -1,4 +1,4 @@
-// Pictures out of one sprite: the browser decodes one PNG, and each tile shows its part of it, enlarged by a whole number.
+// Tiles of pictures, enlarged by a whole number, for the mouse and the keyboard. See sprite.js.
 
 const GAPS = [8, 26]; // pixels between two columns: at least, at most
 const NARROWEST = 62; // pixels of a column: room for "T-shirt/top"
@@ -44,10 +44,8 @@ class ImageGrid {
     this.data = data;
     if (data.sprite !== this.sprite) {
       URL.revokeObjectURL(this.url);
-      const bytes = Uint8Array.from(atob(data.sprite), (character) => character.charCodeAt(0));
-      this.url = URL.createObjectURL(new Blob([bytes], { type: "image/png" }));
+      this.url = setSprite(this.list, data.sprite, data.spriteColumns);
       this.sprite = data.sprite;
-      this.list.style.setProperty("--sprite", `url("${this.url}")`);
     }
     const { sprite: _, ...rest } = data;
     const wanted = JSON.stringify(rest);
@@ -61,7 +59,6 @@ class ImageGrid {
     const { count, captions, hovers, colours, links, strips, marked, spriteColumns, alt } = this.data;
     const hadFocus = this.list.getRootNode().activeElement?.matches?.(".picture");
     this.list.setAttribute("aria-label", `${alt}. Arrow keys move, Enter opens.`);
-    this.list.style.setProperty("--sprite-columns", spriteColumns);
     const items = [];
     for (let i = 0; i < count; i += 1) {
       const tile = document.createElement(links[i] ? "a" : "button");
@@ -76,11 +73,7 @@ class ImageGrid {
         tile.classList.add("coloured");
         tile.style.setProperty("--mark", colours[i]);
       }
-      const pixels = document.createElement("span");
-      pixels.className = "pixels";
-      pixels.style.setProperty("--x", i % spriteColumns);
-      pixels.style.setProperty("--y", Math.floor(i / spriteColumns));
-      tile.append(pixels);
+      tile.append(pixelsAt(i, spriteColumns));
       if (strips[i]) {
         const strip = document.createElement("span");
         strip.className = "strip";
@@ -128,19 +121,15 @@ class ImageGrid {
 
   clicked(event) {
     const tile = event.target.closest(".picture");
-    if (!tile || event.ctrlKey || event.metaKey || event.shiftKey) return; // a link opens where the browser says
-    event.preventDefault();
+    if (!tile || opensElsewhere(event)) return;
     tile.classList.add("activated"); // at once; the server's answer comes later
-    if (!tile.href) return this.activate(this.tiles().indexOf(tile));
-    // The way of the browser's own buttons: one entry in the history, so that "back" leads back to exactly this view.
-    // (st.switch_page makes two, and the first is this page with the other page's address.)
-    history.pushState(null, "", tile.href);
-    window.dispatchEvent(new PopStateEvent("popstate"));
+    if (tile.href) follow(event, tile);
+    else this.activate(this.tiles().indexOf(tile));
   }
 
   pressed(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (["r", "c", "Enter", " "].includes(event.key)) event.stopPropagation(); // Streamlit listens to "r" and "c"
+    keepFromStreamlit(event);
     const tiles = this.tiles();
     const last = tiles.length - 1;
     const { current, across } = this;

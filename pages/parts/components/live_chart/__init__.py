@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import plotly
-import streamlit as st
 
 from fmnist_core.runs.record import Run
 from fmnist_core.views.colours import REFERENCE, RUNS, TEST, TRAIN
+from pages.parts.components import load
 
-_HERE = Path(__file__).parent
-_component = st.components.v2.component(
-    "live_chart",
-    html=(_HERE / "live_chart.html").read_text(),
-    css=(_HERE / "live_chart.css").read_text(),
-    js="\n".join((_HERE / name).read_text() for name in ("../following.js", "curve.js", "live_chart.js")),
-    isolate_styles=False,  # plotly.js puts its own style sheet into the document
-)
+_component = load("live_chart", scripts=["following.js", "live_chart/curve.js"], isolate_styles=False)
 
 
 def live_chart(run: Run, beside: Sequence[Run] = (), *, on_step: Callable[[], None] = lambda: None) -> None:

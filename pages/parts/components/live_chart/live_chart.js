@@ -143,7 +143,7 @@ class LiveChart {
     const isOwn = curve === this.curves[0];
     const colour = curve.colour ?? this.data.colours.train;
     const windows = curve.averages(this.window, this.axis);
-    const prefix = isOwn ? "" : `${plain(curve.name)}: `;
+    const prefix = isOwn ? "" : `${shown(curve.name)}: `;
     const traces = [];
     if (this.window > 1) {
       traces.push({
@@ -156,7 +156,7 @@ class LiveChart {
       });
     }
     traces.push({
-      name: isOwn ? "batches, while training" : plain(curve.name),
+      name: isOwn ? "batches, while training" : shown(curve.name),
       ...(this.window > 1 ? windows : curve.raw(this.axis)),
       mode: windows.x.length < 3 ? "lines+markers" : "lines",
       line: { color: colour, width: this.window > 1 ? 1.8 : 1.2 },
@@ -170,7 +170,7 @@ class LiveChart {
 
   accuracyTraces(curve) {
     const isOwn = curve === this.curves[0];
-    const prefix = isOwn ? "" : `${plain(curve.name)}: `;
+    const prefix = isOwn ? "" : `${shown(curve.name)}: `;
     const value = (score) => 100 * accuracy(score);
     const traces = [this.points(curve, prefix + curve.judge, curve.split, value, "%{y:.2f} %")];
     if (isOwn) traces.unshift(this.points(curve, "training images", "train", value, "%{y:.2f} %"));
@@ -264,6 +264,3 @@ class LiveChart {
     setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
   }
 }
-
-// plotly.js reads some HTML in names; this text shows as it is
-const plain = (name) => name.replaceAll("&", "&amp;").replaceAll("<", "&lt;");

@@ -12,7 +12,7 @@ from starlette.routing import Route
 from fmnist_core.runs import client
 
 AT_ONCE = 512 * 1024
-"""Bytes of events in one answer; with more to come, the chart asks again at once."""
+"""Bytes of events in one answer at most; with more to come, the chart asks again at once."""
 
 _LIBRARY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 
@@ -21,16 +21,17 @@ def events(request: Request) -> Response:
     """`{"events": […], "next": bytes, "more": bool, "state": "running"}`; the events are the run's own lines.
 
     `?after=` is the `next` of the last answer. An offset outside the file answers with no events and the file's end.
+    `?most=` is how many bytes of events a slow link takes at once; a single longer line comes nevertheless.
     """
-    after = request.query_params.get("after", "0")
-    if not (after.isascii() and after.isdecimal() and len(after) < 16):
-        return _json(b'{"error":"after must be a number of bytes"}', 400)
+    after, most = request.query_params.get("after", "0"), request.query_params.get("most", str(AT_ONCE))
+    if not all(number.isascii() and number.isdecimal() and len(number) < 16 for number in (after, most)):
+        return _json(b'{"error":"after and most must be numbers of bytes"}', 400)
     try:
         run = client.get(request.path_params["run_id"])  # before the events: a final state means that they are complete
         folder = client.folder(run.id)
     except client.RunNotFound:
         return _json(b'{"error":"No such run"}', 404)
-    lines, following = folder.read_events(int(after), AT_ONCE)
+    lines, following = folder.read_events(int(after), max(1, min(int(most), AT_ONCE)))
     more = b"true" if lines and folder.read_events(following, 1)[0] else b"false"
     body = b'{"events":[%b],"next":%d,"more":%b,"state":"%b"}'
     return _json(body % (b",".join(lines), following, more, run.state.encode()))

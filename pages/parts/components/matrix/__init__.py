@@ -4,22 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import streamlit as st
 
 from fmnist_core.data.dataset import CLASSES
 from fmnist_core.views.colours import LESS, MORE
+from pages.parts.components import load
 
-_HERE = Path(__file__).parent
-_component = st.components.v2.component(
-    "matrix",
-    html=(_HERE / "matrix.html").read_text(),
-    css=(_HERE / "matrix.css").read_text(),
-    js=(_HERE / "matrix.js").read_text(),
-)
+_component = load("matrix")
 
 Cell = tuple[int | None, int | None]
 """(true class, predicted class); None stands for all of them."""

@@ -5,21 +5,14 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import streamlit as st
 
 from fmnist_core.views.pictures import SPRITE_COLUMNS, sprite
+from pages.parts.components import load
 
-_HERE = Path(__file__).parent
-_component = st.components.v2.component(
-    "picture_rows",
-    html=(_HERE / "picture_rows.html").read_text(),
-    css=(_HERE / "picture_rows.css").read_text(),
-    js=(_HERE / "picture_rows.js").read_text(),
-)
+_component = load("picture_rows", scripts=["sprite.js"])
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-// Rows of pictures out of one sprite. One of the links takes part in the order of the Tab key; the arrows move it.
+// Rows of pictures. One of the links takes part in the order of the Tab key; the arrows move it.
 
 const lists = new WeakMap(); // what each one shows, so that a redraw with the same data changes nothing
 
@@ -17,10 +17,7 @@ export default function ({ data, parentElement }) {
 }
 
 function build(list, { rows, sprite, spriteColumns, alt }) {
-  const bytes = Uint8Array.from(atob(sprite), (character) => character.charCodeAt(0));
-  const url = URL.createObjectURL(new Blob([bytes], { type: "image/png" }));
-  list.style.setProperty("--sprite", `url("${url}")`);
-  list.style.setProperty("--sprite-columns", spriteColumns);
+  const url = setSprite(list, sprite, spriteColumns);
   list.setAttribute("aria-label", `${alt}. Arrow keys move, Enter opens.`);
   list.replaceChildren(...rows.map((row) => line(row, spriteColumns)));
   rove(list, links(list)[0]);
@@ -39,15 +36,12 @@ function rove(list, link) {
 
 function clicked(event) {
   const link = event.target.closest("a");
-  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return; // a link opens where the browser says
-  event.preventDefault();
-  history.pushState(null, "", link.href); // as in image_grid: one entry, so that "back" leads back to this view
-  window.dispatchEvent(new PopStateEvent("popstate"));
+  if (link) follow(event, link);
 }
 
 function pressed(event, list) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  if (["r", "c", "Enter", " "].includes(event.key)) event.stopPropagation(); // Streamlit listens to "r" and "c"
+  keepFromStreamlit(event);
   const link = event.target.closest("a");
   const row = link?.closest(".row");
   if (!row) return;
@@ -116,10 +110,7 @@ function picture({ place, hover, link, caption, colour }, spriteColumns, kind = 
     tile.classList.add("coloured");
     tile.style.setProperty("--mark", colour);
   }
-  const pixels = make("span", "pixels");
-  pixels.style.setProperty("--x", place % spriteColumns);
-  pixels.style.setProperty("--y", Math.floor(place / spriteColumns));
-  tile.append(pixels);
+  tile.append(pixelsAt(place, spriteColumns));
   if (caption) tile.append(make("span", "caption", caption));
   return tile;
 }

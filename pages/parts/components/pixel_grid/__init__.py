@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import numpy.typing as npt
-import streamlit as st
 
 from fmnist_core.views.pictures import Scale, scales
+from pages.parts.components import load
 
-_HERE = Path(__file__).parent
-_component = st.components.v2.component(
-    "pixel_grid",
-    html=(_HERE / "pixel_grid.html").read_text(),
-    css=(_HERE / "pixel_grid.css").read_text(),
-    js=(_HERE / "pixel_grid.js").read_text(),
-)
+_component = load("pixel_grid")
 
 
 NAMES: dict[Scale, str] = {"tensor": "ToTensor", "raw": "raw", "standardised": "standardised"}

@@ -221,7 +221,7 @@ class PixelGrid {
   pressed(event) {
     const { key, shiftKey } = event;
     if (event.altKey || event.metaKey) return;
-    if (key === "r" || key === "c") event.stopPropagation(); // Streamlit listens to them
+    if (key === "r" || key === "c") keepFromStreamlit(event);
     if (key === "+" || key === "-") this.zoomTo(this.zoom + (key === "+" ? 1 : -1));
     if (key === "Escape") {
       event.stopPropagation();

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import plotly
-import streamlit as st
 
 from fmnist_core.runs.record import Run
 from fmnist_core.settings.jobs import Race
 from fmnist_core.views.colours import REFERENCE, TEST, TRAIN, WRONG
+from pages.parts.components import load
 
-_HERE = Path(__file__).parent
-_component = st.components.v2.component(
-    "race_chart",
-    html=(_HERE / "race_chart.html").read_text(),
-    css=(_HERE / "race_chart.css").read_text(),
-    js="\n".join((_HERE / name).read_text() for name in ("../following.js", "race_chart.js")),
-    isolate_styles=False,  # plotly.js puts its own style sheet into the document
-)
+_component = load("race_chart", scripts=["following.js"], isolate_styles=False)
 
 
 def race_chart(run: Run, job: Race) -> None:

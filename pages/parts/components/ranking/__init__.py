@@ -4,17 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
-import streamlit as st
+from pages.parts.components import load
 
-_HERE = Path(__file__).parent
-_component = st.components.v2.component(
-    "ranking",
-    html=(_HERE / "ranking.html").read_text(),
-    css=(_HERE / "ranking.css").read_text(),
-    js=(_HERE / "ranking.js").read_text(),
-)
+_component = load("ranking")
 
 
 @dataclass(frozen=True)

@@ -58,11 +58,6 @@ function anchor(text, link) {
     Object.assign(element, { target: "_blank", rel: "noopener noreferrer" });
     return element;
   }
-  element.onclick = (event) => {
-    if (event.ctrlKey || event.metaKey || event.shiftKey) return; // the browser opens a new tab or window
-    event.preventDefault();
-    history.pushState(null, "", element.href); // one entry in the history, as image_grid.js does it
-    window.dispatchEvent(new PopStateEvent("popstate"));
-  };
+  element.onclick = (event) => follow(event, element);
   return element;
 }

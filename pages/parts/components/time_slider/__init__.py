@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import streamlit as st
 
 from fmnist_core.data.dataset import CLASSES
 from fmnist_core.runs.record import Run
 from fmnist_core.views.colours import CLASS_COLOURS
+from pages.parts.components import load
 
-_HERE = Path(__file__).parent
-_component = st.components.v2.component(
-    "time_slider",
-    html=(_HERE / "time_slider.html").read_text(),
-    css=(_HERE / "time_slider.css").read_text(),
-    js=(_HERE / "time_slider.js").read_text(),
-)
+_component = load("time_slider")
 
 
 def time_slider(

@@ -20,9 +20,6 @@ export default function ({ data, parentElement, setTriggerValue }) {
   };
 }
 
-// pages are one step below the app's root, wherever a proxy may have put it
-const base = () => new URL(".", window.location.href);
-
 class TimeSlider {
   constructor(root) {
     Object.assign(this, { root, at: null, shown: null, held: false, playing: 0, telling: 0, labels: null });
@@ -44,16 +41,14 @@ class TimeSlider {
       if (tick >= 0) this.step(tick - this.at);
     };
     // What the server drew is dimmed until it is about this moment: late, never wrong.
-    this.app = document.querySelector('[data-testid="stApp"]');
-    this.watcher = new MutationObserver(() => this.dim());
-    if (this.app) this.watcher.observe(this.app, { attributeFilter: ["data-test-script-state"] });
+    this.script = new ScriptState(() => this.dim());
   }
 
   end() {
     this.ended = true;
     this.play(false);
     clearTimeout(this.telling);
-    this.watcher.disconnect();
+    this.script.end();
     document.body.classList.remove("time-moves");
   }
 
@@ -172,7 +167,7 @@ class TimeSlider {
 
   dim() {
     if (this.data.logits) return; // of one image, everything that moves is in here
-    const isBehind = this.data.steps[this.at] !== this.shown || this.app?.dataset.testScriptState === "running";
+    const isBehind = this.data.steps[this.at] !== this.shown || this.script.isRunning;
     document.body.classList.toggle("time-moves", isBehind && (this.moved ||= this.data.steps[this.at] !== this.shown));
     if (!isBehind) this.moved = false;
   }
