@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 import streamlit as st
 
-from fmnist_core.evaluation import calibration, metrics, neighbours
+from fmnist_core.evaluation import calibration, explanations, metrics, neighbours
 from fmnist_core.evaluation import evaluate as evaluation
 from fmnist_core.evaluation.evaluate import Evaluation, wilson
 from fmnist_core.evaluation.score import Score
@@ -48,6 +48,8 @@ def main() -> None:
     _say_what_is_tested(run, step)
     test = frame.data_or_stop("test")
     tested = subject(run, step, test, kept)
+    if tested and (said := explanations.favourite(tested.after.matrix)):
+        st.info(said, icon=":material/lightbulb:")
     if tested is None:
         _tiles(run.before.test, run.latest.test)
         st.warning(
@@ -83,9 +85,12 @@ def _say_what_is_tested(run: Run, step: int) -> None:
     epoch = step / run.config.steps_per_epoch
     epochs = "epoch" if epoch == 1 else "epochs"
     if step == 0:
-        st.info("This is the network before its first step: after is the same as before.", icon=":material/info:")
+        st.info(
+            "This is the network before its first step: its weights are random, so it is right about as often as chance.",
+            icon=":material/info:",
+        )
     elif run.is_active:
-        st.info(f"Training goes on. After means: after {epoch:.3g} {epochs}.", icon=":material/trending_down:")
+        st.info(f"Still training. “After” shows it after {epoch:.3g} {epochs}.", icon=":material/trending_down:")
     else:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption(f"After means: after {epoch:.3g} {epochs}, which is {step:,} weight updates.", width="content")
@@ -104,6 +109,11 @@ def _wait_for_news(run_id: str, shown: int) -> None:
         st.rerun()
 
 
+def _change(difference: float, digits: int, unit: str = "") -> str:
+    """A difference with its sign; in words where there is none."""
+    return f"{difference:+.{digits}f}{unit}" if difference else "no change"
+
+
 def _tiles(before: Score, after: Score) -> None:
     right, total = sum(after.correct), sum(after.total)
     low, high = wilson(right, total)
@@ -111,7 +121,9 @@ def _tiles(before: Score, after: Score) -> None:
         st.metric(
             "Accuracy",
             frame.percent(after.accuracy),
-            f"{100 * (after.accuracy - before.accuracy):+.2f} points",
+            _change(100 * (after.accuracy - before.accuracy), 2, " points"),
+            delta_color="normal" if after.accuracy != before.accuracy else "off",
+            delta_arrow="auto" if after.accuracy != before.accuracy else "off",
             help=f"Share of the {total:,} test images whose highest score is that of the true class. Below: the change from "
             "before.",
             border=True,
@@ -127,8 +139,9 @@ def _tiles(before: Score, after: Score) -> None:
         st.metric(
             "Test loss",
             f"{after.loss:.4f}",
-            f"{after.loss - before.loss:+.4f}",
-            delta_color="inverse",
+            _change(after.loss - before.loss, 4),
+            delta_color="inverse" if after.loss != before.loss else "off",
+            delta_arrow="auto" if after.loss != before.loss else "off",
             help="Mean cross-entropy in nats per image: −ln of the probability given to the true class. A blind guess "
             "scores ln 10 = 2.303. Below: the change from before.",
             border=True,

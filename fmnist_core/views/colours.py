@@ -1,18 +1,18 @@
 """The colours that mean the same thing everywhere, chosen to be told apart by colour-blind readers, on light and dark."""
 
 CLASS_COLOURS = (
-    "#4477aa",  # T-shirt/top
+    "#1f6f8b",  # T-shirt/top
     "#66ccee",  # Trouser
-    "#228833",  # Pullover
+    "#808025",  # Pullover
     "#ccbb44",  # Dress
     "#ee6677",  # Coat
     "#aa3377",  # Sandal
-    "#ee7733",  # Shirt
-    "#8c8c8c",  # Sneaker
+    "#8c564b",  # Shirt
+    "#7f9bc4",  # Sneaker
     "#44bb99",  # Bag
     "#9970ab",  # Ankle boot
 )
-"""One per class, after Paul Tol's "bright" and "vibrant" schemes (https://sronpersonalpages.nl/~pault/)."""
+"""One per class, after Paul Tol's "bright" and "muted" schemes (https://sronpersonalpages.nl/~pault/); no role below shares one."""
 
 BEFORE = "#8c8c8c"
 AFTER = "#3b82c4"

@@ -100,7 +100,7 @@ TABLE: tuple[Parameter, ...] = (
     _row("moment", "test", _words("After", "Before", "Difference"), "After", "Before, after, or the difference"),
     _row("numbers", "test", _words("counts", "rows", "columns"), "counts", "Counts or shares"),
     _row("classes", "test", _words("given", "similar"), "given", "Order of the classes"),
-    _row("diagonal", "test", Switch(), True, "Whether the right ones are coloured too"),
+    _row("diagonal", "test", Switch(), False, "Whether the right ones are coloured too"),
     _row("against", "test", RUN, "0", "The other side of a difference: a step of this run, or a run"),
     _row("sort", "test", _words("confidence", "margin", "loss"), "confidence", "What a list is sorted by"),
     _row("temperature", "test", Real(0.25, 4), 1.0, "What the scores are divided by"),

@@ -53,9 +53,7 @@ def _wait_for_more(run_id: str, shown: int) -> None:
     except client.RunNotFound:
         st.rerun()
     if left := len(snapshots.undeveloped()):
-        st.caption(
-            f":material/timelapse: {left} more moments are being computed, when nothing else wants the processor."
-        )
+        st.caption(f":material/timelapse: {left} more moments are being computed in the background, at low priority.")
     if len(snapshots.logit_steps()) >= shown + WORTH_DRAWING or (not left and snapshots.is_developed):
         st.rerun()
 

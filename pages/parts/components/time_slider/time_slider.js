@@ -36,6 +36,7 @@ class TimeSlider {
     this.find("play").onclick = () => this.play(!this.playing);
     this.find("back").onclick = () => this.step(-1);
     this.find("forth").onclick = () => this.step(1);
+    this.find("fold").onclick = () => this.fold(!this.find("views").hidden, true);
     this.find("strip").onclick = (event) => {
       const tick = [...this.find("strip").children].indexOf(event.target);
       if (tick >= 0) this.step(tick - this.at);
@@ -65,11 +66,22 @@ class TimeSlider {
     else if (!wasLast || isOurs) this.at = Math.max(0, steps.indexOf(stepBefore));
     else this.at = place;
     this.shown = data.shown;
+    this.fold(!data.logits && !remembered(), false); // of one image, the panel is what the slider is for
     this.root.classList.toggle("of-one", Boolean(data.logits));
     this.root.classList.toggle("of-all", !data.logits);
     this.build();
     this.draw();
     this.fetch();
+  }
+
+  // The panel below the bar: open or not is a habit of the person, kept by the browser.
+  fold(closed, remember) {
+    this.find("views").hidden = closed;
+    const button = this.find("fold");
+    button.hidden = Boolean(this.data?.logits);
+    button.setAttribute("aria-expanded", String(!closed));
+    button.textContent = closed ? "Show classes and filters" : "Hide classes and filters";
+    if (remember) keep(!closed);
   }
 
   // --- Moments: one line of JSON, then bytes (route.py) ---
@@ -194,6 +206,7 @@ class TimeSlider {
         return row;
       });
       const heads = [part("head"), part("head", logits ? "Probability" : "Accuracy of each class"), part("head")];
+      if (!logits) heads.unshift(part("head"), part("head"), part("head"), part("head across", "Predicted class (rows: true class)"));
       if (!logits) heads.push(...classes.map((name) => part("head to", name)));
       this.find("classes").replaceChildren(...heads, ...this.rows.flatMap((row) => [row.name, row.line, row.share, ...row.cells]));
     }
@@ -291,10 +304,12 @@ class TimeSlider {
     const [count, height, width] = this.shape;
     const values = this.filters.get(at);
     const across = count <= 10 ? 5 : 8, gap = 1;
-    const cell = height > 10 ? 2 : Math.floor(200 / (across * (width + gap)));
+    const cell = height > 10 ? 2 : Math.floor(360 / (across * (width + gap)));
     const rows = Math.ceil(count / across);
     const canvas = figure.querySelector("canvas");
-    const size = [across * (width + gap) - gap, rows * (height + gap) - gap].map((n) => n * cell);
+    const names = height === 28 && count === this.data.classes.length ? this.data.classes : []; // softmax regression
+    const label = names.length ? 14 : 0; // pixels below each picture
+    const size = [cell * (across * (width + gap) - gap), cell * (rows * (height + gap) - gap) + rows * label];
     if (canvas.width !== size[0] || canvas.height !== size[1]) [canvas.width, canvas.height] = size;
     const context = canvas.getContext("2d");
     const paper = getComputedStyle(this.root).getPropertyValue("--st-secondary-background-color").trim();
@@ -302,7 +317,7 @@ class TimeSlider {
     for (let i = 0; i < values.length; i += 1) {
       const filter = Math.floor(i / (height * width)), pixel = i % (height * width);
       const x = ((filter % across) * (width + gap) + (pixel % width)) * cell;
-      const y = (Math.floor(filter / across) * (height + gap) + Math.floor(pixel / width)) * cell;
+      const y = (Math.floor(filter / across) * (height + gap) + Math.floor(pixel / width)) * cell + Math.floor(filter / across) * label;
       context.globalAlpha = 1;
       context.fillStyle = paper;
       context.fillRect(x, y, cell, cell);
@@ -310,7 +325,14 @@ class TimeSlider {
       context.fillStyle = values[i] > 0 ? POSITIVE : NEGATIVE;
       context.fillRect(x, y, cell, cell);
     }
-    const kind = height === 28 ? "The weights of each unit, pixel by pixel" : `The ${count} filters of the first convolution`;
+    context.globalAlpha = 1;
+    context.fillStyle = getComputedStyle(this.root).color;
+    context.font = `11px ${getComputedStyle(this.root).fontFamily}`;
+    names.forEach((name, i) => {
+      const [column, row] = [i % across, Math.floor(i / across)];
+      context.fillText(name, column * (width + gap) * cell, (row + 1) * (cell * (height + gap) + label) - 4, width * cell);
+    });
+    const kind = names.length ? "The weights of each class, pixel by pixel" : height === 28 ? "The weights of each unit, pixel by pixel" : `The ${count} filters of the first convolution`;
     canvas.setAttribute("aria-label", `${kind}, after step ${at.toLocaleString("en")}`);
     figure.querySelector("figcaption").textContent =
       `${kind}: violet adds, orange subtracts; one scale for all moments.` +
@@ -324,3 +346,21 @@ class TimeSlider {
 
 // the class of the highest score; the lower one where two are equal
 const best = (scores) => scores.indexOf(Math.max(...scores));
+
+const HABIT = "fmnist-time-panel";
+
+function remembered() {
+  try {
+    return window.localStorage.getItem(HABIT) === "open";
+  } catch {
+    return false; // a browser that keeps nothing
+  }
+}
+
+function keep(isOpen) {
+  try {
+    window.localStorage.setItem(HABIT, isOpen ? "open" : "closed");
+  } catch {
+    // next time it is closed again
+  }
+}
