@@ -40,16 +40,25 @@ def main() -> None:
             neighbours.nearest,
         ),
     )
-    run = run_picker()
-    if run is None or run.before is None or run.latest is None:
-        return
-    kept = cleaned_switch()
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        run = run_picker()
+        if run is None or run.before is None or run.latest is None:
+            return
+        kept = cleaned_switch()
     step = moment(run, kept=kept)
-    _say_what_is_tested(run, step)
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        view = controls.one_of(
+            "View",
+            "view",
+            get_args(View),
+            words={view: view.capitalize() for view in get_args(View)},
+            then=lambda: address.put(page=None, order=None),
+            label_visibility="collapsed",
+        )
+        frame.page_link("train", "Its loss curve", run=run.id)
     test = frame.data_or_stop("test")
     tested = subject(run, step, test, kept)
-    if tested and (said := explanations.favourite(tested.after.matrix)):
-        st.info(said, icon=":material/lightbulb:")
+    _say_what_is_tested(run, step)
     if tested is None:
         _tiles(run.before.test, run.latest.test)
         st.warning(
@@ -60,14 +69,8 @@ def main() -> None:
         classes.bars(run.before.test, run.latest.test)
         return
     _tiles(tested.before.score, tested.after.score)
-    view = controls.one_of(
-        "View",
-        "view",
-        get_args(View),
-        words={view: view.capitalize() for view in get_args(View)},
-        then=lambda: address.put(page=None, order=None),
-        label_visibility="collapsed",
-    )
+    if said := explanations.favourite(tested.after.matrix):
+        st.info(said, icon=":material/lightbulb:")
     match view:
         case "classes":
             classes.draw(tested)
@@ -91,10 +94,6 @@ def _say_what_is_tested(run: Run, step: int) -> None:
         )
     elif run.is_active:
         st.info(f"Still training. “After” shows it after {epoch:.3g} {epochs}.", icon=":material/trending_down:")
-    else:
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.caption(f"After means: after {epoch:.3g} {epochs}, which is {step:,} weight updates.", width="content")
-            frame.page_link("train", "Its loss curve", run=run.id)
     if run.is_active and run.latest:
         st.fragment(_wait_for_news, run_every=2.0, key="news")(run.id, run.latest.step)
 
@@ -117,7 +116,7 @@ def _change(difference: float, digits: int, unit: str = "") -> str:
 def _tiles(before: Score, after: Score) -> None:
     right, total = sum(after.correct), sum(after.total)
     low, high = wilson(right, total)
-    with st.grid(4, min_column_width=200):
+    with st.container(border=True), st.grid(4, min_column_width=130):
         st.metric(
             "Accuracy",
             frame.percent(after.accuracy),
@@ -126,15 +125,12 @@ def _tiles(before: Score, after: Score) -> None:
             delta_arrow="auto" if after.accuracy != before.accuracy else "off",
             help=f"Share of the {total:,} test images whose highest score is that of the true class. Below: the change from "
             "before.",
-            border=True,
         )
         st.metric(
             "95 % interval",
             f"{100 * low:.1f} to {frame.percent(high, 1)}",
             help=f"{total:,} images are a sample. If the network were tested on very many more such images, its accuracy "
             "would most likely lie in here (Wilson's interval). It says nothing about training again with another seed.",
-            border=True,
-            height="stretch",
         )
         st.metric(
             "Test loss",
@@ -144,7 +140,6 @@ def _tiles(before: Score, after: Score) -> None:
             delta_arrow="auto" if after.loss != before.loss else "off",
             help="Mean cross-entropy in nats per image: −ln of the probability given to the true class. A blind guess "
             "scores ln 10 = 2.303. Below: the change from before.",
-            border=True,
         )
         st.metric(
             "Accuracy before",
@@ -153,7 +148,6 @@ def _tiles(before: Score, after: Score) -> None:
             delta_color="off",
             delta_arrow="off",
             help="With the initial weights. Chance is 10 %: ten classes of one size.",
-            border=True,
         )
 
 

@@ -32,7 +32,7 @@ SAMPLES = 4
 def draw(subject: Subject) -> None:
     """The view."""
     selected = cell_in_address()
-    left, right = st.columns([1, 1], gap="large")
+    left, right = st.columns([5, 4], gap="large")
     with left:
         result, chosen = _matrix(subject, selected)
     if chosen is not None and chosen != selected:
