@@ -14,7 +14,7 @@ from fmnist_core.data import dataset
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.ranges import as_text
 from fmnist_core.views import architecture
-from pages.parts import address, controls, frame
+from pages.parts import address, controls, frame, show_the_code
 from pages.parts.runs.drawing import drawing
 
 if TYPE_CHECKING:
@@ -266,7 +266,7 @@ def line_by_line(config: TrainingConfig) -> None:
     st.subheader("What each line does", anchor=False)
     why = explanations(config)
     rows = ""
-    for statement in statements(frame.source_of("fmnist_core.networks.net.Net")[1]):
+    for statement in statements(show_the_code.source_of("fmnist_core.networks.net.Net")[1]):
         words = next((words for start, words in why.items() if statement.strip().startswith(start)), "")
         depth = len(statement) - len(statement.lstrip())
         code = escape(textwrap.dedent(statement))

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import importlib.util
-import inspect
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +11,7 @@ from typing import Literal
 import streamlit as st
 
 from fmnist_core.data import dataset
-from pages.parts import address, streamlit_inside
+from pages.parts import address, show_the_code, streamlit_inside
 from pages.parts.text import plain as plain
 
 ROOT = Path(__file__).parents[2]
@@ -123,7 +120,7 @@ def page(title: str, lead: str, *, code: Sequence[object] = ()) -> None:
         st.title(title, anchor=False)
         if code:
             with st.container(width="content"):
-                _code_button(tuple(code))
+                show_the_code.button(title, tuple(code))
     st.markdown(lead)
     for sentence in refused:
         st.warning(sentence, icon=":material/link_off:")
@@ -176,50 +173,6 @@ def percent(share: float, digits: int = 2) -> str:
     '87.65\xa0%'
     """
     return f"{100 * share:.{digits}f}\u00a0%"
-
-
-# --- The code behind a page ----------------------------------------------------------------------------------------
-
-
-def _sources(objects: Sequence[object]) -> None:
-    for thing in objects:
-        where, source = source_of(thing)
-        st.caption(plain(where))
-        st.code(source, language="python", wrap_lines=True)
-
-
-@st.fragment
-def _code_button(code: tuple[object, ...]) -> None:
-    """A fragment: looking at the code does not run the page again."""
-    if st.button("Show the code", icon=":material/code:", type="tertiary", key="show_code"):
-        _code_dialog(code)
-
-
-@st.dialog("The code that this page runs", width="large", icon=":material/code:")
-def _code_dialog(code: tuple[object, ...]) -> None:
-    _sources(code)
-
-
-def source_of(thing: object) -> tuple[str, str]:
-    """(where it stands, its source). A dotted name is read from its file without importing it."""
-    if isinstance(thing, str):
-        module, _, name = thing.rpartition(".")
-        spec = importlib.util.find_spec(module)
-        if spec is None or spec.origin is None:
-            raise ValueError(f"there is no module {module}")
-        path = Path(spec.origin)
-        text = path.read_text(encoding="utf-8")
-        for node in ast.parse(text).body:
-            if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name:
-                first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-                lines = text.splitlines()[first - 1 : node.end_lineno]
-                return f"{path.relative_to(ROOT)}, line {first}", "\n".join(lines)
-        raise ValueError(f"there is no {name} in {module}")
-    target = inspect.unwrap(thing) if callable(thing) else thing
-    lines, first = inspect.getsourcelines(target)  # type: ignore[arg-type]
-    path = Path(inspect.getsourcefile(target) or "").resolve()  # type: ignore[arg-type]
-    where = str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else path.name
-    return f"{where}, line {max(first, 1)}", "".join(lines).rstrip()
 
 
 # --- The data set, or a sentence -----------------------------------------------------------------------------------

@@ -151,10 +151,11 @@ def ink(luminance: Gray, background: Gray, mask: Mask, *, negate: bool) -> Gray:
 
     `negate`: dark counts as much, as the data set did with its photographs on white; else light does.
     """
-    if negate:
-        amount = (background - luminance) / np.maximum(background, 1)
-    else:
-        amount = (luminance - background) / np.maximum(255 - background, 1)
+    amount = (
+        (background - luminance) / np.maximum(background, 1)
+        if negate
+        else (luminance - background) / np.maximum(255 - background, 1)
+    )
     return np.where(mask, np.clip(amount, 0, 1) * 255, 0).astype(np.float32)
 
 

@@ -215,10 +215,11 @@ def prepare(brought: Brought, choices: Choices, likeness: Likeness) -> Way:
             f"Not mirrored: the mirror image is not clearly nearer to the training pictures ({there:.1f}, {here:.1f})."
         )
     keep("mirrored", amount[:, ::-1] if mirror else amount, said)
-    if choices.crop is None:
-        crop = (edges[0] / width, edges[1] / height, edges[2] / width, edges[3] / height)
-    else:
-        crop = choices.crop
+    crop = (
+        (edges[0] / width, edges[1] / height, edges[2] / width, edges[3] / height)
+        if choices.crop is None
+        else choices.crop
+    )
     decided = Choices(
         upright=choices.upright,
         threshold=min(threshold, 1.0),
