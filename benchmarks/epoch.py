@@ -27,7 +27,8 @@ from fmnist_core.runs.service.executor import MEMORY
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.training.compiled import engine
 from fmnist_core.training.events import Losses
-from fmnist_core.training.loop import TrainingData, TrainingState, train
+from fmnist_core.training.loop import train
+from fmnist_core.training.state import TrainingData, TrainingState
 
 IMAGES = 20_000
 """Of one turn: a third of an epoch."""

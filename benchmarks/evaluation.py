@@ -19,7 +19,8 @@ from fmnist_core.data import dataset
 from fmnist_core.evaluation.evaluate import evaluate
 from fmnist_core.networks.net import Net
 from fmnist_core.runs.service.executor import MEMORY
-from fmnist_core.training.loop import TrainingConfig, TrainingState
+from fmnist_core.settings.config import TrainingConfig
+from fmnist_core.training.state import TrainingState
 
 WANTED = 5.0
 SINGLE = 300

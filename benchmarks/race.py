@@ -23,8 +23,9 @@ from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.jobs import Race
 from fmnist_core.training.compiled import engine
 from fmnist_core.training.events import Losses
-from fmnist_core.training.loop import TrainingData, TrainingState, train
+from fmnist_core.training.loop import train
 from fmnist_core.training.replicas import BatchedCopies, CompiledCopies, Copies
+from fmnist_core.training.state import TrainingData, TrainingState
 
 COPIES = 16
 CONFIG = TrainingConfig(device="cpu", learning_rate=0.01)

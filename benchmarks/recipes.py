@@ -30,7 +30,8 @@ def run_once(name: str, seed: int, held_out: int) -> dict[str, float | str]:
     """One run to its end: accuracy in percent, training seconds, and what a person waits with measurements."""
     import torch
 
-    from fmnist_core.training.loop import TrainingData, TrainingState, train
+    from fmnist_core.training.loop import train
+    from fmnist_core.training.state import TrainingData, TrainingState
 
     config = replace(RECIPES[name].config, seed=seed, validation=held_out)
     data, began, last = TrainingData.load(torch.device("cpu")), time.perf_counter(), None

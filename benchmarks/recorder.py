@@ -144,7 +144,7 @@ def main() -> None:
         os.environ["FMNIST_RUNS"] = str(Path(folder) / "runs")
         import torch
 
-        from fmnist_core.training.loop import TrainingData
+        from fmnist_core.training.state import TrainingData
 
         data = TrainingData.load(torch.device("cpu"))
         for name, config in RUNS.items():

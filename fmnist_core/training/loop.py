@@ -18,152 +18,30 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from fmnist_core.data import augmentation, dataset
-from fmnist_core.evaluation.evaluate import Evaluation, as_input, evaluate
-from fmnist_core.networks.architectures import build
+from fmnist_core.evaluation.evaluate import as_input
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.schedules import factor_at
-from fmnist_core.training.compiled.steps import CompiledSteps
-from fmnist_core.training.events import Diverged, Engine, Event, Losses, Measured, Reached, Slowed, Started
-from fmnist_core.training.optimizers import make_optimizer
+from fmnist_core.training.events import Diverged, Event, Losses, Reached, Slowed, Started
+from fmnist_core.training.measuring import measure
 from fmnist_core.training.pace import Pace
 from fmnist_core.training.precision import precision
+from fmnist_core.training.state import TrainingData, TrainingState, extent
 
 NEWS_EVERY = 0.2
 """Seconds between two `Losses` events: how soon a watcher hears of a step, and how soon a stop is noticed."""
 
 GATHERED = 2048
 """Images that are put into their order and scaled in one go; a batch is a slice of them."""
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """Images on the device that computes, so that no picture is decoded or copied once per epoch."""
-
-    images: torch.Tensor
-    """(N, 28, 28) uint8: 60,000 training images."""
-    labels: torch.Tensor
-    """(N,) int64."""
-    test_images: torch.Tensor
-    """(M, 28, 28) uint8: 10,000 test images."""
-    test_labels: torch.Tensor
-    """(M,) int64."""
-
-    @classmethod
-    def load(cls, device: torch.device) -> TrainingData:
-        """Raises DatasetError when the data set is not there or not right."""
-        splits = dataset.load("train"), dataset.load("test")
-        tensors = [t for s in splits for t in (torch.tensor(s.images), torch.tensor(s.labels).long())]
-        return cls(*(tensor.to(device) for tensor in tensors))
-
-
-@dataclass
-class TrainingState:
-    """Where a run stands: everything that its next step depends on."""
-
-    config: TrainingConfig
-    """As it is now: see `change`."""
-    device: torch.device
-    net: nn.Module
-    optimizer: torch.optim.Optimizer
-    step: int = 0
-    """Weight updates so far."""
-    seconds: float = 0.0
-    """Training time so far, without pauses and measurements."""
-    compiled: CompiledSteps | None = None
-    """What takes the steps; None: PyTorch. The results differ in rounding, so a run stays with what it began with."""
-
-    @classmethod
-    def new(cls, config: TrainingConfig) -> TrainingState:
-        """Fresh weights. Seeds torch's generators, which dropout goes on using: one run per process at a time.
-
-        Raises ValueError when the device is not there.
-        """
-        device = find_device(config.device)
-        torch.manual_seed(config.seed)
-        torch.backends.cudnn.deterministic = True  # same seed, same losses, on a GPU too
-        net = build(config).to(device).to(memory_format=torch.channels_last)
-        optimizer = make_optimizer(config, net, device)
-        return cls(config, device, net, optimizer, compiled=CompiledSteps.find(config, net, optimizer, device))
-
-    @property
-    def engine(self) -> Engine:
-        """What takes the steps."""
-        return "compiled" if self.compiled else "torch"
-
-    @property
-    def learning_rate(self) -> float:
-        """Of the next step."""
-        rate: float = self.optimizer.param_groups[0]["lr"]
-        return rate
-
-    @learning_rate.setter
-    def learning_rate(self, rate: float) -> None:
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-
-    def change(self, learning_rate: float, momentum: float) -> None:
-        """Go on with these from the next step on; a schedule then scales the new rate.
-
-        Raises ValueError for a value out of its range.
-        """
-        self.config = replace(self.config, learning_rate=learning_rate, momentum=momentum)
-        for group in self.optimizer.param_groups:
-            if "momentum" in group:
-                group["momentum"] = momentum
-
-    def tensors(self) -> dict[str, torch.Tensor]:
-        """Weights, optimizer state and generator states, by name, on the CPU: what a checkpoint holds."""
-        tensors = {f"net.{name}": value for name, value in self.net.state_dict().items()}
-        for name, parameter in self.net.named_parameters():
-            for key, value in self.optimizer.state[parameter].items():
-                tensors[f"optimizer.{name}.{key}"] = value
-        tensors["generator.cpu"] = torch.get_rng_state()
-        if self.device.type == "cuda":
-            tensors["generator.cuda"] = torch.cuda.get_rng_state(self.device)
-        elif self.device.type == "mps":
-            tensors["generator.mps"] = torch.mps.get_rng_state()
-        return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-
-    @classmethod
-    def restore(
-        cls, config: TrainingConfig, tensors: Mapping[str, torch.Tensor], step: int, seconds: float
-    ) -> TrainingState:
-        """The state that `tensors` was taken from. Raises KeyError or RuntimeError where they do not fit `config`."""
-        state = cls.new(config)
-        weights = {name: tensors[f"net.{name}"] for name in state.net.state_dict()}
-        state.net.load_state_dict(weights)
-        for name, parameter in state.net.named_parameters():
-            prefix = f"optimizer.{name}."
-            for key in (key for key in tensors if key.startswith(prefix)):
-                value = tensors[key]
-                if value.shape == parameter.shape:  # in the parameter's memory layout, which fused updates rely on
-                    value = torch.empty_like(parameter, requires_grad=False).copy_(value)
-                else:
-                    value = value.to(parameter.device)
-                state.optimizer.state[parameter][key.removeprefix(prefix)] = value
-        torch.set_rng_state(tensors["generator.cpu"])
-        if "generator.cuda" in tensors and state.device.type == "cuda":
-            torch.cuda.set_rng_state(tensors["generator.cuda"], state.device)
-        elif "generator.mps" in tensors and state.device.type == "mps":
-            torch.mps.set_rng_state(tensors["generator.mps"])
-        state.step, state.seconds = step, seconds
-        return state
-
-    @property
-    def is_finite(self) -> bool:
-        """Whether every weight is a finite number."""
-        return all(bool(parameter.isfinite().all()) for parameter in self.net.parameters())
 
 
 def train(state: TrainingState, data: TrainingData, stops: Iterable[int] = ()) -> Iterator[Event | Reached]:
@@ -243,12 +121,6 @@ def next_boundary(step: int, steps_per_epoch: int, steps: int, stops: list[int])
     return min(*following, (step // steps_per_epoch + 1) * steps_per_epoch, steps)
 
 
-def extent(config: TrainingConfig, data: TrainingData) -> tuple[int, int]:
-    """Steps in an epoch, and steps of the whole run, on these images."""
-    steps_per_epoch = -(-(len(data.labels) - config.validation) // config.batch_size)
-    return steps_per_epoch, config.limited(config.epochs * steps_per_epoch)
-
-
 def epoch_order(data: TrainingData, config: TrainingConfig, epoch: int) -> npt.NDArray[np.int64]:
     """The images that are trained on, in the order of that epoch (0-based)."""
     indices = dataset.trained_on(len(data.labels), config.validation, config.fold)
@@ -287,50 +159,6 @@ def image_losses(config: TrainingConfig, logits: torch.Tensor, labels: torch.Ten
         return F.cross_entropy(logits, labels, label_smoothing=config.label_smoothing, reduction="none")
     targets = F.one_hot(labels, 10) * (1 - config.label_smoothing) + config.label_smoothing / 10  # (N, 10)
     return F.binary_cross_entropy_with_logits(logits, targets, reduction="none").sum(1)
-
-
-def evaluated(config: TrainingConfig, net: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> Evaluation:
-    """The network on these images, (N, 28, 28) uint8, prepared as `config` says."""
-    return evaluate(net, images, labels.cpu().numpy(), standardise=config.standardise, flip=config.flip_test)
-
-
-def measure(state: TrainingState, data: TrainingData) -> Measured:
-    """Evaluate on the test images, on as many of those that are trained on, and on those that are held out."""
-    config, kept = state.config, dataset.trained_on(len(data.labels), state.config.validation, state.config.fold)
-    epoch, rest = divmod(state.step, steps := extent(config, data)[0])
-
-    def of_training(indices: npt.NDArray[np.int64]) -> Evaluation:
-        some = torch.from_numpy(indices).to(data.images.device)
-        return evaluated(config, state.net, data.images[some], data.labels[some])
-
-    test = evaluated(config, state.net, data.test_images, data.test_labels)
-    validation = of_training(dataset.held_out(config.validation, config.fold)) if config.validation else None
-    return Measured(
-        state.step,
-        epoch + rest / steps if rest else epoch,
-        state.seconds,
-        test.score,
-        of_training(kept[: len(data.test_labels)]).score,
-        validation.score if validation else None,
-        test.logits,
-        validation.logits if validation else None,
-    )
-
-
-def find_device(name: str) -> torch.device:
-    """The device of that name; "auto" is the first of `available_devices`. Raises ValueError when it is not there."""
-    devices = available_devices()
-    if name == "auto":
-        return torch.device(devices[0])
-    if name not in devices:
-        raise ValueError(f"device {name!r} is not on this machine: there is {', '.join(devices)}")
-    return torch.device(name)
-
-
-def available_devices() -> tuple[str, ...]:
-    """What this machine can compute on, the fastest first; the last is always "cpu"."""
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    return tuple(name for name, is_there in there.items() if is_there)
 
 
 @dataclass

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from fmnist_core.training.precision import precision
 
 if TYPE_CHECKING:
-    from fmnist_core.training.loop import TrainingState
+    from fmnist_core.training.state import TrainingState
 
 
 class Pace:

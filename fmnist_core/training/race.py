@@ -14,10 +14,11 @@ from fmnist_core.networks.net import Net
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.jobs import Race
 from fmnist_core.training.compiled import engine
+from fmnist_core.training.devices import find_device
 from fmnist_core.training.events import CopiesMeasured, CopyLosses, Event, Started
 from fmnist_core.training.events import Engine as UsedEngine
-from fmnist_core.training.loop import TrainingData, extent, find_device
 from fmnist_core.training.replicas import BatchedCopies, CompiledCopies, Copies
+from fmnist_core.training.state import TrainingData, extent
 
 NOT_RACED = (
     "architecture", "optimizer", "schedule", "weight_decay", "loss", "label_smoothing", "shift", "flip", "erase",

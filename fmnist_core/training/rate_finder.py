@@ -12,8 +12,9 @@ import torch
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.jobs import OUT_OF_HAND, RateTest
 from fmnist_core.training.events import Event, Losses, Started
-from fmnist_core.training.loop import NEWS_EVERY, TrainingData, TrainingState, batches, extent, mean_loss
+from fmnist_core.training.loop import NEWS_EVERY, batches, mean_loss
 from fmnist_core.training.precision import precision
+from fmnist_core.training.state import TrainingData, TrainingState, extent
 
 
 def rate_test(config: TrainingConfig, test: RateTest, data: TrainingData) -> Iterator[Event]:

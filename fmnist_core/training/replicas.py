@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -19,13 +19,16 @@ import torch
 import torch.nn.functional as F
 
 from fmnist_core.data import dataset
-from fmnist_core.evaluation.evaluate import as_input, evaluate
+from fmnist_core.evaluation.evaluate import as_input
 from fmnist_core.networks import net as network
 from fmnist_core.networks.net import Net, QuickNet
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.jobs import Race
 from fmnist_core.training.compiled.engine import Engine
-from fmnist_core.training.loop import GATHERED, NEWS_EVERY, TrainingData, find_device
+from fmnist_core.training.devices import find_device
+from fmnist_core.training.loop import GATHERED, NEWS_EVERY
+from fmnist_core.training.measuring import evaluated
+from fmnist_core.training.state import TrainingData
 
 LEAST_STEPS = 20
 """Of each copy in one call of the compiled engine: fewer would cost more for the call than for the arithmetic."""
@@ -276,6 +279,5 @@ class CompiledCopies:
 
     def accuracies(self, images: torch.Tensor, labels: torch.Tensor) -> list[float]:
         """See `Copies`."""
-        truth = labels.numpy()
-        nets = [single.net for single in self.singles]
-        return [evaluate(net, images, truth, standardise=self.config.standardise).score.accuracy for net in nets]
+        config, nets = replace(self.config, flip_test=False), [single.net for single in self.singles]
+        return [evaluated(config, net, images, labels, in_c=True).accuracy for net in nets]

@@ -16,7 +16,8 @@ from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.jobs import RateTest, suggest
 from fmnist_core.settings.recipes import RECIPES
 from fmnist_core.settings.schedules import learning_rate_at
-from fmnist_core.training.loop import TrainingData, batches
+from fmnist_core.training.loop import batches
+from fmnist_core.training.state import TrainingData
 from fmnist_core.views import settings
 from tests.pages.conftest import HOSTILE, Open, Trained, words
 from tests.pages.test_train import PAGE, wait_for

@@ -19,7 +19,8 @@ from fmnist_core.runs.writing import EventWriter
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.training import loop
 from fmnist_core.training.events import Changed, Losses, Reached
-from fmnist_core.training.loop import TrainingData, TrainingState, train
+from fmnist_core.training.loop import train
+from fmnist_core.training.state import TrainingData, TrainingState
 from tests.runs.lab import SMALL, recorded
 
 BRIEF = replace(SMALL, batch_size=50, epochs=3, momentum=0.9, dropout=0.4, learning_rate=0.02)

@@ -26,7 +26,7 @@ from fmnist_core.runs.record import RunEvent, to_json
 from fmnist_core.runs.service import dispatcher, worker
 from fmnist_core.runs.writing import EventWriter
 from fmnist_core.training import loop
-from fmnist_core.training.loop import TrainingData
+from fmnist_core.training.state import TrainingData
 
 dispatcher.STALLED_AFTER = 4.0  # instead of 30: tests wait for it
 dispatcher.DEVELOP_AGAIN = 1.0

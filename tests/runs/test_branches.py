@@ -11,7 +11,7 @@ from fmnist_core.runs.branching import check
 from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.record import State
 from fmnist_core.training.events import Changed
-from fmnist_core.training.loop import TrainingData
+from fmnist_core.training.state import TrainingData
 from tests.runs.by_hand import (
     BRIEF,
     assert_is,

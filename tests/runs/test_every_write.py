@@ -24,7 +24,7 @@ from fmnist_core.runs.record import Claimed, Paused, Resumed, State
 from fmnist_core.runs.service.dispatcher import Dispatcher
 from fmnist_core.runs.writing import EventWriter
 from fmnist_core.training.events import Changed, Losses
-from fmnist_core.training.loop import TrainingData
+from fmnist_core.training.state import TrainingData
 from tests.runs.by_hand import (
     BRIEF,
     Killed,

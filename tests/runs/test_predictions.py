@@ -16,7 +16,7 @@ from fmnist_core.runs.service import predictions
 from fmnist_core.runs.service.keeping import branch_steps, film_steps
 from fmnist_core.runs.service.predictions import develop_all, is_waiting
 from fmnist_core.runs.snapshots import Snapshots
-from fmnist_core.training.loop import TrainingData
+from fmnist_core.training.state import TrainingData
 from tests.runs.by_hand import BRIEF, Killed, create, die, little, one_thread_an_event_for_each_step, rerun, work
 
 __all__ = ["little", "one_thread_an_event_for_each_step"]  # fixtures

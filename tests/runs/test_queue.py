@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fmnist_core.runs import client
-from fmnist_core.training.loop import TrainingData
+from fmnist_core.training.state import TrainingData
 from tests.runs.by_hand import (
     BRIEF,
     Worker,

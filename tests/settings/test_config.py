@@ -15,7 +15,9 @@ from fmnist_core.evaluation.evaluate import Evaluation
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.training import loop
 from fmnist_core.training.events import Event, Losses, Measured, Started
-from fmnist_core.training.loop import TrainingData, TrainingState, batches, train
+from fmnist_core.training.loop import batches, train
+from fmnist_core.training.measuring import measure
+from fmnist_core.training.state import TrainingData, TrainingState
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +114,7 @@ def test_training_sees_augmented_and_standardised_pictures(little: TrainingData)
 def test_flip_test_averages_a_picture_and_its_mirror_image(little: TrainingData):
     """The logits that are kept are the mean of both."""
     state = TrainingState.new(on_cpu(flip_test=True, standardise=True))
-    measured = loop.measure(state, little)
+    measured = measure(state, little)
     images = (little.test_images[:, None] / 255 - 0.2860) / 0.3530
     state.net.eval()
     with torch.no_grad():

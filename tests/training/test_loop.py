@@ -18,9 +18,12 @@ from fmnist_core.data.dataset import epoch_order, tutorial_loader
 from fmnist_core.networks.net import Net
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.training import loop
+from fmnist_core.training.devices import available_devices, find_device
 from fmnist_core.training.events import Diverged, Event, Losses, Measured, Slowed, Started
-from fmnist_core.training.loop import TrainingData, TrainingState, available_devices, batches, find_device, train
+from fmnist_core.training.loop import batches, train
+from fmnist_core.training.measuring import measure
 from fmnist_core.training.pace import Pace
+from fmnist_core.training.state import TrainingData, TrainingState
 
 
 @pytest.fixture(scope="module")
@@ -269,7 +272,7 @@ def test_measuring_does_not_disturb_training(little: TrainingData):
     for event in train(state, little):
         if isinstance(event, Losses):
             losses += event.losses
-            loop.measure(state, little)
+            measure(state, little)
             assert state.net.training
         if len(losses) == 20:
             break
@@ -281,7 +284,7 @@ def test_a_measurement_within_an_epoch_says_how_far_it_was(little: TrainingData)
     state = TrainingState.new(on_cpu(batch_size=96))
     for step, epoch in ((0, 0), (5, 5 / 11), (11, 1), (13, 1 + 2 / 11)):
         state.step = step
-        assert loop.measure(state, little).epoch == pytest.approx(epoch)
+        assert measure(state, little).epoch == pytest.approx(epoch)
 
 
 # --- Learning ------------------------------------------------------------------------------------------------------
@@ -289,7 +292,7 @@ def test_a_measurement_within_an_epoch_says_how_far_it_was(little: TrainingData)
 
 def test_accuracy_before_training_is_chance(data: TrainingData):
     """Fresh weights know nothing: about 10 % on average over seeds, and a loss near ln 10."""
-    scores = [loop.measure(TrainingState.new(on_cpu(seed=seed)), data).test for seed in range(6)]
+    scores = [measure(TrainingState.new(on_cpu(seed=seed)), data).test for seed in range(6)]
     assert np.mean([score.accuracy for score in scores]) == pytest.approx(0.10, abs=0.03)
     assert all(score.accuracy < 0.25 for score in scores)
     assert all(score.loss == pytest.approx(np.log(10), abs=0.03) for score in scores)
@@ -300,7 +303,7 @@ def test_a_few_hundred_steps_teach_it_something(data: TrainingData):
     state = TrainingState.new(on_cpu(batch_size=64, learning_rate=0.05))
     losses = first_losses(train(state, data), 300)
     assert np.mean(losses[-50:]) < 0.5 * np.mean(losses[:50])
-    assert loop.measure(state, data).test.accuracy > 0.60
+    assert measure(state, data).test.accuracy > 0.60
 
 
 # --- What goes wrong -----------------------------------------------------------------------------------------------

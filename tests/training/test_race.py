@@ -15,9 +15,10 @@ from fmnist_core.training import race as racing
 from fmnist_core.training import replicas as copying
 from fmnist_core.training.compiled import engine, library
 from fmnist_core.training.events import CopiesMeasured, CopyLosses, Event, Losses, Measured, Started
-from fmnist_core.training.loop import TrainingData, TrainingState, train
+from fmnist_core.training.loop import train
 from fmnist_core.training.race import race
 from fmnist_core.training.replicas import BatchedCopies, CompiledCopies, Copies
+from fmnist_core.training.state import TrainingData, TrainingState
 
 CONFIG = TrainingConfig(device="cpu", batch_size=20, epochs=1, learning_rate=0.01, seed=3)
 """Gentle steps: with large ones, differences in rounding grow quickly."""

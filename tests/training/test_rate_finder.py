@@ -12,8 +12,8 @@ from fmnist_core.settings import jobs
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.jobs import RateTest, suggest
 from fmnist_core.training.events import Losses, Started
-from fmnist_core.training.loop import TrainingData
 from fmnist_core.training.rate_finder import rate_test
+from fmnist_core.training.state import TrainingData
 
 CONFIG = TrainingConfig(device="cpu", batch_size=20)
 

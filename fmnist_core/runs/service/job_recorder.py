@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from fmnist_core.runs.record import Finished, Interrupted, Stopped
 from fmnist_core.runs.service.recorder import Recorder
 from fmnist_core.settings.jobs import Race, RateTest
+from fmnist_core.training.devices import find_device
 from fmnist_core.training.events import Event
-from fmnist_core.training.loop import TrainingData, find_device
 from fmnist_core.training.race import race
 from fmnist_core.training.rate_finder import rate_test
+from fmnist_core.training.state import TrainingData
 
 
 class JobRecorder(Recorder):

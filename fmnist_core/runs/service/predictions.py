@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING
 from fmnist_core.runs.folder import RunFolder, is_run_id
 
 if TYPE_CHECKING:
-    from fmnist_core.training.loop import TrainingData
+    from fmnist_core.training.state import TrainingData
 
 LOCK = ".film.lock"
 
@@ -87,18 +87,23 @@ def develop(folder: RunFolder, data: TrainingData | None, is_over: Callable[[], 
 
     from fmnist_core.networks.architectures import build
     from fmnist_core.runs.service.keeping import WEIGHTS_MOST
-    from fmnist_core.training.loop import TrainingData, evaluated, find_device
+    from fmnist_core.training.compiled import engine
+    from fmnist_core.training.devices import find_device
+    from fmnist_core.training.measuring import evaluated
+    from fmnist_core.training.state import TrainingData
 
     config, snapshots = folder.run().config, folder.snapshots
     device = find_device(config.device)
     if data is None or data.images.device != device:
         data = TrainingData.load(device)
     net = build(config).to(device).to(memory_format=torch.channels_last)
+    in_c = engine.predicts(net, device)
     for step in snapshots.undeveloped():
         if is_over() or not folder.has_file():
             return
         net.load_state_dict({name: torch.from_numpy(array) for name, array in snapshots.weights(step).items()})
-        snapshots.write_logits(step, evaluated(config, net, data.test_images, data.test_labels).logits)
+        seen = evaluated(config, net, data.test_images, data.test_labels, in_c=in_c)
+        snapshots.write_logits(step, seen.logits)
     snapshots.thin_out(WEIGHTS_MOST)
     snapshots.predictions()
     if lock := folder.lock():  # else a worker has taken the run over meanwhile, and keeps more weights

@@ -26,7 +26,9 @@ from fmnist_core.runs.service.keeping import Film, branch_steps, film_steps
 from fmnist_core.runs.service.stepping import take_step
 from fmnist_core.runs.writing import EventWriter
 from fmnist_core.training.events import Changed, CopyLosses, Diverged, Losses, Measured, Reached, Slowed, Started
-from fmnist_core.training.loop import TrainingData, TrainingState, extent, measure, train
+from fmnist_core.training.loop import train
+from fmnist_core.training.measuring import measure
+from fmnist_core.training.state import TrainingData, TrainingState, extent
 
 CHECKPOINT_EVERY = 10.0
 """Seconds of training that a crash may cost; the end of an epoch is always kept."""
@@ -88,9 +90,10 @@ class Recorder:
         else:
             self.state = TrainingState.new(self.recorded.config_at(0))
         if self.recorded.steps or self.recorded.parent:  # it has trained before: with the same engine, to the same bits
-            if self.recorded.engine == "torch":
-                self.state.compiled = None
-            elif self.state.engine != "compiled":
+            began_with = self.recorded.engine
+            if began_with == "torch" and self.state.engine == "compiled":
+                self.state.leave_compiled()
+            elif began_with == "compiled" and self.state.engine == "torch":
                 log.warning("the compiled training step is no longer there: going on with PyTorch, rounded otherwise")
         device = self.state.device
         self.data = ready if ready and ready.images.device == device else TrainingData.load(device)

@@ -27,7 +27,7 @@ from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.training.compiled import library
 
 if TYPE_CHECKING:
-    from fmnist_core.training.loop import TrainingData
+    from fmnist_core.training.state import TrainingData
 
 EX_TEMPFAIL = 75
 
@@ -89,7 +89,9 @@ def get_warm() -> TrainingData | None:
     """Do everything once that takes long the first time: import torch, load the data, take a step, evaluate."""
     import torch
 
-    from fmnist_core.training.loop import TrainingData, TrainingState, available_devices, find_device, train
+    from fmnist_core.training.devices import available_devices, find_device
+    from fmnist_core.training.loop import train
+    from fmnist_core.training.state import TrainingData, TrainingState
 
     data = None
     try:

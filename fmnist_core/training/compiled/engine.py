@@ -162,15 +162,27 @@ def load(path: Path) -> Engine:
 def covers(net: nn.Module, optimizer: torch.optim.Optimizer, device: torch.device) -> bool:
     """Whether the compiled step can train this network with this optimizer here."""
     return (
-        device.type == "cpu"
-        and isinstance(net, Net)
+        covers_network(net, device)
         and type(optimizer) is torch.optim.SGD
         and len(optimizer.param_groups) == 1
         and optimizer.param_groups[0]["dampening"] == 0
+    )
+
+
+def covers_network(net: nn.Module, device: torch.device) -> bool:
+    """Whether this network here is computed sooner in C."""
+    return (
+        device.type == "cpu"
+        and isinstance(net, Net)
         and net.conv1.out_channels <= WIDEST["conv1_channels"]
         and net.conv2.out_channels <= WIDEST["conv2_channels"]
         and net.fc1.out_features <= WIDEST["hidden_units"]
     )
+
+
+def predicts(net: nn.Module, device: torch.device) -> bool:
+    """Whether there are compiled predictions for this network on this machine. Never compiles."""
+    return covers_network(net, device) and predict.compiled() is not None
 
 
 def check(engine: Engine) -> None:

@@ -13,7 +13,9 @@ from fmnist_core.runs.service.recorder import Recorder
 from fmnist_core.runs.writing import EventWriter
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.training.events import Diverged, Losses, Measured
-from fmnist_core.training.loop import TrainingData, TrainingState, train
+from fmnist_core.training.loop import train
+from fmnist_core.training.measuring import measure
+from fmnist_core.training.state import TrainingData, TrainingState
 
 TUTORIAL = TrainingConfig(device="cpu", epochs=2)
 
@@ -64,7 +66,7 @@ def test_same_run_by_both_engines(little, config):
 def test_a_run_that_was_interrupted_comes_to_the_same_bits(little, monkeypatch):
     """Kept in a checkpoint after any call, and restored: the same losses and weights as without."""
     monkeypatch.setattr("fmnist_core.training.compiled.steps.FIRST", 260)
-    monkeypatch.setattr("fmnist_core.training.NEWS_EVERY", 1e-3)
+    monkeypatch.setattr("fmnist_core.training.loop.NEWS_EVERY", 1e-3)
     config = replace(TUTORIAL, batch_size=13)
     whole = TrainingState.new(config)
     wanted = losses_of(list(train(whole, little)))
@@ -132,3 +134,17 @@ def test_a_run_stays_with_its_engine(tmp_path, monkeypatch, caplog):
     assert "no longer there" in caplog.text
     monkeypatch.setenv("FMNIST_COMPILED", "1")
     assert [take_up(folders[0]), take_up(folders[1])] == ["torch", "torch"]
+
+
+@pytest.mark.parametrize("change", [{}, {"optimizer": "adam"}, {"standardise": True, "flip_test": True}])
+def test_measurements_come_from_c_wherever_it_predicts(little, change):
+    """Also of what PyTorch trains: the same figures and logits as PyTorch measures, but for rounding."""
+    state = TrainingState.new(replace(TUTORIAL, **change))
+    assert state.predicts_in_c
+    in_c = measure(state, little)
+    state.leave_compiled()
+    assert state.engine == "torch"
+    in_torch = measure(state, little)
+    np.testing.assert_allclose(in_c.logits, in_torch.logits, atol=1e-6)
+    assert in_c.test.loss == pytest.approx(in_torch.test.loss, rel=1e-6)
+    assert not TrainingState.new(replace(TUTORIAL, architecture="perceptron")).predicts_in_c

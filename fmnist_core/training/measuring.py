@@ -1,0 +1,50 @@
+"""Counting what a network in training gets right, the quickest way that there is for it."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from fmnist_core.data import dataset
+from fmnist_core.evaluation.evaluate import Evaluation, evaluate
+from fmnist_core.settings.config import TrainingConfig
+from fmnist_core.training.compiled.predict import predict
+from fmnist_core.training.events import Measured
+from fmnist_core.training.state import TrainingData, TrainingState, extent
+
+
+def evaluated(
+    config: TrainingConfig, net: nn.Module, images: torch.Tensor, labels: torch.Tensor, *, in_c: bool
+) -> Evaluation:
+    """The network on these images, (N, 28, 28) uint8, prepared as `config` says; `in_c` where `engine.predicts` it."""
+    truth, options = labels.cpu().numpy(), {"standardise": config.standardise, "flip": config.flip_test}
+    if not in_c:
+        return evaluate(net, images, truth, **options)
+    weights = {name: tensor.numpy() for name, tensor in net.state_dict().items()}
+    logits = predict(weights, images.numpy(), **options, threads=torch.get_num_threads())
+    return Evaluation.from_logits(logits, truth)
+
+
+def measure(state: TrainingState, data: TrainingData) -> Measured:
+    """Evaluate on the test images, on as many of those that are trained on, and on those that are held out."""
+    config, kept = state.config, dataset.trained_on(len(data.labels), state.config.validation, state.config.fold)
+    epoch, rest = divmod(state.step, steps := extent(config, data)[0])
+
+    def of_training(indices: npt.NDArray[np.int64]) -> Evaluation:
+        some = torch.from_numpy(indices).to(data.images.device)
+        return evaluated(config, state.net, data.images[some], data.labels[some], in_c=state.predicts_in_c)
+
+    test = evaluated(config, state.net, data.test_images, data.test_labels, in_c=state.predicts_in_c)
+    validation = of_training(dataset.held_out(config.validation, config.fold)) if config.validation else None
+    return Measured(
+        state.step,
+        epoch + rest / steps if rest else epoch,
+        state.seconds,
+        test.score,
+        of_training(kept[: len(data.test_labels)]).score,
+        validation.score if validation else None,
+        test.logits,
+        validation.logits if validation else None,
+    )
