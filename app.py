@@ -15,7 +15,7 @@ from PIL import Image
 from fmnist_core.data import dataset
 from fmnist_core.runs import client
 from fmnist_core.runs.record import Run, State
-from pages.parts import frame
+from pages.parts import address, frame, streamlit_inside
 from pages.parts.components.live_chart import route as live_chart
 from pages.parts.components.time_slider import route as time_slider
 
@@ -83,7 +83,7 @@ def progress(runs: Sequence[Run], visited: set[str]) -> dict[str, tuple[bool, st
 
 def wall(train: dataset.Split) -> None:
     """The first pictures of each class, ink on the page's own paper; each leads to its own page."""
-    address, indices = _wall_sprite(train)
+    picture, indices = _wall_sprite(train)
     size = 28
     tiles = "".join(
         f'<a href="{escape(address.link("image", {"split": "train", "index": index}))}" target="_self" title="{label}, training picture {index}" '
@@ -94,7 +94,7 @@ def wall(train: dataset.Split) -> None:
     )
     names = "".join(f"<span>{label}</span>" for label in dataset.CLASSES)
     st.html(
-        f'<style>.wall a {{ background-image: url("{address}"); }}</style>'
+        f'<style>.wall a {{ background-image: url("{picture}"); }}</style>'
         f'<div class="wall-box"><div class="wall">{tiles}{names}</div></div>'
     )
 
@@ -199,4 +199,4 @@ def _epochs(count: float) -> str:
 if __name__ == "__main__":
     home()
 else:
-    app = st.App(__file__, routes=[*live_chart.routes, *time_slider.routes])
+    app = st.App(__file__, routes=streamlit_inside.at_base([*live_chart.routes, *time_slider.routes]))

@@ -6,11 +6,13 @@ half, events and states, is components/streamlit.js.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from string import Template
 from urllib.parse import parse_qsl
 
 import streamlit as st
+from starlette.routing import Route
 from streamlit.runtime.scriptrunner_utils.script_run_context import get_script_run_ctx
 
 NAMES = {
@@ -32,6 +34,12 @@ CONTENT, TRACEBACK = '[data-testid="stMain"]', '[data-testid="stException"]'
 def style(path: Path) -> str:
     """A style sheet, with the selectors in place of `$names`. Raises KeyError for a name that is not known."""
     return Template(path.read_text(encoding="utf-8")).substitute(NAMES)
+
+
+def at_base(routes: Iterable[Route]) -> list[Route]:
+    """Routes of ours where Streamlit has its own: below `server.baseUrlPath`, which it does not put before them."""
+    base = "/".join(["", *filter(None, str(st.get_option("server.baseUrlPath") or "").split("/"))])
+    return [Route(f"{base}{route.path}", route.endpoint, methods=route.methods) for route in routes]
 
 
 def came_by_history() -> bool:
