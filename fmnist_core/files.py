@@ -143,13 +143,12 @@ def file_mode(*, public: bool = False) -> int:
     return 0o666 if public or is_shared() else 0o600
 
 
-def make_folder(path: Path, *, parents: bool = False) -> None:
+def make_folder(path: Path) -> None:
     """A folder that only its owner may enter, unless sharing is asked for; one that is there stays as it is.
 
     Raises OSError.
     """
-    if parents:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.mkdir(mode=0o777 if is_shared() else 0o700, exist_ok=True)
 
 

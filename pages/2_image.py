@@ -92,6 +92,15 @@ def over_time(split: dataset.Split, index: int) -> None:
             return
         st.subheader("What the network says", anchor=False)
         moment(run, image=index)
+        frame.page_link(
+            "inside",
+            "Look inside: what made it say so",
+            icon=":material/biotech:",
+            split="test",
+            index=index,
+            run=run.id,
+            **address.kept("step"),
+        )
         st.caption(
             f"Network of the run {frame.plain(run.title)}. Each tick of the strip is one moment that the run kept, in "
             "the colour of the class that it predicted; a tick with a dark foot is right. Moments are dense at the "

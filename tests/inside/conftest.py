@@ -34,7 +34,7 @@ class Twins:
 
 
 @cache
-def _trained(architecture: Architecture, standardise: bool) -> Twins:
+def trained(architecture: Architecture, standardise: bool) -> Twins:
     train = dataset.load("train")
     config = TrainingConfig(architecture=architecture, standardise=standardise, dropout=0.1)
     with torch.random.fork_rng():
@@ -62,13 +62,13 @@ def as_torch(images, standardise: bool = False) -> torch.Tensor:
 @pytest.fixture(params=STEPS)
 def twins(request: pytest.FixtureRequest) -> Twins:
     """Each architecture; those with normalisation see standardised pictures."""
-    return _trained(request.param, request.param in ("residual", "wide"))
+    return trained(request.param, request.param in ("residual", "wide"))
 
 
 @pytest.fixture
 def net() -> Twins:
     """The tutorial's network."""
-    return _trained("net", False)
+    return trained("net", False)
 
 
 @pytest.fixture(scope="session")

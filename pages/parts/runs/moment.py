@@ -17,12 +17,14 @@ WORTH_DRAWING = 10
 """New moments for which the page is drawn again."""
 
 
-def moment(run: Run, *, image: int | None = None, kept: npt.NDArray[np.bool_] | None = None) -> int:
+def moment(
+    run: Run, *, image: int | None = None, kept: npt.NDArray[np.bool_] | None = None, compact: bool = False
+) -> int:
     """Draw the slider over all moments that `run` keeps; the step that the page is about, by default the last.
 
     It is in the address as `?step=`; a step that was not kept means the one kept before it. Without `image` the slider
     shows accuracy and mistakes of all classes; with it, what the network says of that test image. `kept`: (10,000,),
-    True for the test images that count, None for all.
+    True for the test images that count, None for all. `compact`: the slider alone.
     """
     folder = client.folder(run.id)
     steps = folder.logit_steps()
@@ -39,6 +41,7 @@ def moment(run: Run, *, image: int | None = None, kept: npt.NDArray[np.bool_] | 
         logits=None if image is None else folder.snapshots.logits_of(image, steps),
         true_class=None if image is None else int(frame.data_or_stop("test").labels[image]),
         left_out=() if kept is None else np.flatnonzero(~kept).tolist(),
+        compact=compact,
         on_move=lambda: _moved(key, steps),
     )
     if run.state.is_final and not folder.snapshots.is_developed:

@@ -24,12 +24,13 @@ def time_slider(
     logits: npt.NDArray[np.float32] | None = None,
     true_class: int | None = None,
     left_out: Sequence[int] = (),
+    compact: bool = False,
     key: str,
 ) -> None:
     """Draw it at step `shown` of `steps` (ascending). `on_move` is called when it was moved: `session_state[key].moved`.
 
     `logits`: of one image at each step, (steps, 10), to show its probabilities instead of the figures of all classes.
-    `left_out`: test images that do not count.
+    `left_out`: test images that do not count. `compact`: the slider alone, without figures.
     """
     _component(
         key=key,
@@ -44,6 +45,7 @@ def time_slider(
             "logits": None if logits is None else np.round(logits.astype(float), 3).tolist(),
             "trueClass": true_class,
             "leftOut": list(left_out),
+            "compact": compact,
         },
         on_moved_change=on_move,
     )

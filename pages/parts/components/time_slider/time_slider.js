@@ -69,6 +69,7 @@ class TimeSlider {
     this.fold(!data.logits && !remembered(), false); // of one image, the panel is what the slider is for
     this.root.classList.toggle("of-one", Boolean(data.logits));
     this.root.classList.toggle("of-all", !data.logits);
+    this.root.classList.toggle("compact", data.compact);
     this.build();
     this.draw();
     this.fetch();
@@ -132,6 +133,8 @@ class TimeSlider {
   moveTo(place) {
     this.at = Math.max(0, Math.min(this.last, place));
     this.draw();
+    const moment = { run: this.data.run, step: this.data.steps[this.at] };
+    window.dispatchEvent(new CustomEvent("fmnist-moment", { detail: moment })); // what else computes in the browser moves along
     this.dim();
     if (!this.held) this.follow(this.playing ? FOLLOW.playing : FOLLOW.released);
   }
@@ -178,7 +181,7 @@ class TimeSlider {
   }
 
   dim() {
-    if (this.data.logits) return; // of one image, everything that moves is in here
+    if (this.data.logits || this.data.compact) return; // of one image, everything that moves is in here
     const isBehind = this.data.steps[this.at] !== this.shown || this.script.isRunning;
     document.body.classList.toggle("time-moves", isBehind && (this.moved ||= this.data.steps[this.at] !== this.shown));
     if (!isBehind) this.moved = false;

@@ -1,0 +1,117 @@
+"""What the page Inside is about: a network at one moment, with the edits of the address, and one picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import streamlit as st
+
+from fmnist_core.data import dataset
+from fmnist_core.inside.edits import EditError, Edits, Patient
+from fmnist_core.inside.network import Network
+from fmnist_core.inside.stages import Stage, stages
+from fmnist_core.runs import client
+from fmnist_core.runs.opened import opened, opened_steps
+from fmnist_core.runs.record import Run
+from pages.parts import address, controls, frame
+
+SPLITS: tuple[dataset.SplitName, ...] = ("test", "train")
+WIDE = 2_000_000
+"""Weights from which on the browser is not asked to compute: 8 MB to fetch, seconds for one picture."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Everything that the views draw from."""
+
+    run: Run
+    step: int
+    """The moment whose weights these are: that of the slider, or the last one before it that was kept."""
+    steps: list[int]
+    """All moments whose weights are kept, ascending."""
+    trained: Network
+    """As training left it."""
+    edits: Edits
+    patient: Patient
+    """`trained` after the edits."""
+    split: dataset.Split
+    index: int
+
+    @property
+    def image(self) -> npt.NDArray[np.uint8]:
+        """(28, 28): as the patient sees it."""
+        return self.patient.pictures(self.split.images[self.index : self.index + 1])[0]
+
+    @property
+    def label(self) -> int:
+        """The true class."""
+        return int(self.split.labels[self.index])
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The network as it is shown."""
+        return stages(self.trained.nodes)
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether the browser cannot compute it."""
+        return sum(tensor.size for tensor in self.trained.weights.values()) > WIDE
+
+
+def subject(run: Run, wanted: int, split: dataset.Split, index: int) -> Subject | None:
+    """At the moment `wanted`; a sentence and None where no weights of the run are kept or they cannot be read."""
+    folder = client.folder(run.id)
+    steps = opened_steps(folder)
+    if not steps:
+        st.warning(
+            "No weights of this run were kept, so there is nothing to look into. Runs keep them unless the server was told "
+            "not to (`FMNIST_SNAPSHOTS=0`).",
+            icon=":material/folder_off:",
+        )
+        return None
+    step = max((known for known in steps if known <= wanted), default=steps[0])
+    try:
+        network = opened(folder, step)
+    except (OSError, ValueError) as error:
+        st.warning(
+            f"The weights after step {step:,} cannot be read: {frame.plain(str(error))}.", icon=":material/folder_off:"
+        )
+        return None
+    if step != wanted:
+        st.caption(f"Of the moments near this one, the weights after step {step:,} were kept: those are shown.")
+    edits = edits_in_address(network)
+    return Subject(run, step, steps, network, edits, edits.patient(network), split, index)
+
+
+def edits_in_address(network: Network) -> Edits:
+    """`?edits=`; what does not fit this network is left out, with a sentence."""
+    try:
+        return Edits.parse(address.text("edits"), network)
+    except EditError as error:
+        address.put(edits=None)
+        st.warning(f"{frame.plain(str(error))} The network is shown as it was trained.", icon=":material/link_off:")
+        return Edits()
+
+
+def picture_choice() -> tuple[dataset.Split, int]:
+    """Split and index in the address, and the ways to other pictures."""
+    words = {"test": "Test", "train": "Training"}
+    name = controls.one_of("Picture", "split", SPLITS, words=words, then=lambda: address.put(index=None))
+    split = frame.data_or_stop(name)
+    index = controls.whole_number("Index", "index", high=len(split) - 1, width=130)
+    for icon, key, shortcut, to in (
+        (":material/chevron_left:", "previous", "left", (index - 1) % len(split)),
+        (":material/chevron_right:", "next", "right", (index + 1) % len(split)),
+    ):
+        move = {"shortcut": shortcut, "on_click": address.put, "kwargs": {"index": to}}
+        st.button("", icon=icon, key=key, help=f"The {key} picture", **move)
+    return split, index
+
+
+def ways_back(run: Run, name: str, index: int) -> None:
+    """To the picture's own page, and to what the run gets wrong."""
+    about = {"run": run.id} | address.kept("step")
+    frame.page_link("image", "This picture", icon=":material/image:", split=name, index=index, **about)
+    frame.page_link("test", "All mistakes", icon=":material/fact_check:", view="mistakes", **about)
