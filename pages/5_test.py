@@ -12,12 +12,12 @@ from fmnist_core.evaluation.evaluate import Evaluation, wilson
 from fmnist_core.evaluation.score import Score
 from fmnist_core.runs import client
 from fmnist_core.runs.record import Run
+from fmnist_core.studies.subject import subject
 from pages.parts import address, controls, frame
 from pages.parts.runs.cleaned import cleaned_switch
 from pages.parts.runs.moment import moment
 from pages.parts.runs.run_picker import run_picker
 from pages.parts.test import abstaining, classes, confusion, mistakes, reliability
-from pages.parts.test.subject import subject
 
 View = Literal["classes", "matrix", "mistakes", "calibration", "threshold"]
 

@@ -9,9 +9,10 @@ import streamlit as st
 from fmnist_core.evaluation import comparison, spread
 from fmnist_core.runs import client
 from fmnist_core.runs.record import Run
+from fmnist_core.studies import scores
+from fmnist_core.studies.scores import Mask
 from pages.parts import controls, frame
 from pages.parts.compare import contenders, difference, leaderboard, seeds, side_by_side
-from pages.parts.compare.contenders import Mask
 from pages.parts.person import remember
 from pages.parts.runs import run_picker
 from pages.parts.runs.cleaned import cleaned_switch
@@ -56,10 +57,10 @@ def _runs(everything: Sequence[Run], mask: Mask) -> None:
         _ask_for_a_second(everything, chosen)
     if not chosen:
         return
-    scores = [contender.score(mask) for contender in chosen]
-    side_by_side.settings(chosen, scores)
+    reached = [scores.score(contender.run, contender.at, mask) for contender in chosen]
+    side_by_side.settings(chosen, reached)
     side_by_side.curves(chosen, mask)
-    side_by_side.classes(chosen, scores)
+    side_by_side.classes(chosen, reached)
     if len(chosen) > 1:
         difference.difference(chosen, mask)
     if any(contender.run.is_active for contender in chosen):

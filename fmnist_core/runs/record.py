@@ -229,6 +229,17 @@ class Run:
             return self.config
         return replace(self.config, learning_rate=so_far[-1].learning_rate, momentum=so_far[-1].momentum)
 
+    def course(self, name: str, step: int) -> list[tuple[int, float]]:
+        """What learning rate or momentum was up to `step`: from which step on, and the value; unchanged ones once."""
+        found = [(self.first_step, float(getattr(self.config, name)))]
+        for change in self.changes:
+            if change.step < step:
+                found = [known for known in found if known[0] < change.step]  # two at once: the later one holds
+                value = float(getattr(change, name))
+                if not found or found[-1][1] != value:
+                    found.append((change.step, value))
+        return found
+
     @property
     def config_now(self) -> TrainingConfig:
         """The settings that its next step uses."""

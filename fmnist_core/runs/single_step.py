@@ -1,10 +1,8 @@
 """A single step of training with all its numbers: the batch, what the network said before and after, and the arithmetic.
 
-    SGD:       v ← momentum · v + g + decay · w       w ← w − rate · v
-    Nesterov:  v as above                             w ← w − rate · (g + decay · w + momentum · v)
-
-g is the gradient of the batch's mean loss, v is "momentum_buffer" in `state_before` and `state_after` (none of it before
-the first step, and without momentum). Adam and Muon keep other numbers there, under torch's names.
+`SingleStep.formulas` has the arithmetic. g is the gradient of the batch's mean loss; in `state_before` and `state_after` v is
+"momentum_buffer" (none of it before the first step, and without momentum), m and s are "exp_avg" and "exp_avg_sq", as torch
+names them.
 
 One file of NumPy arrays, read without torch.
 """
@@ -23,16 +21,9 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
 
-FORMULAS = {
-    "sgd": ("v ← momentum · v + g", "w ← w − rate · v"),
-    "nesterov": ("v ← momentum · v + g", "w ← w − rate · (g + momentum · v)"),
-    "adam": (
-        "m ← 0.9 · m + 0.1 · g,   s ← 0.999 · s + 0.001 · g²",
-        "w ← w − rate · m / (1 − 0.9ⁿ) / (√(s / (1 − 0.999ⁿ)) + 10⁻⁸)",
-    ),
-    "muon": ("v ← momentum · v + (1 − momentum) · g", "w ← w − rate · (the update made orthogonal)"),
-}
-"""What each optimizer does to a weight, without weight decay; n is the number of the step."""
+MOMENTS = "m ← 0.9 · m + 0.1 · g,   s ← 0.999 · s + 0.001 · g²"
+ADAM = "m / (1 − 0.9ⁿ) / (√(s / (1 − 0.999ⁿ)) + 10⁻⁸)"
+"""n is the number of the step."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -70,10 +61,23 @@ class SingleStep:
     """What the optimizer remembers, by name of the parameter and of the number: "conv1.weight.momentum_buffer"."""
     state_after: Mapping[str, Floats]
 
-    @property
-    def formulas(self) -> tuple[str, str]:
-        """What the optimizer remembers, and what it does to a weight."""
-        return FORMULAS[self.optimizer]
+    def formulas(self, name: str) -> tuple[str, str]:
+        """What the optimizer remembers of the parameter of that name, and what it does to its weights.
+
+        Muon treats biases and the last layer as Adam does (`training/optimizers.py`).
+        """
+        decay = " + decay · w" if self.weight_decay else ""
+        if f"{name}.exp_avg" in self.state_after:
+            return MOMENTS, f"w ← w − rate · ({ADAM}{decay})"
+        match self.optimizer:
+            case "nesterov":
+                return f"v ← momentum · v + g{decay}", f"w ← w − rate · (g{decay} + momentum · v)"
+            case "muon":
+                return (
+                    "v ← momentum · v + (1 − momentum) · g",
+                    f"w ← w − rate · (v made orthogonal, looking ahead{decay})",
+                )
+        return f"v ← momentum · v + g{decay}", "w ← w − rate · v"
 
     def to_bytes(self) -> bytes:
         """The content of a NumPy archive."""

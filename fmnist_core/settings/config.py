@@ -262,6 +262,11 @@ class TrainingConfig:
             )
 
     @property
+    def trains_cross_entropy(self) -> bool:
+        """Whether training makes small what measurements tell: the plain cross-entropy, in nats per image."""
+        return self.loss == "cross-entropy" and self.label_smoothing == 0
+
+    @property
     def training_images(self) -> int:
         """Images that are trained on."""
         return TRAINING_IMAGES - self.validation

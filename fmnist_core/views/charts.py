@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from fmnist_core.data.dataset import CLASSES
 from fmnist_core.evaluation.evaluate import CHANCE, HUMAN_ACCURACY, wilson
 from fmnist_core.evaluation.score import Score
+from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.training.events import Measured
 from fmnist_core.views.colours import REFERENCE
 from fmnist_core.views.text import shown
@@ -28,10 +29,12 @@ class Curve:
     """Plain text."""
     colour: str
     losses: npt.NDArray[np.float32]
-    """(steps,) float32: the loss of every training batch."""
+    """(steps,) float32: the loss of every training batch after `first_step`."""
     batch_size: int
     steps_per_epoch: int
     measured: Sequence[Measured]
+    first_step: int = 0
+    """Where a branch begins."""
 
 
 def class_bars(scores: Mapping[str, tuple[Score, str]], ink: str = "#444444") -> go.Figure:
@@ -77,29 +80,47 @@ def class_bars(scores: Mapping[str, tuple[Score, str]], ink: str = "#444444") ->
 
 
 def window_means(
-    losses: npt.NDArray[np.float32], batch_size: int, steps_per_epoch: int
+    losses: npt.NDArray[np.float32], batch_size: int, steps_per_epoch: int, first_step: int = 0
 ) -> tuple[list[float], list[float]]:
     """(epochs, means): the mean loss of each `IMAGES` images or so. Windows do not reach over the end of an epoch.
 
     >>> window_means(np.array([4, 2, 1, 1, 0], np.float32), 1_000, 5)
     ([0.4, 0.8, 1.0], [3.0, 1.0, 0.0])
+    >>> window_means(np.array([4, 2, 1], np.float32), 1_000, 5, first_step=9)
+    ([2.0, 2.4], [4.0, 1.5])
     """
-    window = max(1, IMAGES // batch_size)
+    window, end = max(1, IMAGES // batch_size), first_step + len(losses)
     epochs, means = [], []
-    for start in range(0, len(losses), steps_per_epoch):
-        end = min(start + steps_per_epoch, len(losses))
-        for first in range(start, end, window):
-            last = min(first + window, end)
-            epochs.append(last / steps_per_epoch)
-            means.append(float(losses[first:last].mean()))
+    for epoch in range(first_step // steps_per_epoch, -(-end // steps_per_epoch)):
+        begin = epoch * steps_per_epoch
+        for at in range(begin, min(begin + steps_per_epoch, end), window):
+            last = min(at + window, begin + steps_per_epoch, end)
+            if last > first_step:  # of a branch that begins within a window, what is there of it
+                epochs.append(last / steps_per_epoch)
+                means.append(float(losses[max(at, first_step) - first_step : last - first_step].mean()))
     return epochs, means
 
 
-def loss_curves(curves: Sequence[Curve], *, logarithmic: bool) -> go.Figure:
-    """Training loss (thin) and test loss per epoch (points) of several runs over each other."""
+def objective_words(config: TrainingConfig) -> str:
+    """What training makes small, where that is not the cross-entropy that measurements tell; "" where it is.
+
+    >>> objective_words(TrainingConfig()), objective_words(TrainingConfig(label_smoothing=0.05))
+    ('', 'cross-entropy against labels smoothed by 0.05')
+    """
+    smoothed = f" against labels smoothed by {config.label_smoothing:g}" if config.label_smoothing else ""
+    if config.loss == "one-vs-rest":
+        return f"the sum of ten binary cross-entropies{smoothed}"
+    return f"cross-entropy{smoothed}" if smoothed else ""
+
+
+def loss_curves(curves: Sequence[Curve], *, logarithmic: bool, with_batches: bool = True) -> go.Figure:
+    """Cross-entropy of several runs over each other: of their training batches (thin), and of the test images per epoch (points).
+
+    `with_batches` false: instead of the batches, whose loss is another measure, the training images per epoch (dotted).
+    """
     figure = go.Figure()
-    for curve in curves:
-        epochs, means = window_means(curve.losses, curve.batch_size, curve.steps_per_epoch)
+    for curve in curves if with_batches else ():
+        epochs, means = window_means(curve.losses, curve.batch_size, curve.steps_per_epoch, curve.first_step)
         figure.add_scatter(
             x=epochs,
             y=means,
@@ -112,6 +133,8 @@ def loss_curves(curves: Sequence[Curve], *, logarithmic: bool) -> go.Figure:
             hovertemplate=f"%{{y:.4f}} while training<extra>{shown(curve.name)}</extra>",
         )
     _add_points(figure, curves, lambda score: score.loss, "%{y:.4f} on test images")
+    if not with_batches:
+        _add_points(figure, curves, lambda score: score.loss, "%{y:.4f} on training images", of_training=True)
     figure.update_yaxes(title="Loss (nats per image)", type="log" if logarithmic else "linear")
     figure.update_xaxes(title="Epoch", rangemode="tozero")
     return _laid_out(figure, height=400, hovermode="x unified")
@@ -132,16 +155,24 @@ def accuracy_curves(curves: Sequence[Curve]) -> go.Figure:
     return _laid_out(figure, height=400, hovermode="x unified")
 
 
-def _add_points(figure: go.Figure, curves: Sequence[Curve], value: Callable[[Score], float], words: str) -> None:
+def _add_points(
+    figure: go.Figure,
+    curves: Sequence[Curve],
+    value: Callable[[Score], float],
+    words: str,
+    *,
+    of_training: bool = False,
+) -> None:
     for curve in curves:
-        scores = [(measured.epoch, measured.test) for measured in curve.measured]
+        scores = [(measured.epoch, measured.train if of_training else measured.test) for measured in curve.measured]
         figure.add_scatter(
             x=[epoch for epoch, score in scores if score],
             y=[value(score) for _, score in scores if score],
             name=shown(curve.name),
             legendgroup=curve.name,
             mode="lines+markers",
-            line={"color": curve.colour, "width": 2},
+            showlegend=not of_training,
+            line={"color": curve.colour, "width": 2, "dash": "dot" if of_training else "solid"},
             marker={"size": 6},
             hovertemplate=f"{words}<extra>{shown(curve.name)}</extra>",
         )

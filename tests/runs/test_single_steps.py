@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from fmnist_core.runs import client
 from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.record import State
 from fmnist_core.settings.config import Architecture, Optimizer, TrainingConfig
+from fmnist_core.training.optimizers import orthogonal
 from fmnist_core.training.state import TrainingData
 from tests.runs.by_hand import (
     BRIEF,
@@ -41,8 +43,7 @@ def test_steps_one_at_a_time(
 ):
     """A paused run takes steps exactly as if it trained them; what is kept of each obeys the formulas it names."""
     monkeypatch.setattr("fmnist_core.runs.service.recorder.LINGERS", 0.0)
-    decay = 0.01 if optimizer in ("sgd", "nesterov") else 0.0
-    config = replace(BRIEF, optimizer=optimizer, architecture=architecture, weight_decay=decay)
+    config = replace(BRIEF, optimizer=optimizer, architecture=architecture, weight_decay=0.3)
     run = create(config)
     work(run, little, {9: lambda: client.pause(run.id)})
     for step in (10, 11):
@@ -71,20 +72,38 @@ def assert_obeys(run: RunFolder, step: int, config: TrainingConfig, data: Traini
     assert taken.images.shape == (50, 28, 28)
     assert np.allclose(taken.images * 255, data.images[taken.indices], atol=1e-3)
     assert taken.losses_after.mean() != taken.losses_before.mean()
+    remembered = {"v": "momentum_buffer", "m": "exp_avg", "s": "exp_avg_sq"}
     for name, before in taken.weights_before.items():
-        g, after = taken.gradients[name] + config.weight_decay * before, taken.weights_after[name]
-        rate, momentum = taken.learning_rate, taken.momentum
-        assert (after != before).any()
-        match config.optimizer:
-            case "sgd" | "nesterov":
-                v = momentum * taken.state_before[f"{name}.momentum_buffer"] + g
-                assert np.allclose(taken.state_after[f"{name}.momentum_buffer"], v, rtol=1e-4, atol=1e-7)
-                update = v if config.optimizer == "sgd" else g + momentum * v
-                assert np.allclose(after, before - rate * update, rtol=1e-4, atol=1e-7)
-            case "adam":
-                m = 0.9 * taken.state_before[f"{name}.exp_avg"] + 0.1 * g
-                assert np.allclose(taken.state_after[f"{name}.exp_avg"], m, rtol=1e-3, atol=1e-7)
-    assert len(taken.formulas) == 2
+        values = {key: taken.state_before.get(f"{name}.{word}", 0.0) for key, word in remembered.items()}
+        values |= {"g": taken.gradients[name], "w": before, "rate": taken.learning_rate, "n": step, "sqrt": np.sqrt}
+        values |= {"momentum": taken.momentum, "decay": taken.weight_decay}
+        assert (taken.weights_after[name] != before).any()
+        first, second = taken.formulas(name)
+        assert "decay" in first + second
+        for line in (*first.split(",   "), second):
+            variable, _, formula = line.partition(" ← ")
+            if "made orthogonal" in formula:
+                ahead = (1 - taken.momentum) * values["g"] + taken.momentum * values["v"]
+                update = (
+                    orthogonal(torch.tensor(ahead).flatten(1))
+                    * 0.2
+                    * np.sqrt(max(torch.tensor(ahead).flatten(1).shape))
+                )
+                formula = formula.replace("v made orthogonal, looking ahead", "update")
+                values["update"] = update.view(ahead.shape).numpy()
+            values[variable] = eval(as_python(formula), values)  # the very text that the page shows
+            found = (
+                taken.weights_after[name] if variable == "w" else taken.state_after[f"{name}.{remembered[variable]}"]
+            )
+            assert np.allclose(found, values[variable], rtol=1e-4, atol=1e-6), (name, line)
+
+
+def as_python(formula: str) -> str:
+    """A formula as the page shows it, for Python."""
+    signs = {"·": "*", "−": "-", "√": "sqrt", "²": "**2", "ⁿ": "**n", "10⁻⁸": "1e-8"}
+    for sign, word in signs.items():
+        formula = formula.replace(sign, word)
+    return formula
 
 
 def test_step_killed_before_it_is_recorded(little: TrainingData):

@@ -5,25 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
-import numpy as np
-import numpy.typing as npt
 import streamlit as st
 
-from fmnist_core.data import dataset
-from fmnist_core.evaluation.evaluate import Evaluation
-from fmnist_core.evaluation.score import Score
 from fmnist_core.runs import client
-from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.record import Run, State
-from fmnist_core.training.events import Measured
+from fmnist_core.runs.record import Moment, Run, State
 from fmnist_core.views.colours import RUNS
 from pages.parts import address, controls
 from pages.parts.runs.run_picker import title
-
-Mask = npt.NDArray[np.bool_] | None
-"""(10,000,) bool: the test pictures that count; None where all do."""
 
 
 @dataclass(frozen=True)
@@ -50,59 +39,17 @@ class Contender:
     @property
     def label(self) -> str:
         """For the list to choose from."""
-        return title(self.run) if self.step is None else f"{self.run.title} · {self.moment}"
+        return title(self.run) if self.step is None else f"{self.run.title} · {self.when}"
 
     @property
-    def moment(self) -> str:
+    def moment(self) -> Moment:
+        """The run at that step."""
+        return Moment(self.run.id, self.at)
+
+    @property
+    def when(self) -> str:
         """The step in epochs, in words."""
         return "before training" if self.at == 0 else f"after {self.at / self.run.config.steps_per_epoch:.3g} epochs"
-
-    def evaluation(self, mask: Mask = None) -> Evaluation:
-        """Its predictions on the test pictures. Raises OSError or ValueError where they are missing or damaged."""
-        whole = Evaluation.from_logits(client.folder(self.run.id).logits(self.at), dataset.load("test").labels)
-        return whole if mask is None else whole.subset(mask)
-
-    def score(self, mask: Mask = None) -> Score | None:
-        """What it gets right; None where that is not known any more."""
-        recorded = next((m.test for m in self.run.measured if m.step == self.at), None)
-        return recorded if mask is None and recorded else score_of(client.folder(self.run.id), self.at, mask)
-
-    def measured(self, mask: Mask = None) -> list[Measured]:
-        """The run's measurements, of the pictures that count."""
-        if mask is None:
-            return list(self.run.measured)
-        folder = client.folder(self.run.id)
-        scores = [(m, score_of(folder, m.step, mask)) for m in self.run.measured]
-        return [replace(m, test=score) for m, score in scores if score]
-
-
-def losses_of(run: Run) -> npt.NDArray[np.float32]:
-    """The loss of every step so far, (steps,) float32; read again only when there is more to read."""
-    folder = client.folder(run.id)
-    try:
-        return _losses(folder, (folder.path / "events.jsonl").stat().st_size)
-    except OSError:
-        return np.empty(0, np.float32)
-
-
-@lru_cache(maxsize=32)
-def _losses(folder: RunFolder, size: int) -> npt.NDArray[np.float32]:
-    return folder.losses()
-
-
-def score_of(folder: RunFolder, step: int, mask: Mask) -> Score | None:
-    """The score after `step` on the pictures of `mask`; None where the predictions are missing. Counted once."""
-    path = folder.path / "snapshots" / f"{step:08d}.npy"
-    try:
-        return _counted(folder, step, path.stat().st_mtime_ns, None if mask is None else mask.tobytes())
-    except (OSError, ValueError):
-        return None
-
-
-@lru_cache(maxsize=2_000)
-def _counted(folder: RunFolder, step: int, version: int, mask: bytes | None) -> Score:
-    result = Evaluation.from_logits(folder.logits(step), dataset.load("test").labels)
-    return (result if mask is None else result.subset(np.frombuffer(mask, bool))).score
 
 
 # --- The address ---------------------------------------------------------------------------------------------------
@@ -160,7 +107,7 @@ def picker(runs: Sequence[Run], most: int = len(RUNS)) -> list[Contender]:
 
 def _named(contenders: Sequence[Contender]) -> list[Contender]:
     """Each with a name that no other has, and no other column of the table."""
-    titles = ["Class", *(c.run.title if c.step is None else f"{c.run.title}, {c.moment}" for c in contenders)]
+    titles = ["Class", *(c.run.title if c.step is None else f"{c.run.title}, {c.when}" for c in contenders)]
     names = [
         word if titles.count(word) == 1 else f"{word} ({contender.run.sequence})"
         for word, contender in zip(titles[1:], contenders, strict=True)

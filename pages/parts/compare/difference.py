@@ -1,4 +1,4 @@
-"""Two networks picture by picture: what the second one fixes and breaks, and whether that is more than chance."""
+"""Two networks picture by picture: what the newer one fixes and breaks, and whether that is more than chance."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from fmnist_core.evaluation import comparison
 from fmnist_core.evaluation.comparison import ClassDifference, Difference
 from fmnist_core.evaluation.evaluate import Evaluation
 from fmnist_core.runs import client
+from fmnist_core.studies import scores
+from fmnist_core.studies.scores import Mask
 from pages.parts import address, controls, frame
 from pages.parts.compare import contenders as address_of
-from pages.parts.compare.contenders import Contender, Mask
+from pages.parts.compare.contenders import Contender
 from pages.parts.components.image_grid import image_grid
 from pages.parts.components.ranking import Column, Row, ranking
 
@@ -31,7 +33,7 @@ COLUMNS = (
 
 
 def difference(contenders: Sequence[Contender], mask: Mask) -> None:
-    """The first contender against one of the others."""
+    """The first contender against one of the others: from the older one to the newer."""
     st.subheader("Is the difference more than chance?", anchor=False)
     test = frame.data_or_stop("test")
     against = address.whole("other", high=len(contenders) - 1)
@@ -44,13 +46,14 @@ def difference(contenders: Sequence[Contender], mask: Mask) -> None:
             required=True,
             **address.bound("other", against, then=lambda: address.put(page=None)),
         )
-    pair = contenders[0], contenders[against]
+    positions = sorted((0, against), key=lambda n: (contenders[n].run.sequence, contenders[n].at))  # the newer one last
+    pair = contenders[positions[0]], contenders[positions[1]]
     with st.container(horizontal=True, gap="large"):
-        for position, contender in zip((0, against), pair, strict=True):
+        for position, contender in zip(positions, pair, strict=True):
             _moment(contenders, position, contender)
     try:
-        results = [contender.evaluation(mask) for contender in pair]
-    except (OSError, ValueError):
+        results = [scores.evaluation(contender.moment, mask) for contender in pair]
+    except (client.RunNotFound, OSError, ValueError):
         st.warning("The predictions for each picture are missing from one run's folder.", icon=":material/folder_off:")
         return
     apart = comparison.difference(results[0], results[1])

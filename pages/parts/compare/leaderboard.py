@@ -14,9 +14,11 @@ from fmnist_core.evaluation.references import CHANCE, PUBLISHED, TABLE, TUTORIAL
 from fmnist_core.evaluation.score import Score
 from fmnist_core.evaluation.spread import expected_best
 from fmnist_core.runs.record import Run, State
+from fmnist_core.studies import scores
+from fmnist_core.studies.scores import Mask
 from pages.parts import address, controls, frame
-from pages.parts.compare.contenders import Contender, Mask
-from pages.parts.compare.side_by_side import settings_words
+from pages.parts.compare.contenders import Contender
+from pages.parts.compare.side_by_side import run_words
 from pages.parts.components.ranking import Column, Row, ranking
 from pages.parts.runs.run_list import duration, state_words
 
@@ -58,7 +60,7 @@ class Entry:
 
 def leaderboard(runs: Sequence[Run], mask: Mask) -> None:
     """The list, sorted by the column in `?sort=`."""
-    own = [Entry(run, None, Contender(run).score(mask)) for run in runs]
+    own = [Entry(run, None, scores.score(run, Contender(run).at, mask)) for run in runs]
     with st.container(horizontal=True, vertical_alignment="center"):
         others = controls.switch("What others reached", "references")
     _flattery(own)
@@ -109,7 +111,7 @@ def _row(entry: Entry) -> Row:
             frame.percent(entry.validation) if entry.validation >= 0 else "",
             f"{epochs:.3g}",
             duration(run.seconds),
-            settings_words(run.config, without=("device",)),
+            run_words(run),
             f"run {run.sequence}",
         ),
         link=f"test?run={run.id}",

@@ -14,12 +14,14 @@ from fmnist_core.evaluation.score import Score
 from fmnist_core.evaluation.spread import Spread, pooled_deviation, seeds_needed, t_test
 from fmnist_core.runs import client
 from fmnist_core.runs.record import Run
+from fmnist_core.studies import scores
+from fmnist_core.studies.scores import Mask
 from fmnist_core.studies.seeds import SeedGroup, by_seed, train_more_seeds
 from fmnist_core.training.events import Measured
 from fmnist_core.views.bands import Band, bands, class_means
 from fmnist_core.views.colours import RUNS
 from pages.parts import address, controls, frame
-from pages.parts.compare.contenders import Contender, Mask
+from pages.parts.compare.contenders import Contender
 from pages.parts.compare.difference import often
 from pages.parts.compare.side_by_side import PLOT, settings_words
 from pages.parts.person import person
@@ -79,8 +81,8 @@ def _seeds(count: int) -> str:
 
 
 def _last(group: SeedGroup, mask: Mask) -> list[Score]:
-    scores = [Contender(run).score(mask) for run in group.runs]
-    return [score for score in scores if score]
+    found = [scores.score(run, Contender(run).at, mask) for run in group.runs]
+    return [score for score in found if score]
 
 
 def _table(chosen: Sequence[SeedGroup], names: Sequence[str], spreads: Sequence[Spread | None]) -> None:
@@ -169,7 +171,7 @@ def _bands(
 ) -> list[Band]:
     found = []
     for group, name, colour in zip(chosen, names, RUNS, strict=False):
-        rows = [{m.step: (m.epoch, value(m)) for m in Contender(run).measured(mask)} for run in group.runs]
+        rows = [{m.step: (m.epoch, value(m)) for m in scores.measured(run, mask)} for run in group.runs]
         steps = sorted(set.intersection(*(set(row) for row in rows)))
         if steps:
             values = np.array([[row[step][1] for step in steps] for row in rows])

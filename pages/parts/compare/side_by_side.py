@@ -12,10 +12,13 @@ import streamlit as st
 from fmnist_core.data.dataset import CLASSES
 from fmnist_core.evaluation.evaluate import wilson
 from fmnist_core.evaluation.score import Score
+from fmnist_core.runs.record import Run
 from fmnist_core.settings.config import TrainingConfig
+from fmnist_core.studies import scores
+from fmnist_core.studies.scores import Mask
 from fmnist_core.views import charts
 from pages.parts import controls, frame
-from pages.parts.compare.contenders import Contender, Mask, losses_of
+from pages.parts.compare.contenders import Contender
 from pages.parts.runs.run_list import duration, state_words
 
 NAMES = {
@@ -43,7 +46,11 @@ NAMES = {
     "flip_test": "Measured with mirror image",
     "validation": "Images held out",
     "fold": "Fold",
+    "branched": "Branched off at step",
 }
+BRANCHED = "branched"
+STEERED = ("learning_rate", "momentum")
+"""Settings that can be changed while a run trains."""
 TUTORIAL = "the tutorial's settings"
 PLOT = {"displaylogo": False, "modeBarButtons": [["zoom2d", "pan2d", "resetScale2d", "toImage"]]}
 
@@ -70,28 +77,57 @@ def settings_words(config: TrainingConfig, *, without: Sequence[str] = ("seed", 
     return ", ".join(parts) or TUTORIAL
 
 
-def settings(contenders: Sequence[Contender], scores: Sequence[Score | None]) -> None:
+def course_words(run: Run, step: int) -> dict[str, str]:
+    """What a person did to the run up to `step`: each setting that was changed in flight, and where a branch began.
+
+    By the name of the setting, or `BRANCHED`; empty for a run that its settings alone decide.
+    """
+    words = {BRANCHED: f"{run.first_step:,}"} if run.parent else {}
+    for name in STEERED:
+        course = run.course(name, step)
+        if len(course) > 1 or course[0] != (run.first_step, getattr(run.config, name)):
+            words[name] = ", ".join(
+                f"{value:g}" + (f" from step {since:,} on" if since > run.first_step else "") for since, value in course
+            )
+    return words
+
+
+def run_words(run: Run) -> str:
+    """The settings of a run that are not the tutorial's, and what a person did to it, in a line."""
+    done = course_words(run, run.step)
+    words = settings_words(run.config, without=("device", "seed", *done))
+    extra = [f"{NAMES[name].lower()} {text}" for name, text in done.items() if name != BRANCHED]
+    extra += [f"branched off at step {done[BRANCHED]}"] if BRANCHED in done else []
+    seed = f"seed {run.config.seed:,}" if run.config.seed else ""
+    return ", ".join(filter(None, [words, seed, *extra]))
+
+
+def settings(contenders: Sequence[Contender], reached: Sequence[Score | None]) -> None:
     """Settings that differ, and what came of them, a column for each."""
     rows: dict[str, list[str]] = {}
-    for field in fields(TrainingConfig):
-        words = [word(getattr(contender.run.config, field.name)) for contender in contenders]
-        if len(set(words)) > 1:
-            rows[NAMES.get(field.name, field.name)] = words
-    differing = [field.name for field in fields(TrainingConfig) if NAMES.get(field.name, field.name) in rows]
-    same = settings_words(contenders[0].run.config, without=differing)
+    done = [course_words(contender.run, contender.at) for contender in contenders]
+    for name in (*(field.name for field in fields(TrainingConfig)), BRANCHED):
+        words = [
+            course.get(name, "" if name == BRANCHED else word(getattr(contender.run.config, name)))
+            for contender, course in zip(contenders, done, strict=True)
+        ]
+        if len(set(words)) > 1 or any(name in course for course in done):
+            rows[name] = words
+    same = settings_words(contenders[0].run.config, without=list(rows))
+    differ = any(len(set(words)) > 1 for words in rows.values())
     runs = [contender.run for contender in contenders]
     outcome = {
         "State": [state_words(run) for run in runs],
         "Epochs done": [f"{c.at / c.run.config.steps_per_epoch:.3g}" for c in contenders],
         "Training time": [duration(run.seconds) for run in runs],
-        "Test loss": [f"{score.loss:.4f}" if score else "" for score in scores],
-        "Test accuracy": [frame.percent(score.accuracy) if score else "" for score in scores],
-        "95 % interval": [_interval(score) for score in scores],
+        "Test loss": [f"{score.loss:.4f}" if score else "" for score in reached],
+        "Test accuracy": [frame.percent(score.accuracy) if score else "" for score in reached],
+        "95 % interval": [_interval(score) for score in reached],
     }
     if any(run.latest and run.latest.validation for run in runs):
         held_out = [run.latest.validation if run.latest else None for run in runs]
         outcome["Validation accuracy"] = [frame.percent(score.accuracy) if score else "" for score in held_out]
-    st.subheader("Settings that differ" if rows else "The same settings", anchor=False)
+    st.subheader("Settings that differ" if differ else "The same settings", anchor=False)
     head = "".join(
         f'<th><span style="color:{contender.colour}" aria-hidden="true">■</span> {escape(contender.name)}</th>'
         for contender in contenders
@@ -104,7 +140,7 @@ def settings(contenders: Sequence[Contender], scores: Sequence[Score | None]) ->
 
     st.html(
         f'<div style="overflow-x:auto"><table class="figures"><thead><tr><th></th>{head}</tr></thead>'
-        f'<tbody>{lines(rows)}</tbody><tbody class="outcome">{lines(outcome)}</tbody></table></div>'
+        f'<tbody>{lines({NAMES[name]: words for name, words in rows.items()})}</tbody><tbody class="outcome">{lines(outcome)}</tbody></table></div>'
     )
     st.caption(
         ("The same in all" if len(contenders) > 1 else "Its settings")
@@ -127,10 +163,11 @@ def curves(contenders: Sequence[Contender], mask: Mask) -> None:
         charts.Curve(
             contender.name if contender.step is None else contender.run.title,
             contender.colour,
-            losses_of(contender.run),
+            scores.losses(contender.run),
             contender.run.config.batch_size,
             contender.run.config.steps_per_epoch,
-            contender.measured(mask),
+            scores.measured(contender.run, mask),
+            contender.run.first_step,
         )
         for contender in contenders
         if first_of[contender.run.id] is contender
@@ -139,21 +176,38 @@ def curves(contenders: Sequence[Contender], mask: Mask) -> None:
     with left:
         st.subheader("Loss", anchor=False)
         logarithmic = controls.switch("Logarithmic", "log")
-        st.plotly_chart(charts.loss_curves(shown, logarithmic=logarithmic), config=PLOT, key="losses")
-        st.caption(
-            "Thin lines: training loss, the mean of each 2,000 images, with dropout on. Points: the test images, after "
-            "each epoch. The two are not the same thing measured twice: dropout makes the training loss higher."
-        )
+        configs = [contender.run.config for contender in contenders]
+        alike = all(config.trains_cross_entropy for config in configs)
+        figure = charts.loss_curves(shown, logarithmic=logarithmic, with_batches=alike)
+        st.plotly_chart(figure, config=PLOT, key="losses")
+        st.caption(loss_words(configs))
     with right:
         st.subheader("Test accuracy", anchor=False)
         st.caption("After each epoch; epoch 0 is before training. A curve is one seed: another seed draws another one.")
         st.plotly_chart(charts.accuracy_curves(shown), config=PLOT, key="accuracies")
 
 
-def classes(contenders: Sequence[Contender], scores: Sequence[Score | None]) -> None:
+def loss_words(configs: Sequence[TrainingConfig]) -> str:
+    """What the chart of the losses shows, and why that of training is not that of the test images measured again."""
+    trained = list(dict.fromkeys(words for config in configs if (words := charts.objective_words(config))))
+    if trained:
+        return (
+            "Cross-entropy after each epoch, without dropout: solid on the test images, dotted on the first 10,000 training "
+            f"images. The loss of each batch is not drawn, because it is another measure: what was trained on is "
+            f"{' or '.join(trained)}."
+        )
+    dropout = any(config.dropout for config in configs)
+    return "Thin lines: training loss, the mean of each 2,000 images. Points: the test images, after each epoch." + (
+        " The two are not the same thing measured twice: with dropout on, the training loss is higher."
+        if dropout
+        else ""
+    )
+
+
+def classes(contenders: Sequence[Contender], reached: Sequence[Score | None]) -> None:
     """Accuracy class by class."""
     st.subheader("Accuracy of each class", anchor=False)
-    known = {c.name: (score, c.colour) for c, score in zip(contenders, scores, strict=True) if score}
+    known = {c.name: (score, c.colour) for c, score in zip(contenders, reached, strict=True) if score}
     left, right = st.columns(2, gap="large")
     with left:
         st.plotly_chart(charts.class_bars(known, frame.ink()), config={"displayModeBar": False}, key="bars")

@@ -10,12 +10,12 @@ import streamlit as st
 
 from fmnist_core.data.dataset import CLASSES
 from fmnist_core.evaluation.evaluate import Evaluation
+from fmnist_core.studies.subject import Subject
 from fmnist_core.views.colours import RIGHT, WRONG
 from pages.parts import address, controls
 from pages.parts.components.image_grid import image_grid
 from pages.parts.components.matrix import Cell
 from pages.parts.runs.biographies import strip
-from pages.parts.test.subject import Subject
 
 AT_ONCE = 20
 Shows = Literal["All", "Right", "Wrong"]

@@ -9,10 +9,10 @@ import streamlit as st
 
 from fmnist_core.evaluation.calibration import coverage
 from fmnist_core.evaluation.evaluate import wilson
+from fmnist_core.studies.subject import Subject
 from fmnist_core.views.confidence import coverage_curve
 from pages.parts import address, controls, frame
 from pages.parts.runs.gallery import ranked
-from pages.parts.test.subject import Subject
 
 Which = Literal["abstained", "answered wrong"]
 

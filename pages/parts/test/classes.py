@@ -10,11 +10,11 @@ from fmnist_core.evaluation.evaluate import Evaluation, tutorial_report, wilson
 from fmnist_core.evaluation.explanations import hardest_class
 from fmnist_core.evaluation.metrics import AVERAGES, Bootstrap, Interval, bootstrap, mean_interval, per_class
 from fmnist_core.evaluation.score import Score
+from fmnist_core.studies.subject import Subject
 from fmnist_core.views import charts
 from fmnist_core.views.colours import AFTER, BEFORE
 from pages.parts import address, controls, frame
 from pages.parts.runs.gallery import gallery
-from pages.parts.test.subject import Subject
 
 
 def draw(subject: Subject) -> None:

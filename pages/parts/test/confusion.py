@@ -12,13 +12,13 @@ from fmnist_core.data.dataset import CLASSES
 from fmnist_core.evaluation.evaluate import Evaluation
 from fmnist_core.evaluation.metrics import Matrix, confused_pairs, similarity_order
 from fmnist_core.runs import client
+from fmnist_core.studies.subject import Subject
 from fmnist_core.views.colours import WRONG
 from pages.parts import address, controls
 from pages.parts.components.matrix import Cell, Face, matrix
 from pages.parts.components.picture_rows import Picture, Row, Strip, picture_rows
 from pages.parts.runs import run_picker
 from pages.parts.runs.gallery import behind, image_link
-from pages.parts.test.subject import Subject
 
 Moment = Literal["After", "Before", "Difference"]
 Numbers = Literal["counts", "rows", "columns"]

@@ -13,12 +13,12 @@ from fmnist_core.evaluation.evaluate import Evaluation
 from fmnist_core.evaluation.neighbours import nearest
 from fmnist_core.runs import client
 from fmnist_core.runs.service import features
+from fmnist_core.studies.subject import Subject
 from fmnist_core.views.colours import REFERENCE, RIGHT, WRONG
 from pages.parts import address, controls, frame
 from pages.parts.components.picture_rows import Bar, Picture, Row, Strip, picture_rows
 from pages.parts.runs.gallery import image_link
 from pages.parts.test.confusion import cell_in_address
-from pages.parts.test.subject import Subject
 
 Sort = Literal["confidence", "margin", "loss"]
 AT_ONCE = 6

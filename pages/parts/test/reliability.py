@@ -7,10 +7,10 @@ import streamlit as st
 
 from fmnist_core.evaluation.calibration import BINS, Reliability, fit_by_halves, fit_temperature, reliability, scaled
 from fmnist_core.evaluation.evaluate import Evaluation
+from fmnist_core.studies.subject import Subject, validation
 from fmnist_core.views.confidence import reliability_diagram
 from pages.parts import address, frame
 from pages.parts.runs.gallery import ranked
-from pages.parts.test.subject import Subject, validation
 
 COLDEST, WARMEST = 0.25, 4.0
 

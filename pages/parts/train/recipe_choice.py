@@ -26,6 +26,11 @@ def recipe_of(config: TrainingConfig) -> str | None:
     return None
 
 
+def is_the_tutorials(run: Run) -> bool:
+    """Whether it is the tutorial's training and nothing else: a run that was steered, or a branch, is not."""
+    return run.is_replicate and recipe_of(run.config) == "tutorial"
+
+
 def name_of(config: TrainingConfig) -> str:
     """What a run without a name is called: its recipe, but for the tutorial's, which most runs begin from."""
     name = recipe_of(config)
@@ -69,9 +74,9 @@ def _words(recipe: Recipe) -> str:
 
 def beside_the_tutorial(run: Run, runs: Sequence[Run], start: Callable[[TrainingConfig, str], None]) -> None:
     """One click from a run that has ended to the comparison with the tutorial's; or a start of that, where there is none."""
-    if not run.latest or not run.latest.step or run.is_active or recipe_of(run.config) == "tutorial":
+    if not run.latest or not run.latest.step or run.is_active or run.is_sealed or is_the_tutorials(run):
         return
-    others = [other for other in runs if recipe_of(other.config) == "tutorial"]
+    others = [other for other in runs if is_the_tutorials(other)]
     order = {State.FINISHED: 0, State.RUNNING: 1}
     others = sorted((other for other in others if other.latest or other.is_active), key=lambda o: order.get(o.state, 2))
     if others and (other := others[0]).latest:

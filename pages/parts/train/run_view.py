@@ -11,6 +11,7 @@ from fmnist_core.evaluation.evaluate import CHANCE
 from fmnist_core.runs import client
 from fmnist_core.runs.record import Run, State
 from fmnist_core.settings.config import HIGHEST_LEARNING_RATE
+from fmnist_core.views.charts import objective_words
 from pages.parts import address, frame
 from pages.parts.components.live_chart import live_chart
 from pages.parts.runs.family import family, parent_of
@@ -36,8 +37,11 @@ def run_view(run: Run) -> None:
     live_chart(run, [parent] if parent else [], on_step=lambda: _open_step(run.id))
     batch_view(run)
     single_step_view(run)
+    trained = objective_words(run.config)
     st.caption(
-        "Thin line: the mean loss of each window of training batches, with dropout on. Points: the network in evaluation "
+        f"Thin line: the mean loss of each window of training batches{', with dropout on' if run.config.dropout else ''}"
+        + (f"; it is what is trained on, {trained} (left axis)" if trained else "")
+        + f". Points: {'the cross-entropy (right axis) of ' if trained else ''}the network in evaluation "
         "mode after each epoch, on the 10,000 test images (held-out ones while its sweep is open) and on the first "
         "10,000 training images. Epoch 0 is before training. "
         "A click on the curve opens that step: its batch of images, the worst first."

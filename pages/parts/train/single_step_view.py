@@ -136,7 +136,7 @@ def _one_weight(step: SingleStep) -> None:
     st.caption(
         f"{name} has {step.weights_before[name].size:,} numbers, {' × '.join(map(str, shape))}; this is {where}."
     )
-    formula_v, formula_w = step.formulas
+    formula_v, formula_w = step.formulas(name)
     g, w, after = (float(step_of[name][place]) for step_of in (step.gradients, step.weights_before, step.weights_after))
     if step.optimizer == "sgd":
         _sgd(step, name, place, g, w, after)
@@ -147,7 +147,9 @@ def _one_weight(step: SingleStep) -> None:
             for key in step.state_after
             if key.rpartition(".")[0] == name
         }
+        used = f"rate = {step.learning_rate:g}" + (f", decay = {step.weight_decay:g}" if step.weight_decay else "")
         lines = [
+            used,
             f"g = {g:+.8f}",
             *(f"{key}: {old:+.8f} → {new:+.8f}" for key, (old, new) in kept.items()),
             f"w: {w:+.8f} → {after:+.8f}",

@@ -10,7 +10,7 @@ import streamlit as st
 from fmnist_core.runs import client
 from fmnist_core.runs.record import Run
 from fmnist_core.settings.config import SETTINGS, TrainingConfig
-from fmnist_core.settings.ranges import as_text
+from fmnist_core.settings.ranges import Whole, as_text
 from pages.parts import address, frame
 from pages.parts.person import person
 
@@ -82,8 +82,12 @@ def _branch(run: Run) -> None:
         st.caption(f"From step {_words(run, step)}, the only one that is kept so far.")
     then = run.config_at(step)
     rate, momentum = _rates(run, then, f"branch_{step}")
-    epochs = st.number_input("Epochs in all", 1, 200, then.epochs, key=f"branch_epochs_{run.id}")
-    config = replace(then, learning_rate=rate, momentum=momentum, epochs=int(epochs))
+    length = _length(run, then)
+    try:
+        config = replace(then, learning_rate=rate, momentum=momentum, **length)
+    except ValueError as error:  # two settings that do not fit together, such as Nesterov without momentum
+        st.error(frame.plain(str(error)), icon=":material/block:")
+        return
     same = config == then
     st.caption(
         "Nothing is changed: this branch is the proof that a run can be repeated. It must lie exactly over its parent."
@@ -94,6 +98,18 @@ def _branch(run: Run) -> None:
     label = "Start a branch without change" if same else "Start this branch"
     if st.button(label, type="primary", icon=":material/call_split:", key="start_branch"):
         _start_branch(run, step, config, "repeated" if same else f"rate {rate:g}")
+
+
+def _length(run: Run, then: TrainingConfig) -> dict[str, int]:
+    """How long the branch trains, in the unit that ends its parent: epochs, or steps where these are limited."""
+    if then.total_steps == then.epochs * then.steps_per_epoch:
+        epochs = SETTINGS["epochs"].range
+        assert isinstance(epochs, Whole)
+        wanted = st.number_input("Epochs in all", epochs.low, epochs.high, then.epochs, key=f"branch_epochs_{run.id}")
+        return {"epochs": int(wanted)}
+    most = 200 * then.steps_per_epoch
+    steps = int(st.number_input("Steps in all", 1, most, then.total_steps, key=f"branch_steps_{run.id}"))
+    return {"step_limit": steps, "epochs": max(then.epochs, -(-steps // then.steps_per_epoch))}
 
 
 def _start_branch(run: Run, step: int, config: TrainingConfig, how: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import plotly
 
 from fmnist_core.runs.record import Run
+from fmnist_core.views.charts import objective_words
 from fmnist_core.views.colours import REFERENCE, RUNS, TEST, TRAIN
 from pages.parts.components import load
 
@@ -41,4 +42,5 @@ def _facts(run: Run) -> dict[str, object]:
         "imagesPerEpoch": 60_000 - run.config.validation,
         "split": "validation" if run.is_sealed else "test",
         "branchedAt": run.first_step or None,
+        "objective": objective_words(run.config),
     }

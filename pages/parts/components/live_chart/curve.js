@@ -12,7 +12,10 @@ class Curve {
 
   take(event) {
     if (event.event === "Losses") this.takeLosses(event);
-    else if (event.event === "Measured" && !this.measured.some((known) => known.step === event.step)) this.measured.push(event);
+    else if (event.event === "Measured" && !this.measured.some((known) => known.step === event.step)) {
+      if (!this.measured.length) this.told = Math.max(this.told, event.seconds); // a branch goes on from its parent's time
+      this.measured.push(event);
+    }
     else if (event.event === "Changed" && !this.changes.some((known) => known.step === event.step)) this.changes.push(event);
   }
 

@@ -125,7 +125,9 @@ class LiveChart {
     const windows = own.averages(this.window, this.axis);
     if (own.count || own.measured.length > 1) {
       const traces = this.curves.toReversed().flatMap((curve) => this.lossTraces(curve));
-      this.plot("loss", traces, { title: "Loss (nats per image)", type: this.find("log-y").checked ? "log" : "linear" }, this.marks());
+      const type = this.find("log-y").checked ? "log" : "linear";
+      const title = this.hasTwoMeasures ? "Training objective (nats per image)" : "Loss (nats per image)";
+      this.plot("loss", traces, { title, type }, { ...this.marks(), ...this.secondAxis(type) });
       this.find("loss").dataset.points = windows.x.length;
     }
     if (own.measured.length) {
@@ -163,9 +165,22 @@ class LiveChart {
       opacity: 0.9,
       hovertemplate: this.window > 1 ? `%{y:.4f}<br>%{text}<extra>${prefix}while training</extra>` : `%{y:.4f}<extra>${prefix}batch</extra>`,
     });
-    if (isOwn) traces.push(this.points(curve, "training images", "train", (s) => s.loss, "%{y:.4f}"));
-    traces.push(this.points(curve, prefix + curve.judge, curve.split, (s) => s.loss, "%{y:.4f}"));
-    return traces;
+    const points = [];
+    if (isOwn) points.push(this.points(curve, "training images", "train", (s) => s.loss, "%{y:.4f}"));
+    points.push(this.points(curve, prefix + curve.judge, curve.split, (s) => s.loss, "%{y:.4f}"));
+    return [...traces, ...points.map((trace) => (this.hasTwoMeasures ? { ...trace, yaxis: "y2" } : trace))];
+  }
+
+  // Whether what training makes small is another measure than the cross-entropy of the points: then each has its own axis.
+  get hasTwoMeasures() {
+    return this.curves.some((curve) => curve.objective);
+  }
+
+  secondAxis(type) {
+    if (!this.hasTwoMeasures) return {};
+    const log = type === "log" ? { dtick: 1 } : {};
+    const yaxis2 = { title: { text: "Cross-entropy (nats per image)" }, type, ...log, overlaying: "y", side: "right", showgrid: false, automargin: true };
+    return { yaxis2 };
   }
 
   accuracyTraces(curve) {

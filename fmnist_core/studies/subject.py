@@ -1,4 +1,7 @@
-"""What the Test page is about: which logits and which images. Every figure on the page is taken from here."""
+"""A network before training and at one moment after, on the same images: what the Test page is about.
+
+Every figure on the page is taken from here: which logits, and which images, is decided once.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,8 @@ from fmnist_core.data import dataset
 from fmnist_core.data.dataset import Split
 from fmnist_core.evaluation.evaluate import Evaluation
 from fmnist_core.runs import client
-from fmnist_core.runs.record import Run
+from fmnist_core.runs.record import Moment, Run
+from fmnist_core.studies.scores import evaluation
 
 
 @dataclass(frozen=True)
@@ -41,22 +45,16 @@ class Subject:
 
     def other(self, run_id: str, step: int) -> Evaluation:
         """Another run or moment, on the same images. Raises OSError or ValueError where the predictions are missing."""
-        return evaluation(run_id, step, self.test, self.kept)
+        return evaluation(Moment(run_id, step), self.kept)
 
 
 def subject(run: Run, step: int, test: Split, kept: npt.NDArray[np.bool_] | None) -> Subject | None:
     """`kept`: (10,000,) bool, the images that count, None for all. None where predictions are missing from the folder."""
     try:
-        before, after = (evaluation(run.id, at, test, kept) for at in (0, step))
+        before, after = (evaluation(Moment(run.id, at), kept) for at in (0, step))
     except (OSError, ValueError):
         return None
     return Subject(run, step, before, after, test, kept)
-
-
-def evaluation(run_id: str, step: int, test: Split, kept: npt.NDArray[np.bool_] | None) -> Evaluation:
-    """A run at one moment, on the images that count. Raises OSError or ValueError where the predictions are missing."""
-    result = Evaluation.from_logits(client.folder(run_id).logits(step), test.labels)
-    return result if kept is None else result.subset(kept)
 
 
 def validation(subject: Subject) -> Evaluation | None:

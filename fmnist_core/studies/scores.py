@@ -1,0 +1,69 @@
+"""What a run gets right on the test images that count, at any of its moments: each figure is counted once. No torch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from fmnist_core.data.dataset import load
+from fmnist_core.evaluation.evaluate import Evaluation
+from fmnist_core.evaluation.score import Score
+from fmnist_core.runs import client
+from fmnist_core.runs.folder import RunFolder
+from fmnist_core.runs.record import Moment, Run
+from fmnist_core.training.events import Measured
+
+Mask = npt.NDArray[np.bool_] | None
+"""(10,000,) bool: the test images that count; None where all do."""
+
+
+def evaluation(moment: Moment, mask: Mask = None) -> Evaluation:
+    """Its predictions on the test images. Raises RunNotFound, OSError or ValueError where they are missing or damaged."""
+    whole = Evaluation.from_logits(client.folder(moment.run_id).logits(moment.step), load("test").labels)
+    return whole if mask is None else whole.subset(mask)
+
+
+def score(run: Run, step: int, mask: Mask = None) -> Score | None:
+    """What the run gets right after `step`; None where that is not known any more."""
+    recorded = next((measured.test for measured in run.measured if measured.step == step), None)
+    return recorded if mask is None and recorded else _score(run.id, step, mask)
+
+
+def measured(run: Run, mask: Mask = None) -> list[Measured]:
+    """The run's measurements, of the test images that count; those that are not known any more are left out."""
+    if mask is None:
+        return list(run.measured)
+    scores = [(each, _score(run.id, each.step, mask)) for each in run.measured]
+    return [replace(each, test=found) for each, found in scores if found]
+
+
+def losses(run: Run) -> npt.NDArray[np.float32]:
+    """The loss of every step after `run.first_step`, (steps,) float32; read again only when there is more to read."""
+    try:
+        folder = client.folder(run.id)
+        return _losses(folder, (folder.path / "events.jsonl").stat().st_size)
+    except (client.RunNotFound, OSError):
+        return np.empty(0, np.float32)
+
+
+@lru_cache(maxsize=32)
+def _losses(folder: RunFolder, _size: int) -> npt.NDArray[np.float32]:
+    return folder.losses()
+
+
+def _score(run_id: str, step: int, mask: Mask) -> Score | None:
+    try:
+        folder = client.folder(run_id)
+        path = folder.path / "snapshots" / f"{step:08d}.npy"
+        return _counted(folder, step, path.stat().st_mtime_ns, None if mask is None else mask.tobytes())
+    except (client.RunNotFound, OSError, ValueError):
+        return None
+
+
+@lru_cache(maxsize=2_000)
+def _counted(folder: RunFolder, step: int, _version: int, mask: bytes | None) -> Score:
+    result = Evaluation.from_logits(folder.logits(step), load("test").labels)
+    return (result if mask is None else result.subset(np.frombuffer(mask, bool))).score

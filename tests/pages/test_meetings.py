@@ -1,0 +1,217 @@
+"""Features meet: each one against each kind of run, by two tables. A new feature adds a line to one of them.
+
+`COUNTED` says which kinds a question asked of all runs is about; whatever is not named is left out. `VIEWS` are shown for every
+kind: none raises, and none shows what an open sweep's run does on the test images.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from fmnist_core.runs import client
+from fmnist_core.runs.__main__ import as_dict, as_row, notebook
+from fmnist_core.runs.record import Run, State
+from fmnist_core.settings.jobs import Race, RateTest
+from fmnist_core.studies import cross_validation, label_evidence, scores, seeds, sweep
+from pages.parts.compare.contenders import Contender
+from pages.parts.compare.side_by_side import TUTORIAL, run_words
+from tests.pages.conftest import Open
+from tests.pages.meetings import Zoo, build
+
+MADE = {"branch", "branch of a branch", "branch of a deleted run"}
+SEALED = {"open sweep", "branch of an open sweep"}
+ENDED = {"plain", "seed", "foreign", "steered", "stopped", "diverged", "chosen", "label check", "another part"} | MADE
+RUNS = ENDED | SEALED | {"paused", "waiting"}
+WHOLE = ENDED - {"stopped", "diverged"}
+"""Finished, and not sealed."""
+
+
+def ids(runs: Iterable[Run]) -> set[str]:
+    return {run.id for run in runs}
+
+
+COUNTED: dict[str, tuple[Callable[[], set[str]], set[str]]] = {
+    "the list of runs": (lambda: ids(client.list_runs()), RUNS),
+    "jobs": (lambda: ids([*client.list_jobs(Race), *client.list_jobs(RateTest)]), {"rate test", "race"}),
+    "the queue": (lambda: {waiting.run.id for waiting in client.queue()}, {"waiting", "race"}),
+    "a test score to show": (
+        lambda: ids(run for run in client.list_runs() if run.latest and run.latest.test),
+        RUNS - SEALED - {"waiting"},
+    ),
+    "a score to show": (
+        lambda: ids(run for run in client.list_runs() if run.latest and run.latest.shown),
+        RUNS - {"waiting"},
+    ),
+    "predictions on test images": (
+        lambda: ids(run for run in client.list_runs() if client.folder(run.id).logit_steps()),
+        RUNS - SEALED - {"waiting"},
+    ),
+    "replicates over seeds": (
+        lambda: {run.id for group in seeds.by_seed(client.list_runs()) for run in group.runs},
+        WHOLE - MADE - {"steered"},
+    ),
+    "seeds of the plain run": (
+        lambda: ids(seeds.by_seed(client.list_runs())[0].runs),
+        {"plain", "seed", "foreign"},
+    ),
+    "judges of test labels": (
+        lambda: ids(label_evidence.judges_of_test(client.list_runs())),
+        WHOLE,
+    ),
+    "the open sweep": (
+        lambda: ids(run for runs in sweep.sweeps().values() for run in runs if run.is_sealed),
+        {"open sweep"},
+    ),
+    "sweeps": (
+        lambda: {run.id for runs in sweep.sweeps().values() for run in runs},
+        {"open sweep", "chosen"},
+    ),
+    "the label check": (
+        lambda: {run.id for check in cross_validation.label_checks(client.list_runs()) for run in check.runs},
+        {"label check", "another part"},
+    ),
+    "may be branched": (
+        lambda: ids(run for run in client.list_runs() if client.folder(run.id).branch_steps()),
+        RUNS - {"waiting"},
+    ),
+    "may be steered": (lambda: ids(run for run in client.list_runs() if not run.state.is_final), {"paused", "waiting"}),
+    "told apart from its settings": (
+        lambda: ids(run for run in client.list_runs() if "from step" in run_words(run) or "branched" in run_words(run)),
+        MADE | {"steered", "branch of an open sweep"},
+    ),
+    "begins within its parent's training": (
+        lambda: ids(run for run in client.list_runs() if run.first_step),
+        {"branch", "branch of a branch"},
+    ),
+}
+
+VIEWS: dict[str, tuple[str, dict[str, str]]] = {
+    "Train": ("pages/4_train.py", {"run": "{id}"}),
+    "Test": ("pages/5_test.py", {"run": "{id}"}),
+    "Test, matrices": (
+        "pages/5_test.py",
+        {"run": "{plain}", "view": "matrix", "moment": "Difference", "against": "{id}"},
+    ),
+    "Image": ("pages/2_image.py", {"run": "{id}", "split": "test", "index": "7"}),
+    "Browse, biographies": ("pages/1_browse.py", {"run": "{id}", "view": "Biographies", "split": "test"}),
+    "Compare": ("pages/8_compare.py", {"runs": "{id},{plain}"}),
+}
+"""About one run: its script, and its address."""
+
+VIEWED = (
+    "plain", "branch of a branch", "branch of a deleted run", "steered", "stopped", "diverged", "paused", "waiting",
+    "open sweep", "branch of an open sweep", "rate test", "deleted", "foreign",
+)  # fmt: skip
+"""Kinds that a view of one run could treat in another way."""
+
+OVERVIEWS: dict[str, tuple[str, dict[str, str]]] = {
+    "Home": ("app.py", {}),
+    "Compare, seeds": ("pages/8_compare.py", {"view": "seeds"}),
+    "Compare, leaderboard": ("pages/8_compare.py", {"view": "leaderboard"}),
+    "Explore, race": ("pages/9_explore.py", {"view": "race", "race": "{race}"}),
+    "Explore, sweep": ("pages/9_explore.py", {"view": "sweep", "sweep": "{sweep}"}),
+    "Data, test labels": ("pages/10_data.py", {"view": "labels", "of": "test"}),
+    "Data, training labels": ("pages/10_data.py", {"view": "labels", "of": "train"}),
+}
+"""About all runs."""
+
+
+@pytest.fixture(scope="module")
+def zoo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zoo]:
+    """One run of each kind; nobody serves them."""
+    folder, threads = tmp_path_factory.mktemp("zoo"), torch.get_num_threads()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FMNIST_RUNS", str(folder))
+        patch.setenv("FMNIST_SNAPSHOTS", "4")
+        patch.setattr(client, "ensure_dispatcher", lambda: None)
+        patch.setattr("fmnist_core.training.loop.NEWS_EVERY", 0.0)  # an event for each step: a test can stop anywhere
+        patch.setattr(label_evidence, "LEAST_ACCURACY", 0.0)
+        torch.set_num_threads(1)
+        yield build(folder)
+    torch.set_num_threads(threads)
+
+
+def everything(page: AppTest) -> str:
+    """All that the page sends to the browser."""
+    return "\n".join(str(element.proto) for element in [*page.main, *page.sidebar] if hasattr(element, "proto"))
+
+
+def shown(open_page: Open, zoo: Zoo, script: str, address: dict[str, str], run_id: str = "") -> str:
+    """What a page at that address sends; it raises nothing."""
+    names = {"id": run_id, "plain": zoo.ids["plain"], "race": zoo.ids["race"], "sweep": zoo.secret.group.name}  # type: ignore[union-attr]
+    page = open_page(script, **{name: text.format(**names) for name, text in address.items()})
+    assert not page.exception, page.exception
+    return everything(page)
+
+
+def assert_nothing_is_given_away(zoo: Zoo, text: str) -> None:
+    """Neither accuracy nor loss of the sealed run on the test images."""
+    for measured in zoo.secret.measured[1:]:
+        assert measured.test
+        for figure in (f"{100 * measured.test.accuracy:.2f}", f"{measured.test.loss:.4f}"):
+            assert figure not in text
+
+
+@pytest.mark.parametrize("feature", COUNTED)
+def test_each_feature_counts_the_runs_that_it_is_about(zoo: Zoo, feature: str):
+    """No more and no fewer; a deleted run is in none."""
+    counted, expected = COUNTED[feature]
+    assert zoo.kinds(counted()) == expected
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_each_view_answers_for_each_kind(open_page: Open, zoo: Zoo, view: str):
+    """No traceback for any of them, and the open sweep's secret in none."""
+    for kind in VIEWED:
+        assert_nothing_is_given_away(zoo, shown(open_page, zoo, *VIEWS[view], zoo.ids[kind]))
+
+
+@pytest.mark.parametrize("view", OVERVIEWS)
+def test_each_overview_bears_all_kinds(open_page: Open, zoo: Zoo, view: str):
+    """All of them are in the folder at once."""
+    text = shown(open_page, zoo, *OVERVIEWS[view])
+    assert_nothing_is_given_away(zoo, text)
+    best = max(run.latest.test.accuracy for run in client.list_runs() if run.latest and run.latest.test)
+    assert zoo.secret.latest
+    assert zoo.secret.latest.test
+    assert zoo.secret.latest.test.accuracy > best + 0.01
+    assert view != "Home" or f"Best so far {100 * best:.1f}" in text
+
+
+def test_terminal_bears_all_kinds_and_gives_nothing_away(zoo: Zoo):
+    """Lines, JSON and the notebook's printing."""
+    for run in client.list_runs():
+        said = [as_row(run), json.dumps(as_dict(run)), *notebook(run)]
+        assert_nothing_is_given_away(zoo, "\n".join(said))
+
+
+def test_seeds_to_come_repeat_none_that_is_there(zoo: Zoo):
+    """Not those that wait, were steered, stopped or diverged under the same settings."""
+    group = seeds.by_seed(client.list_runs())[0]
+    assert group.id == zoo.ids["plain"]
+    assert group.waiting == 1
+    assert group.free_seeds(3) == [3, 7, 9]  # 3 was steered, 7 deleted
+
+
+def test_a_steered_run_is_told_from_the_tutorials(zoo: Zoo):
+    """Its line names what was changed in flight, and from when on; the settings alone would be another's."""
+    steered = client.get(zoo.ids["steered"])
+    assert steered.course("learning_rate", 40) == [(0, 0.002), (10, 0.02)]
+    assert steered.course("learning_rate", 10) == [(0, 0.002)]
+    assert "learning rate 0.002, 0.02 from step 10 on" in run_words(steered)
+    assert TUTORIAL not in run_words(steered)
+
+
+def test_scores_of_a_run_that_was_deleted_meanwhile(zoo: Zoo):
+    """A page that still has it in a list gets nothing, and no traceback."""
+    ghost = Run("fedcba987654", 99, "", "", client.get(zoo.ids["plain"]).config, state=State.FINISHED)
+    assert scores.score(ghost, 40) is None
+    assert scores.measured(ghost, None) == []
+    assert not len(scores.losses(ghost))
+    with pytest.raises(client.RunNotFound):
+        scores.evaluation(Contender(ghost).moment)
