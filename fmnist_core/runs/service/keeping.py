@@ -63,7 +63,10 @@ class Film:
 
     folder: RunFolder
     steps: frozenset[int]
+    is_looked_at: bool = False
+    """Whether somebody computes predictions while it trains: then what was written stays at hand until the next checkpoint."""
     waiting: dict[int, Weights] = field(default_factory=dict)
+    written: dict[int, Weights] = field(default_factory=dict)
 
     def take(self, step: int, net: nn.Module) -> None:
         """Keep the weights, if this is one of the steps; they are written later."""
@@ -76,4 +79,6 @@ class Film:
     def write(self) -> None:
         """Write what waits: before each checkpoint, because steps before it are not trained again."""
         self.folder.write_weights(self.waiting)
+        if self.is_looked_at:
+            self.written |= self.waiting
         self.waiting = {}

@@ -23,6 +23,7 @@ from fmnist_core.runs.record import (
     Stopped,
 )
 from fmnist_core.runs.service.keeping import Film, branch_steps, film_steps
+from fmnist_core.runs.service.meanwhile import Meanwhile
 from fmnist_core.runs.service.stepping import take_step
 from fmnist_core.runs.writing import EventWriter
 from fmnist_core.training.events import Changed, CopyLosses, Diverged, Losses, Measured, Reached, Slowed, Started
@@ -46,6 +47,7 @@ class Recorder:
         self.state: TrainingState | None = None
         self.data: TrainingData | None = None
         self.film = Film(folder, frozenset())
+        self.meanwhile: Meanwhile | None = None
         self.branchable: frozenset[int] = frozenset()
         self.checkpointed_at = time.monotonic()
         self.told_to_end = False
@@ -74,6 +76,8 @@ class Recorder:
                     return
                 if isinstance(event, Losses | Reached):
                     self._change()
+                if isinstance(event, Losses) and self.meanwhile:
+                    self.meanwhile.look(state.seconds)
                 is_due = time.monotonic() - self.checkpointed_at > CHECKPOINT_EVERY
                 if isinstance(event, Measured) or (isinstance(event, Losses) and is_due):
                     self.checkpoint()
@@ -99,7 +103,10 @@ class Recorder:
         self.data = ready if ready and ready.images.device == device else TrainingData.load(device)
         steps_per_epoch, steps = extent(config, self.data)
         size = sum(tensor.nbytes for tensor in self.state.net.state_dict().values())
-        self.film = Film(self.folder, frozenset(film_steps(first, steps, steps_per_epoch, size)))
+        self.film = Film(
+            self.folder, frozenset(film_steps(first, steps, steps_per_epoch, size)), self.state.predicts_in_c
+        )
+        self.meanwhile = Meanwhile.of(self.folder, self.state, self.data)
         self.branchable = frozenset(branch_steps(first, steps, steps_per_epoch, 3 * size))
         self.film.take(self.state.step, self.state.net)
         if first and not self.recorded.measured and first % steps_per_epoch:
@@ -162,6 +169,9 @@ class Recorder:
             kept = self.branchable | set(self.recorded.pauses)
             self.folder.write_checkpoint(state.tensors(), state.step, state.seconds, kept)
             self.checkpointed_at = time.monotonic()
+            if self.meanwhile:
+                self.meanwhile.add(self.film.written)
+        self.film.written = {}
 
     def _end(self, last: RunEvent) -> None:
         """End with these words, and with all that is needed to go on or to look at the network."""
