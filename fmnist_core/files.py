@@ -143,12 +143,13 @@ def file_mode(*, public: bool = False) -> int:
     return 0o666 if public or is_shared() else 0o600
 
 
-def make_folder(path: Path) -> None:
+def make_folder(path: Path, *, parents: bool = False) -> None:
     """A folder that only its owner may enter, unless sharing is asked for; one that is there stays as it is.
 
     Raises OSError.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if parents:
+        path.parent.mkdir(parents=True, exist_ok=True)
     path.mkdir(mode=0o777 if is_shared() else 0o700, exist_ok=True)
 
 

@@ -22,8 +22,9 @@ from dataclasses import fields, replace
 from fmnist_core.evaluation.evaluate import tutorial_report
 from fmnist_core.evaluation.score import Score
 from fmnist_core.runs import client
+from fmnist_core.runs.format import run_to_json
 from fmnist_core.runs.queue import Waiting
-from fmnist_core.runs.record import Run, RunEvent, from_json
+from fmnist_core.runs.record import Damaged, Run, RunEvent
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.training.events import Losses, Measured
 
@@ -38,7 +39,7 @@ class Notebook:
         self.steps_per_epoch = steps_per_epoch
         self.window: list[float] = []
 
-    def lines(self, event: RunEvent) -> Iterator[str]:
+    def lines(self, event: RunEvent | Damaged) -> Iterator[str]:
         """What the notebook would have printed by now."""
         match event:
             case Measured(epoch=0, test=Score() as test):
@@ -59,11 +60,11 @@ def notebook(run: Run, *, follow: bool = False) -> Iterator[str]:
     while True:
         is_over = not run.is_active
         while True:
-            lines, after = folder.read_events(offset)
+            told, after = folder.news(offset)
             if after == offset:
                 break
-            for line in lines:
-                yield from printer.lines(from_json(line))
+            for event in told:
+                yield from printer.lines(event)
             offset = after
         if is_over or not follow:
             break
@@ -80,7 +81,7 @@ def notebook(run: Run, *, follow: bool = False) -> Iterator[str]:
 
 def as_dict(run: Run) -> dict[str, object]:
     """A run as JSON, its measurements with their accuracies."""
-    values: dict[str, object] = json.loads(run.to_json())
+    values: dict[str, object] = json.loads(run_to_json(run))
     values["accuracy_before"] = _test_accuracy(run.before)
     values["branch_steps"] = client.folder(run.id).branch_steps()
     values["accuracy"] = _test_accuracy(run.latest)

@@ -17,11 +17,12 @@ from typing import TypeVar
 
 from fmnist_core.runs.bell import INDEX_DAMAGED, ensure_dispatcher, ring, runs_folder
 from fmnist_core.runs.branching import RunRefused, check
-from fmnist_core.runs.folder import Request, RunFolder, is_run_id
+from fmnist_core.runs.folder import RunFolder, is_run_id
 from fmnist_core.runs.group import Group
 from fmnist_core.runs.index import FILE, IndexReader, is_newer
 from fmnist_core.runs.queue import ANY, MOST_WAITING, Waiting, expectations, in_order, moved
 from fmnist_core.runs.record import Moment, Run, State
+from fmnist_core.runs.requests import Request
 from fmnist_core.runs.sealed import as_seen, folder_as_seen
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.jobs import Job

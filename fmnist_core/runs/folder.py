@@ -13,23 +13,34 @@ worker.log      what the worker printed
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import re
 import shutil
-import time
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Literal
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from fmnist_core.files import write_whole
+from fmnist_core.files import Unreadable, open_file, write_whole
+from fmnist_core.files import to_json as strict_json
+from fmnist_core.runs.format import (
+    CONFIG,
+    CONFIG_VERSION,
+    Newer,
+    from_json,
+    is_time,
+    moment,
+    planned,
+    read_config,
+    to_json,
+)
 from fmnist_core.runs.group import Group
-from fmnist_core.runs.record import Moment, Run, RunEvent, from_json
+from fmnist_core.runs.record import Damaged, Moment, Run, RunEvent
+from fmnist_core.runs.requests import Requests
 from fmnist_core.runs.single_step import SingleStep
 from fmnist_core.runs.snapshots import Predictions, Snapshots, Split, Weights
 from fmnist_core.settings import jobs
@@ -40,11 +51,12 @@ from fmnist_core.training.events import Changed, Engine, Losses
 if TYPE_CHECKING:
     import torch
 
-Request = Literal["stop", "pause", "resume", "step", "delete"]
-
 CHECKPOINTS_KEPT = 2
 STEPS_KEPT = 20
 """Single steps whose numbers stay: about 0.6 MB each for the tutorial's network."""
+
+LONGEST_LINE = 8 << 20
+"""Bytes of a line of events.jsonl: the longest ones, of a race, have some 100,000."""
 
 DELETED = ".deleted-"
 """How the folder of a deleted run is called until all of it is gone."""
@@ -62,10 +74,8 @@ def is_run_id(text: str) -> bool:
 
 
 @dataclass(frozen=True)
-class RunFolder:
+class RunFolder(Requests):
     """One run's folder."""
-
-    path: Path
 
     @property
     def id(self) -> str:
@@ -96,6 +106,7 @@ class RunFolder:
         `checkpoint`: the file that a branch starts from; it is copied. `engine`: what its parent trained with.
         """
         wanted = {
+            "version": CONFIG_VERSION,
             "name": name,
             "note": "",
             "sequence": sequence,
@@ -105,7 +116,7 @@ class RunFolder:
             "parent": parent,
             "group": group.to_dict() if group else None,
             "planned": [[change.step, change.learning_rate, change.momentum] for change in planned],
-            "engine": engine,
+            **({"parent_engine": engine} if parent else {}),
             "config": config.to_dict(),
             **({"job": jobs.to_dict(job)} if job else {}),
         }
@@ -116,7 +127,7 @@ class RunFolder:
                 (temporary / folder).mkdir()
             if checkpoint:
                 write_whole(temporary / "checkpoints" / checkpoint.name, checkpoint.read_bytes())
-            write_whole(temporary / "config.json", json.dumps(wanted, indent=2).encode())
+            write_whole(temporary / "config.json", strict_json(wanted, indent=2).encode())
             if (runs / run_id).exists():
                 raise FileExistsError(f"run {run_id} exists already")
             temporary.rename(runs / run_id)
@@ -126,30 +137,32 @@ class RunFolder:
         return cls(runs / run_id)
 
     def run(self) -> Run:
-        """The run before its first event. Raises ValueError or OSError where this is not a run's folder."""
+        """The run before its first event. Raises Unreadable or OSError where this is not a run's folder."""
+        asked_at, path = self.asked_at(), self.path / "config.json"
+        wanted = read_config(path)
         try:
-            asked_at = self.asked_at()
-            wanted = json.loads((self.path / "config.json").read_bytes())
-            sequence, parent = int(wanted["sequence"]), wanted.get("parent")
+            plain = {name: check(wanted[name]) for name, check in CONFIG.items() if name in wanted}
+            parent = moment(wanted.get("parent"))
             return Run(
                 self.id,
-                sequence,
-                str(wanted["name"]),
-                str(wanted["created_at"]),
+                plain["sequence"],
+                plain["name"],
+                is_time(wanted["created_at"]),
                 TrainingConfig.from_dict(wanted["config"]),
-                note=str(wanted.get("note", "")),
-                order=float(wanted.get("order", sequence)),
-                owner=str(wanted.get("owner", "")),
-                parent=Moment(str(parent[0]), int(parent[1])) if parent else None,
-                group=Group.read(wanted.get("group"), str(wanted["name"])),
+                note=plain.get("note", ""),
+                order=float(plain.get("order", plain["sequence"])),
+                owner=plain.get("owner", ""),
+                parent=parent,
+                group=Group.read(wanted.get("group"), plain["name"]),
                 job=jobs.from_dict(wanted.get("job")),
-                planned=tuple(Changed(*change) for change in wanted.get("planned", [])),
-                engine=wanted.get("engine", "torch"),
+                planned=planned(wanted.get("planned", [])),
+                engine=plain.get("parent_engine", "torch"),
                 asked_at=asked_at or 0,
-                step=int(parent[1]) if parent else 0,
+                step=parent[1] if parent else 0,
             )
-        except (KeyError, TypeError, IndexError) as error:
-            raise ValueError(f"{self.path / 'config.json'} is not a run's: {error!r}") from error
+        except (ValueError, TypeError, KeyError) as error:
+            what = f"it does not say {error}" if isinstance(error, KeyError) else str(error)
+            raise Unreadable(f"{path} cannot be read: {what}.") from error
 
     def asked_at(self) -> int | None:
         """When `config.json` was written, in nanoseconds: tells only whether it is another one. None without one."""
@@ -166,48 +179,66 @@ class RunFolder:
         return replace(run, name=now.name, note=now.note, order=now.order, asked_at=now.asked_at)
 
     def relabel(self, **changed: str | float) -> None:
-        """Change name, note or order. Two at once: one after the other. Raises OSError where it cannot be written."""
+        """Change name, note or order. Two at once: one after the other. Raises OSError where it cannot be written, Unreadable."""
         handle = os.open(self.path, os.O_RDONLY)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
-            wanted = json.loads((self.path / "config.json").read_bytes())
-            write_whole(self.path / "config.json", json.dumps(wanted | changed, indent=2).encode())
+            wanted = read_config(self.path / "config.json") | {"version": CONFIG_VERSION}
+            write_whole(self.path / "config.json", strict_json(wanted | changed, indent=2).encode())
         finally:
             os.close(handle)
 
     # --- What happened ---------------------------------------------------------------------------------------------
 
     def read_events(self, offset: int = 0, limit: int = 1 << 20) -> tuple[list[bytes], int]:
-        """The complete lines from byte `offset` on, about `limit` bytes at most, and the offset after them.
+        """What `news` tells as lines of strict JSON, those that cannot be read left out, and the offset after them."""
+        told, after = self.news(offset, limit)
+        return [to_json(event).encode() for event in told if not isinstance(event, Damaged)], after
 
-        A line that is still being written, or was torn by a crash, is not among them.
-        """
+    def _lines(self, offset: int, limit: int) -> tuple[list[bytes], int]:
+        path = self.path / "events.jsonl"
         try:
-            with open(self.path / "events.jsonl", "rb") as file:
-                size = file.seek(0, os.SEEK_END)
-                if not 0 <= offset <= size:
-                    return [], size
-                file.seek(offset)
-                block = file.read(limit)
-                if len(block) == limit and b"\n" not in block:
-                    block += file.readline()  # one line longer than the limit
+            handle = open_file(path)
         except FileNotFoundError:
             return [], 0
+        with os.fdopen(handle, "rb") as file:
+            size = os.fstat(handle).st_size
+            if not 0 <= offset <= size:
+                return [], size
+            file.seek(offset)
+            block = file.read(limit)
+            if len(block) == limit and b"\n" not in block:
+                block += file.readline(LONGEST_LINE)  # one line longer than the limit
+                if len(block) >= LONGEST_LINE and not block.endswith(b"\n"):
+                    raise Unreadable(f"{path} has a line of more than {LONGEST_LINE:,} bytes at byte {offset:,}.")
         complete = block[: block.rfind(b"\n") + 1]
-        return complete.splitlines(), offset + len(complete)
+        return complete.split(b"\n")[:-1], offset + len(complete)
 
-    def events(self, offset: int = 0) -> Iterator[RunEvent]:
-        """Everything that happened, from byte `offset` on; a damaged line is left out."""
+    def news(self, offset: int = 0, limit: int = 1 << 20) -> tuple[list[RunEvent | Damaged], int]:
+        """What happened from byte `offset` on, from about `limit` bytes at most, and the offset after it.
+
+        A line that is still being written, or was torn by a crash, does not count yet. Raises Unreadable and OSError where
+        nothing at all can be read.
+        """
+        lines, after = self._lines(offset, limit)
+        told: list[RunEvent | Damaged] = []
+        for line in lines:
+            try:
+                told.append(from_json(line))
+            except Newer:
+                raise
+            except ValueError as error:
+                told.append(Damaged(f"The line at byte {offset:,} of its events.jsonl is left out: {error}."))
+            offset += len(line) + 1
+        return told, after
+
+    def events(self, offset: int = 0) -> Iterator[RunEvent | Damaged]:
+        """Everything that happened, from byte `offset` on. Raises Unreadable, OSError."""
         while True:
-            lines, after = self.read_events(offset)
-            for line in lines:
-                try:
-                    yield from_json(line)
-                except ValueError:
-                    continue
-            if not lines:
+            told, offset = self.news(offset)
+            if not told:
                 return
-            offset = after
+            yield from told
 
     def losses(self) -> npt.NDArray[np.float32]:
         """The loss of every step so far, (steps,) float32."""
@@ -239,52 +270,6 @@ class RunFolder:
             self.path.rename(gone)
         shutil.rmtree(gone, ignore_errors=True)
         return True
-
-    # --- Requests --------------------------------------------------------------------------------------------------
-
-    def ask(self, request: Request, content: str = "") -> None:
-        """Leave a request for the worker or the dispatcher."""
-        self._leave(request, content)
-
-    def ask_for_change(self, learning_rate: float | None, momentum: float | None) -> None:
-        """Leave a request for other rates; None keeps what there is. Those that wait already are fulfilled before it."""
-        waiting = [int(name.removeprefix("change-")) for name in self.changes_asked()]
-        number = max([time.time_ns(), *(other + 1 for other in waiting)])
-        self._leave(f"change-{number:020d}", json.dumps([learning_rate, momentum]))
-
-    def _leave(self, name: str, content: str) -> None:
-        write_whole(self.path / "requests" / name, content.encode(), durable=False, by_several=True)
-
-    def changes_asked(self) -> dict[str, tuple[float | None, float | None]]:
-        """The changes that wait, in the order in which they came: name of the request, learning rate, momentum."""
-        found: dict[str, tuple[float | None, float | None]] = {}
-        try:
-            names = sorted(name for name in os.listdir(self.path / "requests") if name.startswith("change-"))
-        except FileNotFoundError:
-            return {}
-        for name in names:
-            try:
-                learning_rate, momentum = json.loads((self.path / "requests" / name).read_bytes())
-                found[name] = learning_rate, momentum
-            except (OSError, ValueError, TypeError):
-                continue  # fulfilled in the meantime
-        return found
-
-    def asked(self, request: Request) -> str | None:
-        """What a request says; None where there is none."""
-        try:
-            return (self.path / "requests" / request).read_text()
-        except OSError:
-            return None
-
-    def is_asked(self, request: Request) -> bool:
-        """Whether a request waits."""
-        return (self.path / "requests" / request).exists()
-
-    def settle(self, *requests: str) -> None:
-        """Remove requests that are fulfilled or void."""
-        for request in requests:
-            (self.path / "requests" / request).unlink(missing_ok=True)
 
     # --- Checkpoints and snapshots ---------------------------------------------------------------------------------
 

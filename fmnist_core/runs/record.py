@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, NamedTuple, get_args
+from typing import NamedTuple
 
-from fmnist_core.evaluation.score import Score
 from fmnist_core.runs.group import Group
-from fmnist_core.settings import jobs
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.jobs import Job, Race, RateTest
 from fmnist_core.training import events as training
 from fmnist_core.training.events import Changed, CopiesMeasured, CopyLosses, Diverged, Losses, Measured, Slowed, Started
 
-EVENT_LISTS = ("planned", "changes", "measured")
-"""What a run remembers of its events as they were."""
-
+MOST_MEASURED = 1_000
+"""Measurements that are remembered of a run: it has 201 epochs at most, and ends of its own."""
+HIGHEST_SPEED = 1e12
+"""Images per second that are believed."""
 ATTEMPTS = 3
 """Workers that may die over one run before it counts as failed."""
 
@@ -112,42 +110,13 @@ class Failed:
 
 
 RunEvent = training.Event | Changed | Claimed | Died | Interrupted | Paused | Resumed | Stopped | Finished | Failed
-_KINDS: dict[str, type[RunEvent]] = {kind.__name__: kind for kind in get_args(RunEvent)}
 
 
-def to_json(event: RunEvent) -> str:
-    """One line of `events.jsonl`, without the line end."""
-    values = {field.name: getattr(event, field.name) for field in fields(event) if not field.name.endswith("logits")}
-    for name, value in values.items():
-        if isinstance(value, Score):
-            values[name] = asdict(value)
-    if values.get("validation", "") is None:  # nothing was held out
-        del values["validation"]
-    return json.dumps({"event": type(event).__name__} | values, separators=(",", ":"))
+@dataclass(frozen=True)
+class Damaged:
+    """A line of the record that cannot be read, and why. It is never recorded: reading gives it in the line's place."""
 
-
-def from_json(line: str | bytes) -> RunEvent:
-    """Back from a line. Raises ValueError where it is not one of ours."""
-    try:
-        return _event(json.loads(line))
-    except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
-        raise ValueError(f"not an event: {line[:80]!r}") from error
-
-
-def _event(values: dict[str, Any]) -> RunEvent:
-    kind = _KINDS[values.pop("event")]
-    for name in ("test", "train", "validation"):
-        if values.get(name) is not None:
-            values[name] = _score(values[name])
-    if "losses" in values:
-        values["losses"] = tuple(tuple(loss) if isinstance(loss, list) else loss for loss in values["losses"])
-    if "accuracy" in values:
-        values["accuracy"] = tuple(values["accuracy"])
-    return kind(**values)
-
-
-def _score(values: dict[str, list[int]]) -> Score:
-    return Score(float(values["loss"]), tuple(values["correct"]), tuple(values["total"]))  # type: ignore[arg-type]
+    reason: str
 
 
 # --- The run -------------------------------------------------------------------------------------------------------
@@ -188,6 +157,8 @@ class Run:
     state: State = State.QUEUED
     reason: str = ""
     """Why it is paused, failed or waiting for another attempt: a sentence for the page."""
+    fault: str = ""
+    """What of its record cannot be read and is left out: a sentence for the page."""
     deaths: int = 0
     """Workers that died over it."""
     device: str = ""
@@ -309,7 +280,7 @@ class Run:
         """Weight updates when it is finished, also before training has started."""
         return self.steps or (self.job.steps if isinstance(self.job, RateTest) else self.config.total_steps)
 
-    def apply(self, event: RunEvent) -> Run:
+    def apply(self, event: RunEvent | Damaged) -> Run:
         """The run after `event`."""
         match event:
             case Claimed():
@@ -328,7 +299,8 @@ class Run:
                 elapsed, images = event.seconds - self.seconds, len(event.losses) * self.images_per_step
                 speed = self.images_per_second
                 if elapsed > 0:
-                    speed = 0.8 * speed + 0.2 * images / elapsed if speed else images / elapsed
+                    now = min(images / elapsed, HIGHEST_SPEED)
+                    speed = 0.8 * speed + 0.2 * now if speed else now
                 return replace(
                     self,
                     step=event.step + len(event.losses),
@@ -336,9 +308,10 @@ class Run:
                     images_per_second=speed,
                 )
             case Measured():
-                measured = (*self.measured, replace(event, logits=None, validation_logits=None))
+                if len(self.measured) >= MOST_MEASURED:
+                    return self
                 before = event.seconds if self.parent and not self.measured else 0.0  # what its parent took
-                return replace(self, measured=measured, seconds=max(self.seconds, before))
+                return replace(self, measured=(*self.measured, event), seconds=max(self.seconds, before))
             case CopiesMeasured():
                 return self
             case Changed():
@@ -346,9 +319,10 @@ class Run:
             case Slowed():
                 return replace(self, threads=event.threads)
             case Diverged():
+                where = "as measured after" if event.measured else "in"
                 reason = (
-                    f"The loss became {event.loss} in step {event.step:,} at learning rate {event.learning_rate:g}: "
-                    f"try a smaller one."
+                    f"The loss became {event.loss} {where} step {event.step:,} at learning rate "
+                    f"{event.learning_rate:g}: try a smaller one."
                 )
                 return replace(self, state=State.DIVERGED, reason=reason)
             case Died():
@@ -363,33 +337,12 @@ class Run:
                 return replace(self, state=State.FINISHED, reason="")
             case Failed():
                 return replace(self, state=State.FAILED, reason=event.reason)
+            case Damaged():
+                return replace(self, fault=self.fault or event.reason)
 
-    def apply_all(self, happened: Iterable[RunEvent]) -> Run:
+    def apply_all(self, happened: Iterable[RunEvent | Damaged]) -> Run:
         """The run after all of them."""
         run = self
         for event in happened:
             run = run.apply(event)
         return run
-
-    def to_json(self) -> str:
-        """For the index."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        for name in EVENT_LISTS:
-            values[name] = [json.loads(to_json(event)) for event in values[name]]
-        values |= {"config": self.config.to_dict(), "job": jobs.to_dict(self.job) if self.job else None}
-        values["group"] = self.group.to_dict() if self.group else None
-        return json.dumps(values, separators=(",", ":"))
-
-    @classmethod
-    def from_json(cls, text: str) -> Run:
-        """Back from the index."""
-        values = json.loads(text)
-        values["config"] = TrainingConfig.from_dict(values["config"])
-        values["job"] = jobs.from_dict(values.get("job"))
-        values["state"] = State(values["state"])
-        values["parent"] = Moment(*values["parent"]) if values["parent"] else None
-        values["group"] = Group.read(values["group"], values["name"])
-        values["pauses"] = tuple(values["pauses"])
-        for name in EVENT_LISTS:
-            values[name] = tuple(_event(event) for event in values[name])
-        return cls(**values)

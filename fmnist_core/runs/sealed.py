@@ -7,7 +7,6 @@ and folders as they come from here, and no page has to ask.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,10 +14,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from fmnist_core.files import read
 from fmnist_core.runs.folder import RunFolder, is_run_id
 from fmnist_core.runs.group import Group
-from fmnist_core.runs.record import Run
+from fmnist_core.runs.record import Damaged, Run, RunEvent
 from fmnist_core.runs.snapshots import Predictions, Snapshots, Split
+from fmnist_core.training.events import Measured
 
 CHOICES = ".sweeps"
 """In the runs folder: a file for each sweep in which a run was chosen, which holds its id."""
@@ -27,7 +28,7 @@ CHOICES = ".sweeps"
 def chosen(runs: Path, sweep: str) -> str | None:
     """The id of the run that was chosen in the sweep of that name; None as long as none was."""
     try:
-        text = (runs / CHOICES / sweep).read_text(encoding="ascii").strip() if is_run_id(sweep) else ""
+        text = read(runs / CHOICES / sweep, 100).decode("ascii").strip() if is_run_id(sweep) else ""
     except (OSError, ValueError):
         return None
     return text if is_run_id(text) else None
@@ -67,10 +68,10 @@ class SealedFolder(RunFolder):
         """Without predictions on test images."""
         return SealedSnapshots(self.path / "snapshots")
 
-    def read_events(self, offset: int = 0, limit: int = 1 << 20) -> tuple[list[bytes], int]:
-        """As `RunFolder.read_events`; measurements have no test score."""
-        lines, after = super().read_events(offset, limit)
-        return [_without_test(line) if b'"Measured"' in line else line for line in lines], after
+    def news(self, offset: int = 0, limit: int = 1 << 20) -> tuple[list[RunEvent | Damaged], int]:
+        """As `RunFolder.news`; measurements have no test score."""
+        told, after = super().news(offset, limit)
+        return [replace(event, test=None) if isinstance(event, Measured) else event for event in told], after
 
 
 @dataclass(frozen=True)
@@ -94,11 +95,3 @@ class SealedSnapshots(Snapshots):
     def predictions(self) -> Predictions:
         """None."""
         return Predictions(np.empty(0, np.int64), np.empty((0, 0), np.uint8), np.empty((0, 0), np.float32))
-
-
-def _without_test(line: bytes) -> bytes:
-    try:
-        values = json.loads(line)
-    except ValueError:
-        return b"{}"  # damaged: nobody can tell what is in it
-    return json.dumps(values | {"test": None}, separators=(",", ":")).encode() if isinstance(values, dict) else b"{}"

@@ -1,6 +1,6 @@
 """What the time slider reads: weights and predictions of a run at about a hundred steps, without torch.
 
-    snapshots/STEP.npy                logits on the test images, (10,000, 10) float16; step 0 is before training
+    snapshots/STEP.npy                logits on the test images, (10,000, 10) float16, or float32 where they are larger; step 0 is before training
     snapshots/STEP.validation.npy     the same on the held-out validation images, where there are some
     snapshots/film/FIRST-LAST.safetensors
                                       weights at several steps: each tensor stacked along a first axis, "steps" in the
@@ -32,6 +32,9 @@ Split = Literal["test", "validation"]
 Weights = Mapping[str, npt.NDArray[np.float32]]
 """Tensors of a network by name, such as "conv1.weight"."""
 
+HIGHEST_FLOAT16 = float(np.finfo(np.float16).max)
+"""65,504: logits beyond it are kept as float32, because their losses would be others."""
+
 _SUFFIX: dict[Split, str] = {"test": ".npy", "validation": ".validation.npy"}
 
 
@@ -58,7 +61,7 @@ class Snapshots:
     def write_logits(self, step: int, logits: npt.NDArray[np.float32], split: Split = "test") -> None:
         """Keep the logits, (N, 10), as they were after `step`."""
         content = io.BytesIO()
-        np.save(content, as_float16(logits))
+        np.save(content, logits if np.abs(logits).max(initial=0) > HIGHEST_FLOAT16 else as_float16(logits))
         self._write(f"{step:08d}{_SUFFIX[split]}", content.getvalue())
 
     def logits(self, step: int, split: Split = "test") -> npt.NDArray[np.float32]:
@@ -240,8 +243,7 @@ def as_float16(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float16]:
     >>> close.astype(np.float16).argmax(1).item(), as_float16(close).argmax(1).item()
     (0, 1)
     """
-    largest = np.finfo(np.float16).max
-    rounded = np.clip(logits, -largest, largest).astype(np.float16)
+    rounded = np.clip(logits, -HIGHEST_FLOAT16, HIGHEST_FLOAT16).astype(np.float16)
     winners = logits.argmax(axis=1)
     for row in np.flatnonzero(rounded.argmax(axis=1) != winners):
         ties = rounded[row] >= rounded[row, winners[row]]

@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 from fmnist_core.files import write_whole
-from fmnist_core.runs.record import RunEvent, to_json
+from fmnist_core.runs.format import to_json
+from fmnist_core.runs.record import RunEvent
 
 RESERVED = 64 * 1024
 """Bytes set aside when a run starts, so that its last words fit on a full disk."""

@@ -47,7 +47,7 @@ def _read(runs: Path) -> dict[Place, Verdict]:
 
 def judge(runs: Path, place: Place, verdict: Verdict | None) -> None:
     """Keep a verdict, or take it back (None). Two people at once: both are kept. Raises OSError."""
-    make_folder(runs)
+    make_folder(runs, parents=True)
     handle = os.open(runs, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)

@@ -5,7 +5,7 @@ A step is one weight update. Steps count from 1 over the whole run; step 0 is th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -63,10 +63,6 @@ class Measured:
     """On the first 10,000 of the images that are trained on: as many as the test has, measured in the same way."""
     validation: Score | None = None
     """On the training images that are held out, where there are any."""
-    logits: npt.NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
-    """(10,000, 10) float32 on the test images, in the data set's order; kept in a file beside the events."""
-    validation_logits: npt.NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
-    """(validation, 10) float32 on the images of `dataset.held_out`; kept in the same way."""
 
     @property
     def shown(self) -> Score | None:
@@ -74,13 +70,28 @@ class Measured:
         return self.test or self.validation
 
 
+@dataclass(frozen=True, eq=False)
+class Logits:
+    """What the measurement that is told next was counted from: for files beside the events, never recorded itself."""
+
+    step: int
+    test: npt.NDArray[np.float32]
+    """(10,000, 10) float32 on the test images, in the data set's order."""
+    validation: npt.NDArray[np.float32] | None
+    """(validation, 10) float32 on the images of `dataset.held_out`, where there are any."""
+
+
 @dataclass(frozen=True)
 class Diverged:
-    """The loss of `step` is not a finite number, so there is nothing to go on with."""
+    """A loss is not a finite number, so there is nothing to go on with."""
 
     step: int
     loss: float
+    """NaN or infinite."""
     learning_rate: float
+    """That of the step, as the schedule scaled it."""
+    measured: bool = False
+    """Whether the loss is that of a measurement after the step; else it is that of the step's own batch."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -31,7 +31,7 @@ from fmnist_core.data import augmentation, dataset
 from fmnist_core.evaluation.evaluate import as_input
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.schedules import factor_at
-from fmnist_core.training.events import Diverged, Event, Losses, Reached, Slowed, Started
+from fmnist_core.training.events import Diverged, Event, Logits, Losses, Reached, Slowed, Started
 from fmnist_core.training.measuring import measure
 from fmnist_core.training.pace import Pace
 from fmnist_core.training.precision import precision
@@ -44,10 +44,11 @@ GATHERED = 2048
 """Images that are put into their order and scaled in one go; a batch is a slice of them."""
 
 
-def train(state: TrainingState, data: TrainingData, stops: Iterable[int] = ()) -> Iterator[Event | Reached]:
+def train(state: TrainingState, data: TrainingData, stops: Iterable[int] = ()) -> Iterator[Event | Logits | Reached]:
     """Train from where `state` stands to the end of the last epoch; tells of it at least every few tenths of a second.
 
-    Measures before the first step, after each epoch and at the end. Ends early, with `Diverged`, when a loss is not finite.
+    Measures before the first step, after each epoch and at the end. Ends early, with `Diverged`, when the loss of a batch or
+    of a measurement is not finite.
     `stops`: steps that are `Reached` with everything told before, so that the listener can look at the state, keep it,
     or change it (`TrainingState.change`) at exactly this step.
     """
@@ -63,10 +64,12 @@ def train(state: TrainingState, data: TrainingData, stops: Iterable[int] = ()) -
     while True:
         epoch, step_in_epoch = divmod(state.step, steps_per_epoch)
         if step_in_epoch == 0 or state.step == steps:
-            yield measure(state, data)
+            yield from (told := measure(state, data))
+            if isinstance(told[-1], Diverged):
+                return
         if state.step == steps:
             return
-        losses = _Losses(state)
+        losses = _Losses(state, factors)
         boundary = next_boundary(state.step, steps_per_epoch, steps, boundaries)
         state.net.train()
         end = min(steps, (epoch + 1) * steps_per_epoch)
@@ -166,6 +169,8 @@ class _Losses:
     """The losses since the last event. They stay on the device: `.item()` would wait for every single batch."""
 
     state: TrainingState
+    factors: Sequence[float]
+    """What the schedule multiplies the learning rate by, for every step of the run."""
     waiting: list[torch.Tensor] = field(default_factory=list)
     began: float = field(default_factory=time.perf_counter)
     speed: float = 0.0
@@ -199,7 +204,7 @@ class _Losses:
             losses = tuple(float(str(value)) for value in values[:finite])
             news.append(Losses(first, losses, self.state.seconds))
         if finite < len(values):
-            step, learning_rate = first + finite + 1, self.state.config.learning_rate
-            news.append(Diverged(step, float(values[finite]), learning_rate))
+            rate = self.state.config.learning_rate * self.factors[first + finite]
+            news.append(Diverged(first + finite + 1, float(values[finite]), rate))
             self.diverged = True
         return news

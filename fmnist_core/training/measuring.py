@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -10,8 +12,9 @@ from torch import nn
 from fmnist_core.data import dataset
 from fmnist_core.evaluation.evaluate import Evaluation, evaluate
 from fmnist_core.settings.config import TrainingConfig
+from fmnist_core.settings.schedules import learning_rate_at
 from fmnist_core.training.compiled.predict import predict
-from fmnist_core.training.events import Measured
+from fmnist_core.training.events import Diverged, Logits, Measured
 from fmnist_core.training.state import TrainingData, TrainingState, extent
 
 
@@ -27,8 +30,11 @@ def evaluated(
     return Evaluation.from_logits(logits, truth)
 
 
-def measure(state: TrainingState, data: TrainingData) -> Measured:
-    """Evaluate on the test images, on as many of those that are trained on, and on those that are held out."""
+def measure(state: TrainingState, data: TrainingData) -> tuple[Logits, Measured] | tuple[Diverged]:
+    """Evaluate on the test images, on as many of those that are trained on, and on those that are held out.
+
+    `Diverged` where a number of it is not finite, as it is when weights or logits have overflowed.
+    """
     config, kept = state.config, dataset.trained_on(len(data.labels), state.config.validation, state.config.fold)
     epoch, rest = divmod(state.step, steps := extent(config, data)[0])
 
@@ -37,14 +43,15 @@ def measure(state: TrainingState, data: TrainingData) -> Measured:
         return evaluated(config, state.net, data.images[some], data.labels[some], in_c=state.predicts_in_c)
 
     test = evaluated(config, state.net, data.test_images, data.test_labels, in_c=state.predicts_in_c)
+    train = of_training(kept[: len(data.test_labels)])
     validation = of_training(dataset.held_out(config.validation, config.fold)) if config.validation else None
-    return Measured(
-        state.step,
-        epoch + rest / steps if rest else epoch,
-        state.seconds,
-        test.score,
-        of_training(kept[: len(data.test_labels)]).score,
-        validation.score if validation else None,
-        test.logits,
-        validation.logits if validation else None,
+    for evaluation in filter(None, (test, train, validation)):
+        if not (math.isfinite(loss := evaluation.loss) and np.isfinite(evaluation.logits).all()):
+            rate = float(learning_rate_at(config, max(0, state.step - 1), extent(config, data)[1]))
+            return (Diverged(state.step, loss if not math.isfinite(loss) else math.inf, rate, measured=True),)
+    score, logits = (validation.score, validation.logits) if validation else (None, None)
+    epochs = epoch + rest / steps if rest else epoch
+    return (
+        Logits(state.step, test.logits, logits),
+        Measured(state.step, epochs, state.seconds, test.score, train.score, score),
     )

@@ -22,7 +22,8 @@ from typing import IO, Any
 
 from fmnist_core import files
 from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.record import RunEvent, to_json
+from fmnist_core.runs.format import to_json
+from fmnist_core.runs.record import RunEvent
 from fmnist_core.runs.service import dispatcher, worker
 from fmnist_core.runs.writing import EventWriter
 from fmnist_core.training import loop

@@ -13,6 +13,7 @@ import pytest
 
 from fmnist_core.runs import client
 from fmnist_core.runs.folder import RunFolder
+from fmnist_core.runs.format import run_to_json
 from fmnist_core.runs.index import FILE, VERSION, Index, IndexReader
 from fmnist_core.runs.record import Claimed, Run, State
 from fmnist_core.runs.writing import EventWriter
@@ -241,7 +242,7 @@ def test_ahead_of_the_events(filled_lab: Lab):
     writer.write(Claimed(1))
     writer.close()
     with sqlite3.connect(filled_lab.runs / FILE) as connection:  # running: a final run is not looked at again
-        text = indexed(filled_lab)[0].to_json().replace('"state":"finished"', '"state":"running"')
+        text = run_to_json(indexed(filled_lab)[0]).replace('"state":"finished"', '"state":"running"')
         connection.execute("UPDATE runs SET run = ?, state = 'running' WHERE id = ?", (text, run.id))
     connection.close()
     assert filled_lab.wait(run, State.FINISHED).deaths == 1

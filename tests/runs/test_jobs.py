@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from fmnist_core.runs import client
+from fmnist_core.runs.format import run_from_json, run_to_json
 from fmnist_core.runs.index import IndexReader
-from fmnist_core.runs.record import Interrupted, Run, from_json, to_json
+from fmnist_core.runs.record import Interrupted, from_json, to_json
 from fmnist_core.runs.writing import EventWriter
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.jobs import Race, RateTest
@@ -39,7 +40,7 @@ def test_index_keeps_what_a_job_is(lab: Lab):
         found = index.run(job_id)
     assert found
     assert found[0].job == Race(copies=2)
-    assert Run.from_json(job.to_json()) == job
+    assert run_from_json(run_to_json(job)) == job
 
 
 def test_race_records_every_copy(lab: Lab):

@@ -10,6 +10,7 @@ import pytest
 
 from fmnist_core.evaluation.score import Score
 from fmnist_core.runs.folder import is_run_id
+from fmnist_core.runs.format import from_json, run_from_json, run_to_json, to_json
 from fmnist_core.runs.record import (
     Claimed,
     Died,
@@ -22,8 +23,6 @@ from fmnist_core.runs.record import (
     RunEvent,
     State,
     Stopped,
-    from_json,
-    to_json,
 )
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.training.events import Diverged, Losses, Measured, Started
@@ -151,8 +150,8 @@ def test_run_there_and_back():
     for name in ("", 'a\n"b" <script>\N{SNOWMAN}', "\ud800".encode("utf-8", "replace").decode()):
         for events in ([], BEGINNING, [*BEGINNING, Died("why"), Claimed(1), Finished(200)]):
             run = replace(QUEUED.apply_all(events), name=name)
-            assert Run.from_json(run.to_json()) == run
-            json.loads(run.to_json())
+            assert run_from_json(run_to_json(run)) == run
+            json.loads(run_to_json(run))
 
 
 def test_states():

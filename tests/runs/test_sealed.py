@@ -14,8 +14,9 @@ from fmnist_core.evaluation.score import Score
 from fmnist_core.runs import client
 from fmnist_core.runs.__main__ import as_dict, as_row, notebook
 from fmnist_core.runs.folder import RunFolder
+from fmnist_core.runs.format import run_from_json, run_to_json
 from fmnist_core.runs.group import Group
-from fmnist_core.runs.record import Claimed, Finished, Run
+from fmnist_core.runs.record import Claimed, Finished
 from fmnist_core.runs.writing import EventWriter
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.studies import sweep
@@ -111,7 +112,7 @@ def test_a_group_comes_back_from_the_files_and_from_the_index():
     """As it was; what is no group is refused with a sentence."""
     group = Group("label check", "7")
     run = client.get(client.start(CONFIG, group=group))
-    assert run.group == Run.from_json(run.to_json()).group == group
+    assert run.group == run_from_json(run_to_json(run)).group == group
     for value in ({"kind": "club", "name": "x"}, {"kind": "sweep"}, 7, ["sweep", "x"]):
         with pytest.raises(ValueError, match="not a group of runs"):
             Group.read(value)

@@ -14,7 +14,7 @@ from fmnist_core.data.dataset import epoch_order, held_out
 from fmnist_core.evaluation.evaluate import Evaluation
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.training import loop
-from fmnist_core.training.events import Event, Losses, Measured, Started
+from fmnist_core.training.events import Event, Logits, Losses, Measured, Started
 from fmnist_core.training.loop import batches, train
 from fmnist_core.training.measuring import measure
 from fmnist_core.training.state import TrainingData, TrainingState
@@ -56,12 +56,13 @@ def test_images_held_out_are_measured_apart(little: TrainingData):
     events = list(train(TrainingState.new(config), little))
     assert isinstance(events[0], Started)
     assert (events[0].steps_per_epoch, events[0].steps) == (9, 9)  # 800 images
-    last = events[-1]
+    logits, last = events[-2:]
+    assert isinstance(logits, Logits)
     assert isinstance(last, Measured)
     assert last.validation is not None
-    assert last.validation_logits is not None
+    assert logits.validation is not None
     labels = little.labels.numpy()[400:600]
-    assert last.validation == Evaluation.from_logits(last.validation_logits, labels).score
+    assert last.validation == Evaluation.from_logits(logits.validation, labels).score
     assert sum(last.validation.total) == 200
     kept = np.delete(little.labels.numpy(), np.arange(400, 600))[:300]
     assert last.train.total == tuple(np.bincount(kept, minlength=10))
@@ -114,9 +115,9 @@ def test_training_sees_augmented_and_standardised_pictures(little: TrainingData)
 def test_flip_test_averages_a_picture_and_its_mirror_image(little: TrainingData):
     """The logits that are kept are the mean of both."""
     state = TrainingState.new(on_cpu(flip_test=True, standardise=True))
-    measured = measure(state, little)
+    logits, _ = measure(state, little)
     images = (little.test_images[:, None] / 255 - 0.2860) / 0.3530
     state.net.eval()
     with torch.no_grad():
         expected = (state.net(images) + state.net(images.flip(-1))) / 2
-    np.testing.assert_allclose(measured.logits, expected.numpy(), atol=1e-5)
+    np.testing.assert_allclose(logits.test, expected.numpy(), atol=1e-5)

@@ -30,6 +30,7 @@ from fmnist_core.runs.index import Index, IndexTooNew
 from fmnist_core.runs.queue import free_slot, in_order, kind_of, slots_of
 from fmnist_core.runs.record import (
     ATTEMPTS,
+    Damaged,
     Died,
     Failed,
     Paused,
@@ -38,7 +39,6 @@ from fmnist_core.runs.record import (
     RunEvent,
     State,
     Stopped,
-    from_json,
 )
 from fmnist_core.runs.service import predictions
 from fmnist_core.runs.service.executor import Executor, LocalExecutor
@@ -76,12 +76,11 @@ class Watched:
 
     def follow(self) -> bool:
         """Apply new events; True when there were any."""
-        lines, after = self.folder.read_events(self.offset)
-        for line in lines:
-            try:
-                self.run = self.run.apply(from_json(line))
-            except ValueError:
-                log.warning("run %s: line skipped: %.80r", self.folder.id, line)
+        news, after = self.folder.news(self.offset)
+        for event in news:
+            if isinstance(event, Damaged):
+                log.warning("run %s: %s", self.folder.id, event.reason)
+            self.run = self.run.apply(event)
         if after == self.offset:
             return False
         if after < self.offset:  # a power cut took lines that were known already: begin again

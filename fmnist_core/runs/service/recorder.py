@@ -26,7 +26,17 @@ from fmnist_core.runs.service.keeping import Film, branch_steps, film_steps
 from fmnist_core.runs.service.meanwhile import Meanwhile
 from fmnist_core.runs.service.stepping import take_step
 from fmnist_core.runs.writing import EventWriter
-from fmnist_core.training.events import Changed, CopyLosses, Diverged, Losses, Measured, Reached, Slowed, Started
+from fmnist_core.training.events import (
+    Changed,
+    CopyLosses,
+    Diverged,
+    Logits,
+    Losses,
+    Measured,
+    Reached,
+    Slowed,
+    Started,
+)
 from fmnist_core.training.loop import train
 from fmnist_core.training.measuring import measure
 from fmnist_core.training.state import TrainingData, TrainingState, extent
@@ -59,6 +69,8 @@ class Recorder:
         """
         with self.faults_recorded():
             state, data = self.prepare(ready)
+            if self.recorded.state is State.DIVERGED:
+                return
             self._repeat_changes(state.step)
             self._change()
             for event in train(state, data, self._stops()):
@@ -66,6 +78,9 @@ class Recorder:
                     case Reached(step=step):
                         self._repeat_changes(step)
                         self.film.take(step, state.net)
+                    case Logits():
+                        self.keep(event)
+                        continue  # the measurement itself comes next
                     case _:
                         self.record(event)
                 if isinstance(event, Diverged):
@@ -110,7 +125,7 @@ class Recorder:
         self.branchable = frozenset(branch_steps(first, steps, steps_per_epoch, 3 * size))
         self.film.take(self.state.step, self.state.net)
         if first and not self.recorded.measured and first % steps_per_epoch:
-            self.record(measure(self.state, self.data))  # training measures at the beginning of an epoch by itself
+            self.measure(self.state, self.data)  # training measures at the beginning of an epoch by itself
         return self.state, self.data
 
     def _stops(self) -> frozenset[int]:
@@ -139,8 +154,12 @@ class Recorder:
                 now = self.state.config
                 rate = now.learning_rate if learning_rate is None else learning_rate
                 momentum = now.momentum if momentum is None else momentum
-                self.state.change(rate, momentum)
-                self.record(Changed(self.state.step, rate, momentum, request))
+                try:
+                    self.state.change(rate, momentum)
+                except ValueError:  # Nesterov's momentum of 0, say: whoever asked was told
+                    log.exception("the request %s is void", request)
+                else:
+                    self.record(Changed(self.state.step, rate, momentum, request))
             self.folder.settle(request)
 
     def record(self, event: RunEvent) -> None:
@@ -152,15 +171,29 @@ class Recorder:
                     return
                 if known > 0:
                     event = event.without(known)
-            case Measured(step=step, logits=logits, validation_logits=validation_logits):
-                if any(measured.step == step for measured in self.recorded.measured):
+            case Measured(step=step):
+                if self._is_measured(step):
                     return
-                if logits is not None:
-                    self.folder.write_logits(step, logits)
-                if validation_logits is not None:
-                    self.folder.write_logits(step, validation_logits, "validation")
         self.writer.write(event, durable=not isinstance(event, Losses | CopyLosses | Slowed | Started))
         self.recorded = self.recorded.apply(event)
+
+    def keep(self, logits: Logits) -> None:
+        """Before the measurement that they belong to is recorded."""
+        if not self._is_measured(logits.step):
+            self.folder.write_logits(logits.step, logits.test)
+            if logits.validation is not None:
+                self.folder.write_logits(logits.step, logits.validation, "validation")
+
+    def _is_measured(self, step: int) -> bool:
+        return any(measured.step == step for measured in self.recorded.measured)
+
+    def measure(self, state: TrainingState, data: TrainingData) -> None:
+        """Measure now, where training does not; the run may turn out to have diverged."""
+        for told in measure(state, data):
+            if isinstance(told, Logits):
+                self.keep(told)
+            else:
+                self.record(told)
 
     def checkpoint(self) -> None:
         """Keep the state to go on from; a state that is no longer finite is not worth keeping."""
@@ -182,7 +215,9 @@ class Recorder:
             self.film.take(self.state.step, self.state.net)
         self.checkpoint()
         if isinstance(last, Stopped):
-            self.record(measure(self.state, self.data))
+            self.measure(self.state, self.data)
+            if self.recorded.state is State.DIVERGED:
+                return
         self.record(last)
         if isinstance(last, Paused):
             self.folder.settle("pause")  # not before it is recorded: a crash in between must not lose it
@@ -232,7 +267,9 @@ class Recorder:
         self._repeat_changes(state.step)
         self.film.take(state.step, state.net)
         if state.step % steps_per_epoch == 0 or state.step == steps:
-            self.record(measure(state, data))
+            self.measure(state, data)
+            if self.recorded.state is State.DIVERGED:
+                return
         self.checkpoint()
         if state.step == steps:
             self.record(Finished(steps))
