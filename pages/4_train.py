@@ -13,6 +13,7 @@ from pages.parts import address, frame
 from pages.parts.person import person
 from pages.parts.runs.run_list import duration, run_list
 from pages.parts.runs.run_picker import run_in_address
+from pages.parts.runs.take_away import bring
 from pages.parts.starting import start_once
 from pages.parts.train import recipe_choice, train_form
 from pages.parts.train.queue_view import queue_view
@@ -56,6 +57,7 @@ def main() -> None:
     elif (clicked := run_list(runs, run.id if run else "")) and (run is None or clicked != run.id):
         address.put(run=clicked)
         st.rerun()
+    bring()
 
 
 # --- Start ---------------------------------------------------------------------------------------------------------

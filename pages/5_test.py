@@ -17,6 +17,7 @@ from pages.parts import address, controls, frame
 from pages.parts.runs.cleaned import cleaned_switch
 from pages.parts.runs.moment import moment
 from pages.parts.runs.run_picker import run_picker
+from pages.parts.runs.take_away import take_away
 from pages.parts.test import abstaining, classes, confusion, mistakes, reliability
 
 View = Literal["classes", "matrix", "mistakes", "calibration", "threshold"]
@@ -56,6 +57,7 @@ def main() -> None:
             label_visibility="collapsed",
         )
         frame.page_link("train", "Its loss curve", run=run.id)
+        take_away(run)
     test = frame.data_or_stop("test")
     tested = subject(run, step, test, kept)
     _say_what_is_tested(run, step)

@@ -33,7 +33,8 @@ from fmnist_core.export.words import app_version
 from fmnist_core.files import write_whole
 from fmnist_core.runs import bell, client, sealed
 from fmnist_core.runs.folder import RunFolder, is_run_id
-from fmnist_core.runs.record import Run, State, from_json
+from fmnist_core.runs.format import from_json
+from fmnist_core.runs.record import Run, State
 
 FORMAT, VERSION = "fashion-mnist-lab run", 1
 MANIFEST = "manifest.json"
@@ -235,7 +236,7 @@ def _check(folder: RunFolder) -> None:
     """Whether these are the files of a run that is over or paused. Raises ImportRefused naming the file."""
     try:
         run = folder.run()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ImportRefused(f"In the archive, config.json is not a run's: {_reason(error)}") from error
     if run.job:
         raise ImportRefused("The archive holds a race or a rate test: only runs are taken in.")

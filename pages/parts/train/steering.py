@@ -13,6 +13,7 @@ from fmnist_core.settings.config import SETTINGS, TrainingConfig
 from fmnist_core.settings.ranges import Whole, as_text
 from pages.parts import address, frame
 from pages.parts.person import person
+from pages.parts.runs.take_away import take_away
 
 
 def steering(run: Run) -> None:
@@ -27,6 +28,7 @@ def steering(run: Run) -> None:
             _branch(run)
         with st.popover("Name and note", icon=":material/edit_note:", key=f"label_{run.id}"):
             _labels(run)
+        take_away(run)
         with st.popover("Delete", icon=":material/delete:", key=f"delete_{run.id}"):
             _delete(run)
 
