@@ -36,6 +36,13 @@ class Unreadable(ValueError):
     """A file is there and is not what it should be. The sentence is meant for the page."""
 
 
+def explain(error: Exception) -> str:
+    """What is wrong, as a sentence for the page."""
+    if isinstance(error, OSError):
+        return f"{error.filename or 'A file'} cannot be used ({error.strerror or type(error).__name__})."
+    return str(error) if isinstance(error, Unreadable) else f"{type(error).__name__}: {error}."
+
+
 # --- Reading -------------------------------------------------------------------------------------------------------
 
 
@@ -201,6 +208,25 @@ def remove(path: Path) -> None:
         if wrong_kind(path) != "a folder":
             raise
         shutil.rmtree(path)
+
+
+def lock_of_ours(path: Path) -> IO[bytes] | None:
+    """As `lock`; what stands in the place of the file is set aside."""
+    try:
+        return lock(path)
+    except Unreadable:
+        set_aside(path)
+        return lock(path)
+
+
+def open_log(path: Path) -> int:
+    """A descriptor to append to; what stands in the place of the file is set aside. Raises OSError."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    try:
+        return open_file(path, flags)
+    except Unreadable:
+        set_aside(path)
+        return open_file(path, flags)
 
 
 def set_aside(path: Path) -> Path:

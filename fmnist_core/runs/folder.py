@@ -25,11 +25,13 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from fmnist_core.files import Unreadable, open_file, write_whole
+from fmnist_core.files import Unreadable, lock, make_folder, open_file, open_log, read, write_whole
 from fmnist_core.files import to_json as strict_json
+from fmnist_core.runs.arrays import MOST_BYTES, is_readable
 from fmnist_core.runs.format import (
     CONFIG,
     CONFIG_VERSION,
+    MOST_SECONDS,
     Newer,
     from_json,
     is_time,
@@ -61,7 +63,7 @@ LONGEST_LINE = 8 << 20
 DELETED = ".deleted-"
 """How the folder of a deleted run is called until all of it is gone."""
 
-_ID = re.compile(r"[0-9a-f]{12}")
+_ID, _STEP = re.compile(r"[0-9a-f]{12}"), re.compile(r"[0-9]{8}")
 
 
 def is_run_id(text: str) -> bool:
@@ -121,12 +123,13 @@ class RunFolder(Requests):
             **({"job": jobs.to_dict(job)} if job else {}),
         }
         temporary = runs / f".new-{run_id}"
-        temporary.mkdir(parents=True)
+        make_folder(temporary, parents=True)
+        wanted["inode"] = temporary.stat().st_ino  # stays the same when it is renamed, and is another one in a copy
         try:
             for folder in ("checkpoints", "snapshots", "requests"):
-                (temporary / folder).mkdir()
+                make_folder(temporary / folder)
             if checkpoint:
-                write_whole(temporary / "checkpoints" / checkpoint.name, checkpoint.read_bytes())
+                write_whole(temporary / "checkpoints" / checkpoint.name, read(checkpoint, MOST_BYTES))
             write_whole(temporary / "config.json", strict_json(wanted, indent=2).encode())
             if (runs / run_id).exists():
                 raise FileExistsError(f"run {run_id} exists already")
@@ -245,21 +248,27 @@ class RunFolder(Requests):
         parts = [event.losses for event in self.events() if isinstance(event, Losses)]
         return np.concatenate([np.asarray(part, np.float32) for part in parts]) if parts else np.empty(0, np.float32)
 
+    def is_original(self) -> bool:
+        """Whether this folder was made by this program, and is no copy. Raises Unreadable, OSError."""
+        made: object = read_config(self.path / "config.json").get("inode")
+        return made == self.path.stat().st_ino
+
+    def is_torn(self, step: int) -> bool:
+        """Whether there are checkpoints or predictions of later steps than `step`, where its events end."""
+        return max([*self.branch_steps(), *Snapshots(self.path / "snapshots").logit_steps()], default=0) > step
+
     def has_file(self) -> bool:
         """Whether this is the folder of a run."""
-        return (self.path / "config.json").is_file()
+        return not self.path.is_symlink() and (self.path / "config.json").is_file()
 
     # --- Alive is a kernel lock ------------------------------------------------------------------------------------
 
     def lock(self) -> IO[bytes] | None:
-        """Take `worker.lock`: the open file that holds it until it is closed or the process ends; None if taken."""
-        file = open(self.path / "worker.lock", "ab")  # noqa: SIM115 - it stays open: closing it gives the lock back
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.close()
-            return None
-        return file
+        """Take `worker.lock`: the open file that holds it until it is closed or the process ends; None if taken.
+
+        Raises Unreadable, OSError.
+        """
+        return lock(self.path / "worker.lock")
 
     def delete(self) -> bool:
         """Remove the run, in one step for everybody who looks; False while a worker has it. Raises OSError."""
@@ -287,7 +296,7 @@ class RunFolder(Requests):
 
     def branch_steps(self) -> list[int]:
         """The steps that another run can branch off at, ascending."""
-        return [int(path.stem) for path in self._checkpoints() if path.stem.isdecimal()]
+        return [int(path.stem) for path in self._checkpoints()]
 
     def checkpoint(self, step: int) -> Path:
         """The file that a branch at `step` starts from; it may not be there."""
@@ -302,18 +311,22 @@ class RunFolder(Requests):
 
         for path in reversed(self._checkpoints()):
             try:
+                step = int(path.stem)
+                if at_most is not None and step > at_most:
+                    continue
                 with safe_open(path, "pt") as file:
                     facts = file.metadata()
-                    if at_most is not None and int(facts["step"]) > at_most:
+                    seconds = float(facts["seconds"])
+                    if facts["step"] != str(step) or not 0 <= seconds <= MOST_SECONDS:
                         continue
-                    tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-                    return tensors, int(facts["step"]), float(facts["seconds"])
+                    return {name: file.get_tensor(name) for name in file.keys()}, step, seconds  # noqa: SIM118 - not a dict
             except (SafetensorError, OSError, KeyError, TypeError, ValueError):
                 continue  # damaged: the one before it is as good, only older
         return None
 
     def _checkpoints(self) -> list[Path]:
-        return sorted((self.path / "checkpoints").glob("*.safetensors"))
+        found = (self.path / "checkpoints").glob("[0-9]*.safetensors")
+        return sorted(path for path in found if _STEP.fullmatch(path.stem) and is_readable(path))
 
     @property
     def snapshots(self) -> Snapshots:
@@ -352,22 +365,23 @@ class RunFolder(Requests):
 
     def write_single_step(self, step: int, content: bytes) -> None:
         """Keep a single step with all its numbers; only the newest `STEPS_KEPT` stay."""
-        (self.path / "steps").mkdir(exist_ok=True)
+        make_folder(self.path / "steps")
         write_whole(self.path / "steps" / f"{step:08d}.npz", content)
         for old in self.single_steps()[:-STEPS_KEPT]:
             (self.path / "steps" / f"{old:08d}.npz").unlink(missing_ok=True)
 
     def single_steps(self) -> list[int]:
         """The steps that were taken one at a time, ascending."""
-        return sorted(int(path.stem) for path in (self.path / "steps").glob("[0-9]*.npz"))
+        found = (self.path / "steps").glob("[0-9]*.npz")
+        return sorted(int(path.stem) for path in found if _STEP.fullmatch(path.stem))
 
     def single_step(self, step: int) -> SingleStep:
-        """A step that was taken alone. Raises FileNotFoundError when this one was not."""
+        """A step that was taken alone. Raises FileNotFoundError when this one was not, Unreadable."""
         return SingleStep.read(self.path / "steps" / f"{step:08d}.npz")
 
     def redirect_output(self) -> None:
         """From now on this process prints into `worker.log`."""
-        log = os.open(self.path / "worker.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        log = open_log(self.path / "worker.log")
         os.dup2(log, 1)
         os.dup2(log, 2)
         os.close(log)

@@ -19,6 +19,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fmnist_core.files import Unreadable, parse
+from fmnist_core.runs.arrays import read_archive
+from fmnist_core.settings.config import SETTINGS
+
 Floats = npt.NDArray[np.float32]
 
 MOMENTS = "m ← 0.9 · m + 0.1 · g,   s ← 0.999 · s + 0.001 · g²"
@@ -97,15 +101,38 @@ class SingleStep:
 
     @classmethod
     def read(cls, path: Path) -> SingleStep:
-        """Raises FileNotFoundError where there is no such file, ValueError where it is damaged."""
-        with np.load(path) as archive:
-            values: dict[str, Any] = json.loads(str(archive["facts"]))
-            for name in archive.files:
+        """Raises FileNotFoundError where there is no such file, Unreadable where it is damaged."""
+        archive = read_archive(path)
+        try:
+            values: Any = parse(str(archive.pop("facts")))
+            for name, array in archive.items():
                 group, slash, parameter = name.partition("/")
                 if slash:
-                    values.setdefault(group, {})[parameter] = archive[name]
-                elif name != "facts":
-                    values[name] = archive[name]
-        for field in fields(cls):
-            values.setdefault(field.name, {})  # an optimizer that remembers nothing
-        return cls(**values)
+                    values.setdefault(group, {})[parameter] = array
+                else:
+                    values[name] = array
+            for field in fields(cls):
+                values.setdefault(field.name, {})  # an optimizer that remembers nothing
+            step = cls(**values)
+            step.check()
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise Unreadable(f"{path} holds no single step: {error}.") from error
+        return step
+
+    def check(self) -> None:
+        """Raises ValueError where its parts do not fit each other, as those of a damaged file."""
+        batch = len(self.indices)
+        fits = self.labels.shape == (batch,) and self.images.shape == (batch, 28, 28)
+        for name in ("trained", "before", "after"):
+            fits &= getattr(self, f"logits_{name}").shape == (batch, 10)
+            fits &= getattr(self, f"losses_{name}").shape == (batch,)
+        shapes = {name: array.shape for name, array in self.weights_before.items()}
+        for others in (self.gradients, self.weights_after):
+            fits &= all(shapes.get(name) == array.shape for name, array in others.items())
+        facts = self.learning_rate, self.momentum, self.weight_decay
+        if (
+            not fits
+            or not SETTINGS["optimizer"].range.holds(self.optimizer)
+            or not all(isinstance(fact, int | float) for fact in facts)
+        ):
+            raise ValueError("its parts do not fit each other")

@@ -17,7 +17,7 @@ import contextlib
 import io
 import json
 import os
-import zipfile
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from fmnist_core.files import write_whole
+from fmnist_core.files import Unreadable, make_folder, write_whole
+from fmnist_core.runs.arrays import is_readable, read_archive, read_array
 
 Split = Literal["test", "validation"]
 Weights = Mapping[str, npt.NDArray[np.float32]]
@@ -35,6 +36,7 @@ Weights = Mapping[str, npt.NDArray[np.float32]]
 HIGHEST_FLOAT16 = float(np.finfo(np.float16).max)
 """65,504: logits beyond it are kept as float32, because their losses would be others."""
 
+_STEP = re.compile(r"[0-9]{8}")
 _SUFFIX: dict[Split, str] = {"test": ".npy", "validation": ".validation.npy"}
 
 
@@ -65,19 +67,20 @@ class Snapshots:
         self._write(f"{step:08d}{_SUFFIX[split]}", content.getvalue())
 
     def logits(self, step: int, split: Split = "test") -> npt.NDArray[np.float32]:
-        """What `write_logits` kept, (N, 10) float32. Raises FileNotFoundError when there is nothing for this step."""
-        kept: npt.NDArray[np.float32] = np.load(self.path / f"{step:08d}{_SUFFIX[split]}").astype(np.float32)
-        return kept
+        """What `write_logits` kept, (N, 10) float32. Raises FileNotFoundError when there is nothing for this step, Unreadable."""
+        return _logits(self.path / f"{step:08d}{_SUFFIX[split]}").astype(np.float32)
 
     def logit_steps(self, split: Split = "test") -> list[int]:
         """The steps that `logits` knows, ascending; 0 is before training."""
         parts = (name.partition(".") for name in self._names())
-        return sorted(int(step) for step, dot, suffix in parts if step.isdecimal() and dot + suffix == _SUFFIX[split])
+        return sorted(
+            int(step) for step, dot, suffix in parts if _STEP.fullmatch(step) and dot + suffix == _SUFFIX[split]
+        )
 
     def logits_of(self, image: int, steps: Sequence[int]) -> npt.NDArray[np.float32]:
         """(len(steps), 10) float32: the logits of one test image. Reads no more than those."""
         paths = (self.path / f"{step:08d}{_SUFFIX['test']}" for step in steps)
-        found = [np.load(path, mmap_mode="r")[image] for path in paths]
+        found = [_logits(path, mapped=True)[image] for path in paths]
         return np.array(found, np.float32).reshape(-1, 10)
 
     def predictions(self) -> Predictions:
@@ -94,7 +97,7 @@ class Snapshots:
         for step in steps:
             try:
                 found[step] = rows[step] if step in rows else _winners(self.logits(step))
-            except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+            except (OSError, ValueError):
                 continue
         same = {len(row[0]) for row in found.values()}
         if len(same) != 1:
@@ -109,10 +112,15 @@ class Snapshots:
 
     def _kept_predictions(self) -> Predictions | None:
         try:
-            with np.load(self.path / "predictions.npz") as kept:
-                return Predictions(kept["steps"], kept["classes"], kept["confidences"].astype(np.float32))
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            kept = read_archive(self.path / "predictions.npz")
+            steps, classes, confidences = kept["steps"], kept["classes"], kept["confidences"]
+        except (OSError, ValueError, KeyError):
             return None
+        is_ours = steps.dtype == np.int64 and classes.dtype == np.uint8 and confidences.dtype == np.float16
+        fits = (
+            steps.ndim == 1 and classes.ndim == 2 and classes.shape == confidences.shape and len(classes) == len(steps)
+        )
+        return Predictions(steps, classes, confidences.astype(np.float32)) if is_ours and fits else None
 
     def _keep_predictions(self, predictions: Predictions) -> None:
         content = io.BytesIO()
@@ -137,7 +145,7 @@ class Snapshots:
             return
         steps = sorted(weights)
         stacked = {name: np.stack([weights[step][name] for step in steps]) for name in weights[steps[0]]}
-        (self.path / "film").mkdir(exist_ok=True)
+        make_folder(self.path / "film")
         (self.path / "undeveloped").touch()
         name = f"film/{steps[0]:08d}-{steps[-1]:08d}.safetensors"
         self._write(name, save(stacked, {"steps": json.dumps(steps)}))
@@ -209,7 +217,7 @@ class Snapshots:
         return where
 
     def _films(self) -> list[Path]:
-        return sorted((self.path / "film").glob("[0-9]*.safetensors"))
+        return sorted(filter(is_readable, (self.path / "film").glob("[0-9]*.safetensors")))
 
     def undeveloped(self) -> list[int]:
         """Steps whose weights are kept and whose logits have not been computed yet, ascending."""
@@ -229,11 +237,18 @@ class Snapshots:
     def _names(self) -> list[str]:
         try:
             return os.listdir(self.path)
-        except FileNotFoundError:
+        except OSError:
             return []
 
     def _write(self, name: str, content: bytes, *, by_several: bool = False) -> None:
         write_whole(self.path / name, content, durable=False, by_several=by_several)
+
+
+def _logits(path: Path, *, mapped: bool = False) -> npt.NDArray[np.float16] | npt.NDArray[np.float32]:
+    logits = read_array(path, mapped=mapped)
+    if logits.dtype not in (np.float16, np.float32) or logits.ndim != 2 or logits.shape[1] != 10:
+        raise Unreadable(f"{path} holds no logits.")
+    return logits
 
 
 def as_float16(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float16]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from fmnist_core.files import write_whole
+from fmnist_core.files import open_file, remove, write_whole, wrong_kind
 from fmnist_core.runs.format import to_json
 from fmnist_core.runs.record import RunEvent
 
@@ -18,13 +18,16 @@ class EventWriter:
 
     def __init__(self, folder: Path) -> None:
         self._reserve = folder / ".reserve"
-        self._file = open(folder / "events.jsonl", "ab", buffering=0)  # noqa: SIM115 - closed by close()
-        self._size = (folder / "events.jsonl").read_bytes().rfind(b"\n") + 1
-        if self._file.tell() != self._size:
+        handle = open_file(folder / "events.jsonl", os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        self._file = os.fdopen(handle, "r+b", buffering=0)
+        self._size = _complete(handle)
+        if os.fstat(handle).st_size != self._size:
             self._file.truncate(self._size)  # a line torn by a crash
 
     def reserve(self) -> None:
         """Set space aside for the last words. Raises OSError when there is none."""
+        if wrong_kind(self._reserve):
+            remove(self._reserve)
         if not self._reserve.exists():
             write_whole(self._reserve, bytes(RESERVED))
 
@@ -47,9 +50,20 @@ class EventWriter:
 
     def write_last_words(self, event: RunEvent) -> None:
         """On a full disk too: the space set aside is given up for it."""
-        self._reserve.unlink(missing_ok=True)
+        remove(self._reserve)
         self.write(event, durable=True)
 
     def close(self) -> None:
         """The file is complete."""
         self._file.close()
+
+
+def _complete(handle: int) -> int:
+    """Bytes up to the end of the last complete line."""
+    end = os.fstat(handle).st_size
+    while end:
+        start = max(0, end - (1 << 16))
+        if (found := os.pread(handle, end - start, start).rfind(b"\n")) >= 0:
+            return start + found + 1
+        end = start
+    return 0

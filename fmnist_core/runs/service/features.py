@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from fmnist_core.data import dataset
 from fmnist_core.files import write_whole
+from fmnist_core.runs.arrays import read_array
 from fmnist_core.runs.bell import REPOSITORY
 from fmnist_core.runs.folder import RunFolder
 
@@ -44,10 +45,10 @@ _begun: dict[tuple[Path, int], subprocess.Popen[bytes]] = {}
 def read(folder: RunFolder, step: int) -> Features | None:
     """(70,000, units) float16, at least 0: mapped into memory, not loaded. None where it has not been computed."""
     try:
-        kept: Features = np.load(_file(folder, step), mmap_mode="r")
+        kept = read_array(_file(folder, step), mapped=True)
     except (OSError, ValueError):
         return None
-    return kept
+    return kept if kept.ndim == 2 and kept.dtype == np.float16 and len(kept) == 70_000 else None
 
 
 def begin(folder: RunFolder, step: int) -> State:
