@@ -25,6 +25,7 @@ from fmnist_core.runs import client
 from fmnist_core.runs.format import run_to_json
 from fmnist_core.runs.queue import Waiting
 from fmnist_core.runs.record import Damaged, Run, RunEvent
+from fmnist_core.runs.text import one_line
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.training.events import Losses, Measured
 
@@ -93,7 +94,7 @@ def as_row(run: Run) -> str:
     known = _test_accuracy(run.latest)
     accuracy = "      -" if known is None else f"{known:7.2%}"
     settings = f"{run.config.optimizer} {run.config.learning_rate:g}, batch {run.config.batch_size}"
-    return f"{run.id}  {run.state:<9} {run.step:>7,}/{run.steps:<7,} {accuracy} {run.seconds:7.1f} s  {settings}  {run.title}"
+    return f"{run.id}  {run.state:<9} {run.step:>7,}/{run.steps:<7,} {accuracy} {run.seconds:7.1f} s  {settings}  {one_line(run.title)}"
 
 
 def _test_accuracy(measured: Measured | None) -> float | None:
@@ -179,9 +180,7 @@ def as_tree(runs: Sequence[Run]) -> Iterator[str]:
 def as_place(waiting: Waiting) -> str:
     """A waiting run as one line of `queue`."""
     starts = "unknown" if waiting.starts_in is None else f"in {waiting.starts_in:,.0f} s"
-    return (
-        f"{waiting.place:>3}  {waiting.run.id}  {waiting.run.owner or '-':<12} starts {starts:<12} {waiting.run.title}"
-    )
+    return f"{waiting.place:>3}  {waiting.run.id}  {one_line(waiting.run.owner) or '-':<12} starts {starts:<12} {one_line(waiting.run.title)}"
 
 
 def main(arguments: list[str]) -> int:

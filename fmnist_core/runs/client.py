@@ -24,6 +24,7 @@ from fmnist_core.runs.queue import ANY, MOST_WAITING, Waiting, expectations, in_
 from fmnist_core.runs.record import Moment, Run, State
 from fmnist_core.runs.requests import Request
 from fmnist_core.runs.sealed import as_seen, folder_as_seen
+from fmnist_core.runs.text import lines, one_line
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.jobs import Job
 from fmnist_core.training.events import Changed
@@ -207,7 +208,7 @@ def _create(
     planned: Sequence[Changed] = (),
     job: Job | None = None,
 ) -> str:
-    runs, owner = runs_folder(), owner.strip()[:NAME_LENGTH]
+    runs, owner = runs_folder(), one_line(owner)[:NAME_LENGTH]
     try:
         runs.mkdir(parents=True, exist_ok=True)
         if (free := shutil.disk_usage(runs).free) < LEAST_FREE:
@@ -226,7 +227,7 @@ def _create(
             runs,
             run_id,
             _next_sequence(runs),
-            name.strip()[:NAME_LENGTH],
+            one_line(name)[:NAME_LENGTH],
             config,
             owner=owner,
             parent=parent,
@@ -322,12 +323,12 @@ def move(run_id: str, place: int) -> None:
 
 def rename(run_id: str, name: str) -> None:
     """Give the run another name; an empty one is its number. Raises RunNotFound, RunRefused."""
-    _relabel(run_id, name=name.strip()[:NAME_LENGTH])
+    _relabel(run_id, name=one_line(name)[:NAME_LENGTH])
 
 
 def annotate(run_id: str, note: str) -> None:
     """Write a note on the run, in the place of the one that is there. Raises RunNotFound, RunRefused."""
-    _relabel(run_id, note=note.strip()[:NOTE_LENGTH])
+    _relabel(run_id, note=lines(note)[:NOTE_LENGTH])
 
 
 def _relabel(run_id: str, **changed: str | float) -> None:

@@ -8,7 +8,8 @@ Between two events `state` is consistent: it can be saved, and the run goes on f
 bit on the same device with the same engine and number of threads.
 
 There are two engines. PyTorch is the one to read: the loop in `train`. The other one is compiled C that takes the same
-steps, many in one call (`compiled/`), where there is one for the machine, the network and the optimizer.
+steps, many in one call (`compiled/`), where there is one for the machine, the network and the optimizer. On a CUDA GPU PyTorch's
+steps are captured once and then launched as one piece (`graphs.py`).
 
 With PyTorch, on a processor that is busy with other programs, threads spend their time waiting for each other: on two cores beside one
 other busy program, two threads are ten times slower than one. `train` notices that, and goes on with one (`Slowed`).
@@ -25,14 +26,15 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 
 from fmnist_core.data import augmentation, dataset
 from fmnist_core.evaluation.evaluate import as_input
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.schedules import factor_at
 from fmnist_core.training.events import Diverged, Event, Logits, Losses, Reached, Slowed, Started
+from fmnist_core.training.graphs import GraphedSteps
 from fmnist_core.training.measuring import measure
+from fmnist_core.training.objective import mean_loss
 from fmnist_core.training.pace import Pace
 from fmnist_core.training.precision import precision
 from fmnist_core.training.state import TrainingData, TrainingState, extent
@@ -60,7 +62,27 @@ def train(state: TrainingState, data: TrainingData, stops: Iterable[int] = ()) -
 
     factors = factor_at(config.schedule, np.arange(steps), steps).tolist()
     reduced = precision(state.device, config.architecture)
+    graphed = GraphedSteps.find(state, together(config))
     pace, order_of, order = Pace(state), -1, np.empty(0, np.int64)
+    boundary = next_boundary(state.step, steps_per_epoch, steps, boundaries)
+    losses = _Losses(state, factors)
+
+    def tell() -> Iterator[Event | Reached]:
+        """Of everything since the last time, and that a stop is reached."""
+        nonlocal boundary
+        yield from losses.collect()
+        if losses.diverged:
+            return
+        if state.step == boundary:
+            if state.step in boundaries:
+                yield Reached(state.step)
+            boundary = next_boundary(state.step, steps_per_epoch, steps, boundaries)
+        losses.restart_clock()  # what the listener did in between is not training
+
+    def rates(count: int) -> list[float]:
+        """Of the next steps."""
+        return [state.config.learning_rate * factor for factor in factors[state.step : state.step + count]]
+
     while True:
         epoch, step_in_epoch = divmod(state.step, steps_per_epoch)
         if step_in_epoch == 0 or state.step == steps:
@@ -69,49 +91,47 @@ def train(state: TrainingState, data: TrainingData, stops: Iterable[int] = ()) -
                 return
         if state.step == steps:
             return
-        losses = _Losses(state, factors)
-        boundary = next_boundary(state.step, steps_per_epoch, steps, boundaries)
+        losses.restart_clock()
         state.net.train()
         end = min(steps, (epoch + 1) * steps_per_epoch)
-        while state.compiled and state.step < end:  # the loop below in C, many steps in one call
+        while state.compiled and state.step < end:  # the steps below in C, many in one call
             if order_of != epoch:
                 order_of, order = epoch, epoch_order(data, config, epoch)
-            rates = [state.config.learning_rate * factor for factor in factors[state.step : boundary]]
-            several = state.compiled.steps(
-                data.images, data.labels, order, epoch, state.step % steps_per_epoch, rates, NEWS_EVERY
-            )
-            losses.add(next(several))
-            yield from losses.collect()
+            first, some = state.step % steps_per_epoch, rates(boundary - state.step)
+            losses.add(next(state.compiled.steps(data.images, data.labels, order, epoch, first, some, NEWS_EVERY)))
+            yield from tell()
             if losses.diverged:
                 return
-            if state.step == boundary:
-                if state.step in boundaries:
-                    yield Reached(state.step)
-                boundary = next_boundary(state.step, steps_per_epoch, steps, boundaries)
-            losses.restart_clock()  # what the listener did in between is not training
         if state.step == end:
             continue
-        for images, labels in islice(batches(data, config, epoch, step_in_epoch), end - state.step):  # 1. take a batch
-            state.optimizer.zero_grad()  # 2. forget the last gradients
-            with reduced:
-                logits = state.net(images)  # 3. predict: (batch, 10)
-                loss = mean_loss(config, logits, labels)  # 4. measure how wrong that is
-            loss.backward()  # type: ignore[no-untyped-call]  # 5. find each weight's share in it
-            state.learning_rate = state.config.learning_rate * factors[state.step]
-            state.optimizer.step()  # 6. change every weight a little
-            losses.add(loss)
-            if (is_due := losses.are_due) or state.step == boundary:
-                yield from losses.collect()
-                if losses.diverged:
-                    return
-                if is_due and pace.is_lost(losses.speed, images, labels):
-                    torch.set_num_threads(1)
-                    yield Slowed(state.step, 1)
-                if state.step == boundary:
-                    if state.step in boundaries:
-                        yield Reached(state.step)
-                    boundary = next_boundary(state.step, steps_per_epoch, steps, boundaries)
-                losses.restart_clock()  # what the listener did in between is not training
+        for inputs, labels_of_inputs in chunks(data, config, epoch, step_in_epoch):
+            if graphed:  # the steps below on a GPU, each in one launch; but for a last, smaller batch
+                graphed.load(inputs, labels_of_inputs)
+            while graphed and graphed.left and state.step < end:
+                losses.add(graphed.take(rates(min(graphed.left, boundary - state.step))))
+                if losses.are_due or state.step == boundary:
+                    yield from tell()
+                    if losses.diverged:
+                        return
+            left = islice(split(config, inputs, labels_of_inputs), graphed.taken if graphed else 0, None)
+            for images, labels in islice(left, end - state.step):  # 1. take a batch
+                state.optimizer.zero_grad()  # 2. forget the last gradients
+                with reduced:
+                    logits = state.net(images)  # 3. predict: (batch, 10)
+                    loss = mean_loss(config, logits, labels)  # 4. measure how wrong that is
+                loss.backward()  # type: ignore[no-untyped-call]  # 5. find each weight's share in it
+                state.learning_rate = rates(1)[0]
+                state.optimizer.step()  # 6. change every weight a little
+                losses.add(loss)
+                if (is_due := losses.are_due) or state.step == boundary:
+                    yield from tell()
+                    if losses.diverged:
+                        return
+                    if is_due and pace.is_lost(losses.speed, images, labels):
+                        torch.set_num_threads(1)
+                        yield Slowed(state.step, 1)
+            if state.step == end:
+                break
 
 
 def next_boundary(step: int, steps_per_epoch: int, steps: int, stops: list[int]) -> int:
@@ -134,34 +154,34 @@ def batches(
     data: TrainingData, config: TrainingConfig, epoch: int, skip: int = 0
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """The batches of one epoch (0-based) after the first `skip`: images (batch, 1, 28, 28) float32, labels (batch,)."""
+    for inputs, labels in chunks(data, config, epoch, skip):
+        yield from split(config, inputs, labels)
+
+
+def together(config: TrainingConfig) -> int:
+    """Images of the batches that are put into their order in one go."""
+    return max(1, GATHERED // config.batch_size) * config.batch_size
+
+
+def chunks(
+    data: TrainingData, config: TrainingConfig, epoch: int, skip: int = 0
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """As `batches`, many in one piece: images (n, 1, 28, 28) float32, labels (n,)."""
     indices = epoch_order(data, config, epoch)[skip * config.batch_size :]
-    order = torch.from_numpy(indices).to(data.images.device)
-    together = max(1, GATHERED // config.batch_size)  # batches
-    for number, some in enumerate(torch.split(order, together * config.batch_size)):
+    order, size = torch.from_numpy(indices).to(data.images.device), together(config)
+    for number, some in enumerate(torch.split(order, size)):
         images = data.images[some]
         if augmentation.is_augmented(config):
-            change = augmentation.changes(config, len(some), epoch, skip + number * together)
+            change = augmentation.changes(config, len(some), epoch, skip + number * size // config.batch_size)
             images = augmentation.augment(images, change)
-        inputs = as_input(images, standardise=config.standardise)
-        yield from zip(
-            torch.split(inputs, config.batch_size), torch.split(data.labels[some], config.batch_size), strict=True
-        )
+        yield as_input(images, standardise=config.standardise), data.labels[some]
 
 
-def mean_loss(config: TrainingConfig, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """The mean loss of a batch, in nats: what training makes small. `logits`: (batch, 10), `labels`: (batch,)."""
-    if config.loss == "cross-entropy":
-        return F.cross_entropy(logits, labels, label_smoothing=config.label_smoothing)
-    targets = F.one_hot(labels, 10) * (1 - config.label_smoothing) + config.label_smoothing / 10  # (batch, 10)
-    return F.binary_cross_entropy_with_logits(logits, targets, reduction="sum") / len(labels)
-
-
-def image_losses(config: TrainingConfig, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """The loss of each image, (N,), whose mean is `mean_loss`."""
-    if config.loss == "cross-entropy":
-        return F.cross_entropy(logits, labels, label_smoothing=config.label_smoothing, reduction="none")
-    targets = F.one_hot(labels, 10) * (1 - config.label_smoothing) + config.label_smoothing / 10  # (N, 10)
-    return F.binary_cross_entropy_with_logits(logits, targets, reduction="none").sum(1)
+def split(
+    config: TrainingConfig, images: torch.Tensor, labels: torch.Tensor
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Batch by batch."""
+    return zip(torch.split(images, config.batch_size), torch.split(labels, config.batch_size), strict=True)
 
 
 @dataclass

@@ -12,7 +12,8 @@ import torch
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.jobs import OUT_OF_HAND, RateTest
 from fmnist_core.training.events import Event, Losses, Started
-from fmnist_core.training.loop import NEWS_EVERY, batches, mean_loss
+from fmnist_core.training.loop import NEWS_EVERY, batches
+from fmnist_core.training.objective import mean_loss
 from fmnist_core.training.precision import precision
 from fmnist_core.training.state import TrainingData, TrainingState, extent
 

@@ -10,6 +10,8 @@ from urllib.parse import quote, unquote
 
 import streamlit as st
 
+from fmnist_core.runs.text import one_line
+
 COOKIE = "fmnist-name"
 LONGEST = 40
 ADJECTIVES = ("Amber", "Brisk", "Calm", "Dapper", "Eager", "Fair", "Gentle", "Hazel", "Keen", "Lucid", "Merry", "Quiet")
@@ -49,4 +51,4 @@ def _drawn() -> str:
 
 
 def _tidy(name: str) -> str:
-    return " ".join("".join(c if c.isprintable() else " " for c in name[: 4 * LONGEST]).split())[:LONGEST]
+    return one_line(name[: 4 * LONGEST])[:LONGEST].strip()

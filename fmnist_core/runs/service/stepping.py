@@ -11,7 +11,8 @@ from fmnist_core.data import dataset
 from fmnist_core.evaluation.evaluate import evaluate
 from fmnist_core.runs.single_step import Floats, SingleStep
 from fmnist_core.training.events import Diverged, Losses
-from fmnist_core.training.loop import batches, image_losses, mean_loss, train
+from fmnist_core.training.loop import batches, train
+from fmnist_core.training.objective import image_losses, mean_loss
 from fmnist_core.training.precision import precision
 from fmnist_core.training.state import TrainingData, TrainingState, extent
 

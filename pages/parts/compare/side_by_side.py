@@ -13,6 +13,7 @@ from fmnist_core.data.dataset import CLASSES
 from fmnist_core.evaluation.evaluate import wilson
 from fmnist_core.evaluation.score import Score
 from fmnist_core.runs.record import Run
+from fmnist_core.runs.text import cell
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.studies import scores
 from fmnist_core.studies.scores import Mask
@@ -213,7 +214,7 @@ def classes(contenders: Sequence[Contender], reached: Sequence[Score | None]) ->
         st.plotly_chart(charts.class_bars(known, frame.ink()), config={"displayModeBar": False}, key="bars")
     with right:
         shares = {
-            name: [100 * c / t for c, t in zip(score.correct, score.total, strict=True)]
+            cell(name): [100 * c / t for c, t in zip(score.correct, score.total, strict=True)]
             for name, (score, _) in known.items()
         }
         percent = st.column_config.NumberColumn(format="%.1f %%")

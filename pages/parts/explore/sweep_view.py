@@ -10,6 +10,7 @@ import streamlit as st
 from fmnist_core.runs import client
 from fmnist_core.runs.folder import is_run_id
 from fmnist_core.runs.record import Run
+from fmnist_core.runs.text import cell
 from fmnist_core.settings import search
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.search import MOST_RUNS, SCALES
@@ -150,7 +151,7 @@ def _choice(name: str, runs: list[Run], best: Run, *, any_active: bool) -> None:
     ordered = sorted(runs, key=lambda run: sweep.validation_accuracy(run) or -1.0, reverse=True)
     table = pd.DataFrame(
         {
-            "Run": [("▸ " if chosen and run.id == chosen.id else "") + _title(run) for run in ordered],
+            "Run": [cell(("▸ " if chosen and run.id == chosen.id else "") + _title(run)) for run in ordered],
             "State": [state_words(run) for run in ordered],
             **{
                 SCALES[setting].label: [f"{getattr(run.config, setting):g}" for run in ordered]

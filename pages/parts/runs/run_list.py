@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from fmnist_core.runs.record import Run, State
+from fmnist_core.runs.text import cell
 from fmnist_core.training.events import Measured
 
 STATES: dict[State, tuple[str, str, str]] = {
@@ -71,7 +72,7 @@ def run_list(runs: Sequence[Run], chosen: str = "") -> str | None:
     runs = [run for run, _ in tree]
     table = pd.DataFrame(
         {
-            "Run": [_indented(run, depth, run.id == chosen) for run, depth in tree],
+            "Run": [cell(_indented(run, depth, run.id == chosen)) for run, depth in tree],
             "State": [state_words(run) for run in runs],
             "Accuracy": [_accuracy(run.latest) for run in runs],
             "Before": [_accuracy(run.before) for run in runs],
@@ -83,8 +84,8 @@ def run_list(runs: Sequence[Run], chosen: str = "") -> str | None:
             "Seed": [run.config.seed for run in runs],
             "Training time": [duration(run.seconds) for run in runs],
             "Started": [datetime.fromisoformat(run.created_at) for run in runs],
-            "Whose": [run.owner for run in runs],
-            "Note": [run.note.partition("\n")[0] for run in runs],
+            "Whose": [cell(run.owner) for run in runs],
+            "Note": [cell(run.note.partition("\n")[0]) for run in runs],
         }
     )
     percent = st.column_config.NumberColumn(format="%.2f %%", help="Share of the 10,000 test images that are right")

@@ -22,7 +22,7 @@ def queue_view() -> None:
         st.caption(
             "People take turns; within your own runs you set the order. A run starts as soon as a place is free."
         )
-    with st.popover(f"You are {me}", icon=":material/badge:", key="who"):
+    with st.popover(f"You are {frame.plain(me)}", icon=":material/badge:", key="who"):
         st.markdown("Your runs carry this name, so that people who share this server can tell them apart.")
         name = st.text_input("Name", me, max_chars=LONGEST, key=f"name_of_{me}")
         st.caption("This browser keeps it in a cookie. It is no login: whoever reaches this page can steer every run.")

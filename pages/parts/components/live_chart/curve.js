@@ -82,7 +82,8 @@ class Curve {
 
   // One line for each step, with the measurements where there are some.
   csv() {
-    const name = `"${this.name.replaceAll('"', '""')}"`;
+    const safe = /^[=+\-@＝＋－＠\t\r]/.test(this.name) ? `\u2060${this.name}` : this.name; // no formula: runs/text.py
+    const name = `"${safe.replaceAll('"', '""')}"`;
     const figures = new Map(this.measured.map((m) => [m.step, m]));
     const lines = [];
     const start = Math.min(this.first, this.count, ...figures.keys());
