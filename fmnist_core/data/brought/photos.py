@@ -1,4 +1,4 @@
-"""Pretend photographs made from pictures of the data set, whose right answer is known: to measure the way back.
+"""Pictures of the data set as "photographs", whose right answer is known: to measure the way back.
 
 No photographs of garments with labels come with this program. These have what real ones have: many pixels, colour, a
 background that is light and uneven, noise, a garment somewhere in the picture and not quite upright, and the losses of JPEG.

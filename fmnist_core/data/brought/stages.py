@@ -53,10 +53,11 @@ def backdrop(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """
     height, width = pixels.shape[:2]
     frame = max(1, round(0.04 * min(height, width)))
-    down, across = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
+    rows, columns = np.linspace(-1, 1, height, dtype=np.float32), np.linspace(-1, 1, width, dtype=np.float32)
     edge = np.ones((height, width), bool)
     edge[frame : height - frame, frame : width - frame] = False
-    known = np.stack([np.ones(edge.sum(), np.float32), down[edge], across[edge]], axis=1)  # (E, 3)
+    at_row, at_column = np.nonzero(edge)
+    known = np.stack([np.ones(len(at_row), np.float32), rows[at_row], columns[at_column]], axis=1)  # (E, 3)
     seen = pixels[edge].astype(np.float32)  # (E, 3 channels)
     counts = np.ones(len(seen), bool)
     plane = np.zeros((3, 3), np.float32)
@@ -64,8 +65,9 @@ def backdrop(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     for _ in range(3):
         off = np.abs(seen - known @ plane).max(axis=1)
         counts = off <= max(12.0, 2.5 * float(np.median(off)))
-        plane = np.linalg.lstsq(known[counts], seen[counts], rcond=None)[0]
-    whole: npt.NDArray[np.float32] = plane[0] + down[:, :, None] * plane[1] + across[:, :, None] * plane[2]
+        part = known[counts]
+        plane = np.linalg.solve(part.T @ part + 1e-3 * np.eye(3, dtype=np.float32), part.T @ seen[counts])
+    whole: npt.NDArray[np.float32] = (plane[0] + rows[:, None] * plane[1])[:, None] + columns[:, None] * plane[2]
     return np.clip(whole, 0, 255)
 
 
@@ -151,11 +153,11 @@ def ink(luminance: Gray, background: Gray, mask: Mask, *, negate: bool) -> Gray:
 
     `negate`: dark counts as much, as the data set did with its photographs on white; else light does.
     """
-    amount = (
-        (background - luminance) / np.maximum(background, 1)
-        if negate
-        else (luminance - background) / np.maximum(255 - background, 1)
+    darker, lighter = (
+        (background - luminance) / np.maximum(background, 1),
+        (luminance - background) / np.maximum(255 - background, 1),
     )
+    amount = darker if negate else lighter
     return np.where(mask, np.clip(amount, 0, 1) * 255, 0).astype(np.float32)
 
 

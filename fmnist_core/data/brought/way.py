@@ -109,8 +109,9 @@ def prepare(brought: Brought, choices: Choices, likeness: Likeness) -> Way:
     """Take a picture all the way; what `choices` leaves open is decided by the picture."""
     done: list[Stage] = []
 
-    def keep(name: StageName, picture: npt.NDArray[np.generic], said: str) -> None:
-        done.append(Stage(name, np.rint(np.clip(picture, 0, 255)).astype(np.uint8), said))
+    def keep(name: StageName, picture: npt.NDArray[np.uint8] | npt.NDArray[np.float32], said: str) -> None:
+        shown = picture if picture.dtype == np.uint8 else np.clip(picture.astype(np.float32) + 0.5, 0, 255)
+        done.append(Stage(name, shown.astype(np.uint8, copy=False), said))
 
     size = f"{brought.width:,} x {brought.height:,} pixels, {brought.format}."
     keep("as brought", brought.pixels, " ".join((size, *brought.notes)))
@@ -215,11 +216,7 @@ def prepare(brought: Brought, choices: Choices, likeness: Likeness) -> Way:
             f"Not mirrored: the mirror image is not clearly nearer to the training pictures ({there:.1f}, {here:.1f})."
         )
     keep("mirrored", amount[:, ::-1] if mirror else amount, said)
-    crop = (
-        (edges[0] / width, edges[1] / height, edges[2] / width, edges[3] / height)
-        if choices.crop is None
-        else choices.crop
-    )
+    crop = choices.crop or (edges[0] / width, edges[1] / height, edges[2] / width, edges[3] / height)
     decided = Choices(
         upright=choices.upright,
         threshold=min(threshold, 1.0),
