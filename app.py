@@ -16,6 +16,7 @@ from fmnist_core.data import dataset
 from fmnist_core.runs import client
 from fmnist_core.runs.record import Run, State
 from pages.parts import address, frame, streamlit_inside
+from pages.parts.components.drawing_pad import route as drawing_pad
 from pages.parts.components.live_chart import route as live_chart
 from pages.parts.components.microscope import route as microscope
 from pages.parts.components.time_slider import route as time_slider
@@ -200,6 +201,5 @@ def _epochs(count: float) -> str:
 if __name__ == "__main__":
     home()
 else:
-    app = st.App(
-        __file__, routes=streamlit_inside.at_base([*live_chart.routes, *time_slider.routes, *microscope.routes])
-    )
+    routes = [*drawing_pad.routes, *live_chart.routes, *time_slider.routes, *microscope.routes]
+    app = st.App(__file__, routes=streamlit_inside.at_base(routes))

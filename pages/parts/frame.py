@@ -74,6 +74,12 @@ STEPS = (
         "Open a trained network: follow any output down to the numbers that make it, and change them.",
     ),
     Page(
+        "pages/7_yours.py",
+        "Yours",
+        ":material/draw:",
+        "Draw a garment or bring a photo of one: what does your network make of something it has never seen?",
+    ),
+    Page(
         "pages/8_compare.py",
         "Compare",
         ":material/compare_arrows:",
@@ -93,7 +99,7 @@ STEPS = (
     ),
 )
 PAGES = (HOME, *STEPS)
-ABOUT_RUNS = {"Train", "Test", "Inside", "Compare"}
+ABOUT_RUNS = {"Train", "Test", "Inside", "Yours", "Compare"}
 
 # A T-shirt in 12 x 12 pixels. A ":material/…:" favicon would be fetched from fonts.gstatic.com.
 SHIRT = "M2 1h2v1h1v1h2v-1h1v-1h2v1h1v1h1v3h-2v-1h-1v7h-6v-7h-1v1h-2v-3h1v-1h1z"

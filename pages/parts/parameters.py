@@ -55,6 +55,7 @@ OTHERS = {
 }
 """The pages besides Train that have a setting of runs."""
 
+AUTOMATIC = Word({"auto": "auto", "yes": "yes", "no": "no"})
 LEARNED = ("Learned first", "Learned last", "Most often forgotten")
 
 TABLE: tuple[Parameter, ...] = (
@@ -83,17 +84,18 @@ TABLE: tuple[Parameter, ...] = (
     _view("browse", "Batch", "All images", "Statistics", "Biographies"),
     _view("test", "classes", "matrix", "mistakes", "calibration", "threshold"),
     _view("inside", "way"),
+    _view("yours", "draw", "photo", "collection"),
     _view("compare", "runs", "seeds", "leaderboard"),
     _view("explore", "race", "sweep"),
     _view("data", "copies", "labels"),
     # which runs
-    _row("run", "browse image train test inside", RUN, "", "A run"),
+    _row("run", "browse image train test inside yours", RUN, "", "A run"),
     _row("runs", "compare", LIST, "", "Runs, or their moments, such as a,b@3000"),
     _row("settings", "compare", LIST, "", "Settings over seeds, each by one of its runs"),
     _row("race", "explore", RUN, "", "A race"),
     _row("sweep", "explore", RUN, "", "A sweep"),
     _row("rate_test", "train", RUN, "", "A learning-rate test"),
-    _row("step", "browse image test inside", Whole(0, 12_000_000), None, "A moment of the run, in weight updates"),
+    _row("step", "browse image test inside yours", Whole(0, 12_000_000), None, "A moment of the run, in weight updates"),
     _row("batch_at", "train", Whole(1, 12_000_000), None, "The step whose batch is shown"),
     _row("cleaned", "test compare", Switch(), False, "Whether copies and wrong labels are left out of the test set"),
     # Browse: biographies
@@ -115,6 +117,22 @@ TABLE: tuple[Parameter, ...] = (
     _row("bin", "test", Whole(0, BINS - 1), None, "A bin of the reliability diagram"),
     _row("threshold", "test", Real(0, 1), 0.7, "Least confidence for an answer"),
     _row("which", "test", _words("abstained", "answered wrong"), "abstained", "Which pictures are below the threshold's curve"),
+    # Yours
+    _row("pixels", "yours", Text(1_400), "", "A drawing: its 784 pixels, compressed"),
+    _row("start", "yours", Whole(0, 9_999), 0, "The test picture to begin a drawing with"),
+    _row("beside", "yours", RUN, "", "A second run that answers beside the first"),
+    _row("photo_of", "yours", Whole(0, 9_999), None, "The test picture that a photograph is made of"),
+    _row("part", "yours", Whole(0, 99), 0, "Which of several files is shown"),
+    _row("cut", "yours", Real(0, 1), None, "Distance from the background's colour at which the garment begins"),
+    _row("negate", "yours", AUTOMATIC, "auto", "Whether dark becomes light"),
+    _row("angle", "yours", Real(-180, 180), None, "Degrees by which a photograph is turned, counterclockwise"),
+    _row("crop", "yours", Text(40), "", "Left, top, right, bottom of a photograph, in percent"),
+    _row("mirror", "yours", AUTOMATIC, "auto", "Whether left becomes right"),
+    _row("upright", "yours", Switch(), True, "Whether a photograph is turned as the camera says"),
+    _row("sharpen", "yours", Switch(), True, "Whether the small picture is sharpened"),
+    _row("stretch", "yours", Switch(), True, "Whether the brightest pixel becomes 255"),
+    _row("what_if", "yours", _words("shift", "turn", "scale", "brightness", "thickness"), "shift", "What is changed, to see what the network says"),
+    _row("mine", "yours", Text(40), "", "A picture of one's own collection"),
     # Compare
     _row("sort", "compare", _words("test", "validation", "name", "epochs", "time"), "test", "What a list is sorted by"),
     _row("up", "compare", Switch(), False, "Whether the list ascends"),

@@ -1,0 +1,1 @@
+"""What the page Yours is made of."""

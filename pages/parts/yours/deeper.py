@@ -1,0 +1,104 @@
+"""What stands below every picture of the page: the nearest training pictures, and what would have to change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import streamlit as st
+
+from fmnist_core.data.dataset import CLASSES
+from fmnist_core.evaluation.neighbours import nearest
+from fmnist_core.evaluation.robustness import CHANGES, Kind, family
+from fmnist_core.evaluation.strangers import REFERENCE
+from fmnist_core.views.colours import CLASS_COLOURS
+from fmnist_core.views.probabilities import probability_curves
+from pages.parts import address, controls, frame
+from pages.parts.components.image_grid import image_grid
+from pages.parts.yours.answering import Judge
+
+NEIGHBOURS = 8
+WORDS: dict[Kind, str] = {
+    "shift": "Moved right",
+    "turn": "Turned left",
+    "scale": "Scaled",
+    "brightness": "Brightness",
+    "thickness": "Thickness",
+}
+
+
+def draw(judges: Sequence[Judge], picture: npt.NDArray[np.uint8]) -> None:
+    """Everything about the picture (28, 28) uint8 that goes beyond the answer."""
+    if not picture.any():
+        return
+    what_if(judges, picture)
+    neighbours(judges, picture)
+
+
+def what_if(judges: Sequence[Judge], picture: npt.NDArray[np.uint8]) -> None:
+    """The ten probabilities while one thing changes."""
+    st.subheader("What would have to change?", anchor=False)
+    kind: Kind = controls.one_of("Change", "what_if", words=WORDS, label_visibility="collapsed")  # type: ignore[assignment]
+    change = CHANGES[kind]
+    changed = family(picture, kind)
+    for judge in judges:
+        answers = judge.respondent.answer(changed)
+        st.markdown(f"**{frame.plain(judge.name)}**")
+        st.plotly_chart(
+            probability_curves(
+                change.amounts, answers.probabilities, answers.strangeness.is_stranger, change.unit, change.neutral
+            ),
+            config={"displayModeBar": False},
+            key=f"what_if_{judge.run.id}",
+        )
+        st.caption(_turning_point(change.amounts, answers.classes, change.neutral, change.unit))
+    st.caption(
+        "Shaded: there the flag says that the picture is unlike anything the network was trained on, and its answer should "
+        "not count."
+    )
+
+
+def _turning_point(amounts: Sequence[float], classes: npt.NDArray[np.int64], neutral: float, unit: str) -> str:
+    """How far it goes to either side before the answer is another one."""
+    at = amounts.index(neutral)
+    parts = []
+    for places in (range(at + 1, len(amounts)), range(at - 1, -1, -1)):
+        other = next((place for place in places if classes[place] != classes[at]), None)
+        if other is not None:
+            parts.append(f"at {amounts[other]:g} {unit} it becomes {CLASSES[classes[other]]}")
+    here = CLASSES[classes[at]]
+    return f"{here} as it is; {', '.join(parts)}." if parts else f"{here} as it is, and all along this way."
+
+
+def neighbours(judges: Sequence[Judge], picture: npt.NDArray[np.uint8]) -> None:
+    """The training pictures that are nearest: by pixels, and by what the first network makes of them."""
+    st.subheader("Nearest training pictures", anchor=False)
+    train = frame.data_or_stop("train")
+    found = {"by their 784 pixels, of all 60,000": _nearest_pixels(picture.tobytes())}
+    first = judges[0].respondent
+    if first.looks_inside:
+        words = f"by the last hidden layer of {judges[0].name}, of {REFERENCE:,} that were looked through"
+        found[words] = first.neighbours(picture[None], NEIGHBOURS)[0].tolist()
+    for position, (words, indices) in enumerate(found.items()):
+        labels = train.labels[indices]
+        st.markdown(f"Nearest {frame.plain(words)}")
+        image_grid(
+            train.images[indices],
+            captions=[CLASSES[label] for label in labels],
+            hovers=[
+                f"Training picture {index:,}: {CLASSES[label]}" for index, label in zip(indices, labels, strict=True)
+            ],
+            colours=[CLASS_COLOURS[label] for label in labels],
+            links=[address.link("image", {"split": "train", "index": index}) for index in indices],
+            columns=NEIGHBOURS,
+            alt="Nearest training pictures",
+            key=f"nearest_{position}",
+        )
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _nearest_pixels(pixels: bytes) -> list[int]:
+    picture = np.frombuffer(pixels, np.uint8).reshape(1, 28, 28)
+    found: list[int] = nearest(picture, frame.data_or_stop("train").images, NEIGHBOURS)[0][0].tolist()
+    return found
