@@ -19,6 +19,7 @@ import time
 from dataclasses import replace
 
 from benchmarks.turns import ROOT
+from fmnist_core.evaluation import references
 from fmnist_core.runs.service.executor import MEMORY
 from fmnist_core.settings.recipes import RECIPES
 from fmnist_core.training.events import Measured
@@ -84,7 +85,7 @@ def main() -> None:
         accuracies = [run["accuracy"] for run in runs]
         mean, spread = statistics.mean(accuracies), statistics.stdev(accuracies) if len(runs) > 1 else 0.0
         seconds, speed = (statistics.median(run[key] for run in runs) for key in ("seconds", "images_per_second"))
-        published = RECIPES[name].published
+        published = references.named(RECIPES[name].published) if RECIPES[name].published else None
         print(
             f"{name:<12}{mean:>8.2f} %{spread:>7.2f}{min(accuracies):>7.2f} %{seconds:>9.2f}{speed:>10,.0f}{len(runs):>7}"
             f"{f'{100 * published.accuracy:.1f} %' if published else '':>11}",

@@ -21,8 +21,8 @@ def main() -> None:
         "Even a well-known data set has faults, and they are in every accuracy that is measured on it: find copies and "
         "doubtful labels, and judge for yourself.",
         code=(
-            pictures.exact_copies,
-            pictures.near_copies,
+            pictures.near_duplicates,
+            pictures.clean_mask,
             label_doubts.thresholds,
             label_doubts.confident_classes,
             label_doubts.find_doubts,

@@ -251,12 +251,16 @@ def _extract(archive: Path, file: IdxFile, places: list[Path]) -> Path:
 # --- Batches -------------------------------------------------------------------------------------------------------
 
 
-def epoch_order(n: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
-    """The order in which training visits `n` images in `epoch` (0-based): a permutation, (n,) int64.
+def epoch_order(n: int, seed: int, epoch: int, validation: int = 0, fold: int = 0) -> npt.NDArray[np.int64]:
+    """The order in which training visits those of `n` images that are trained on, in `epoch` (0-based): (n - validation,) int64.
 
-    It depends on nothing but its arguments, so any batch of any run can be shown again.
+    It depends on nothing but its arguments, so any batch of any run can be shown again. `validation`, `fold`: see `held_out`.
+
+    >>> sorted(epoch_order(10, seed=0, epoch=0, validation=3, fold=1).tolist())
+    [0, 1, 2, 6, 7, 8, 9]
     """
-    return np.random.default_rng([seed, epoch]).permutation(n)
+    kept = trained_on(n, validation, fold)
+    return kept[np.random.default_rng([seed, epoch]).permutation(len(kept))]
 
 
 def held_out(validation: int, fold: int = 0) -> npt.NDArray[np.int64]:
@@ -297,9 +301,8 @@ def step_indices(
     >>> step_indices(60_000, size=20, seed=0, step=3002).tolist() == epoch_order(60_000, 0, 1)[20:40].tolist()
     True
     """
-    kept = trained_on(n, validation, fold)
-    epoch, batch = divmod(step - 1, -(-len(kept) // size))
-    return kept[epoch_order(len(kept), seed, epoch)][batch * size : (batch + 1) * size]
+    epoch, batch = divmod(step - 1, -(-(n - validation) // size))
+    return epoch_order(n, seed, epoch, validation, fold)[batch * size : (batch + 1) * size]
 
 
 # --- The tutorial's way in -----------------------------------------------------------------------------------------

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 TABLE = "https://github.com/zalandoresearch/fashion-mnist#benchmark"
+PAPER = "https://arxiv.org/abs/1708.07747"
+"""Its table 3 has the classifiers of scikit-learn."""
 
 
 @dataclass(frozen=True)
@@ -38,3 +40,17 @@ PUBLISHED = (
     Reference("WRN-40-4, 8.9M parameters", "standardised, cropped, flipped", 0.967, "@ajbrock"),
 )
 """Submitted benchmarks of the data set's own README; its authors say that they have not tested them."""
+BASELINES = (
+    Reference("LogisticRegression, C=1, one-vs-rest, L2", "none", 0.841, "Xiao, Rasul and Vollgraf", PAPER),
+    Reference("LogisticRegression, C=1, one-vs-rest, L1", "none", 0.842, "Xiao, Rasul and Vollgraf", PAPER),
+    Reference("MLPClassifier, ReLU, 100 hidden units", "none", 0.871, "Xiao, Rasul and Vollgraf", PAPER),
+)
+"""Of the data set's paper: those that a recipe is held against."""
+
+
+def named(name: str) -> Reference:
+    """The line of that name. Raises LookupError where there is none."""
+    for line in (*PUBLISHED, *BASELINES):
+        if line.name == name:
+            return line
+    raise LookupError(f"no published result has the name {name!r}")

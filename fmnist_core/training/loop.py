@@ -146,8 +146,7 @@ def next_boundary(step: int, steps_per_epoch: int, steps: int, stops: list[int])
 
 def epoch_order(data: TrainingData, config: TrainingConfig, epoch: int) -> npt.NDArray[np.int64]:
     """The images that are trained on, in the order of that epoch (0-based)."""
-    indices = dataset.trained_on(len(data.labels), config.validation, config.fold)
-    return indices[dataset.epoch_order(len(indices), config.seed, epoch)]
+    return dataset.epoch_order(len(data.labels), config.seed, epoch, config.validation, config.fold)
 
 
 def batches(

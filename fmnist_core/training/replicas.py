@@ -54,8 +54,7 @@ class Copies(Protocol):
 
 def _order(data: TrainingData, config: TrainingConfig, seed: int, epoch: int) -> npt.NDArray[np.int64]:
     """The training images of one epoch in the order of that seed."""
-    kept = dataset.trained_on(len(data.labels), config.validation, config.fold)
-    return kept[dataset.epoch_order(len(kept), seed, epoch)]
+    return dataset.epoch_order(len(data.labels), seed, epoch, config.validation, config.fold)
 
 
 # --- One batched model ---------------------------------------------------------------------------------------------

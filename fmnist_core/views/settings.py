@@ -80,21 +80,23 @@ def augmented_rows(
 
     First the original, then the picture as the first epochs will show it: the same random numbers as in training.
     """
-    kept = dataset.trained_on(len(split.labels), config.validation, config.fold)
-    shown = dataset.epoch_order(len(kept), config.seed, 0)[:pictures]
+    orders = [
+        dataset.epoch_order(len(split.labels), config.seed, epoch, config.validation, config.fold)
+        for epoch in range(epochs)
+    ]
+    shown = orders[0][:pictures]
     rows = np.empty((len(shown), 1 + epochs, 28, 28), np.uint8)
-    rows[:, 0] = split.images[kept[shown]]
-    for epoch in range(epochs):
-        order = dataset.epoch_order(len(kept), config.seed, epoch)
+    rows[:, 0] = split.images[shown]
+    for epoch, order in enumerate(orders):
         places = np.flatnonzero(np.isin(order, shown))
         for place in places.tolist():
             batch, offset = divmod(place, config.batch_size)
-            size = min(config.batch_size, len(kept) - batch * config.batch_size)
+            size = min(config.batch_size, len(order) - batch * config.batch_size)
             change = augmentation.changes(config, size, epoch, batch)
             here = slice(offset, offset + 1)
             one = augmentation.Change(
                 change.rows[here], change.columns[here], change.rows_erased[here], change.columns_erased[here]
             )
             row = int(np.flatnonzero(shown == order[place])[0])
-            rows[row, 1 + epoch] = augmentation.augmented(split.images[kept[order[place : place + 1]]], one)[0]
-    return rows, kept[shown]
+            rows[row, 1 + epoch] = augmentation.augmented(split.images[order[place : place + 1]], one)[0]
+    return rows, shown

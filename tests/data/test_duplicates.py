@@ -6,7 +6,8 @@ import numpy as np
 
 from fmnist_core.data import duplicates
 from fmnist_core.data.dataset import Split, load
-from fmnist_core.data.duplicates import Place, exact_copies, near_copies
+from fmnist_core.data.duplicates import near_duplicates
+from tests.data.search import near_copies
 
 
 def split(name: str, images: np.ndarray) -> Split:
@@ -16,20 +17,13 @@ def split(name: str, images: np.ndarray) -> Split:
 
 def test_published_pictures_hold_no_exact_copy():
     """The 54 groups reported in 2017 are of an older release: no two of the 70,000 pictures have the same bytes."""
-    train, test = load("train"), load("test")
-    assert exact_copies(train, test) == []
-    images = np.concatenate([train.images, test.images]).reshape(70_000, 784)
+    images = np.concatenate([load("train").images, load("test").images]).reshape(70_000, 784)
     assert len(np.unique(images.view("V784"))) == 70_000
 
 
-def test_exact_copies_are_found_over_both_splits():
-    """Copies made on purpose: one group over both splits, one within the test."""
-    images = np.array(load("train").images[:100])
-    train, test = split("train", images[:60]), split("test", np.concatenate([images[60:], images[[7, 70]]]))
-    assert exact_copies(train, test) == [
-        (Place("train", 7), Place("test", 40)),
-        (Place("test", 10), Place("test", 41)),
-    ]
+def test_the_pairs_that_are_shipped_are_all_there_are():
+    """The search through all 2.4 billion pairs finds these and no other, in this order."""
+    assert near_copies(load("train"), load("test")) == list(near_duplicates())
 
 
 def test_near_copies_are_those_that_comparing_every_pair_finds():
@@ -51,11 +45,11 @@ def test_near_copies_are_those_that_comparing_every_pair_finds():
 
 def test_cleaned_test_set_leaves_out_what_training_has_seen():
     """Seven test pictures have a copy in the training set, one of them in the test set too: only they are left out."""
-    copies = duplicates.published_copies()
+    pairs = near_duplicates()
     images = {"train": load("train").images, "test": load("test").images}
-    for pair in copies:
+    for pair in pairs:
         a, b = (images[place.split][place.index].astype(float) for place in (pair.first, pair.second))
         assert np.sqrt(((a - b) ** 2).mean()) == pair.distance <= duplicates.ALIKE
-    out = duplicates.leaked(copies) | duplicates.repeated(copies)
+    out = duplicates.leaked(pairs) | duplicates.repeated(pairs)
     assert len(out) == 7
     assert np.flatnonzero(~duplicates.clean_mask(out)).tolist() == sorted(out)

@@ -95,7 +95,7 @@ def test_two_moments_of_one_run_are_compared(open_page: Open, trained: Trained):
 
 def test_the_cleaned_test_set_leaves_pictures_out_of_every_figure(open_page: Open, trained: Trained):
     """Accuracy and disagreements are counted on the pictures that stay."""
-    out = duplicates.leaked(duplicates.published_copies())
+    out = duplicates.leaked(duplicates.near_duplicates())
     mask = duplicates.clean_mask(out)
     first, second = right(trained.first)[mask], right(trained.second)[mask]
     page = open_page(PAGE, runs=f"{trained.first},{trained.second}", cleaned="true")

@@ -21,7 +21,7 @@ def _runs(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_copies_are_counted_and_shown_in_pairs(open_page: Open):
     """The nearest pair of a training and a test picture comes first, each picture with its address."""
-    pairs = [pair for pair in duplicates.published_copies() if pair.is_leak]
+    pairs = [pair for pair in duplicates.near_duplicates() if pair.is_leak]
     page = open_page(PAGE)
     assert not page.exception
     assert "No two of the 70,000 pictures have the same bytes" in words(page)
@@ -46,7 +46,7 @@ def test_a_verdict_is_kept_moves_on_and_cleans(open_page: Open, monkeypatch: pyt
     assert "0 right, 1 wrong, 0 unsure" in words(page)
     cleaned = open_page("pages/8_compare.py", cleaned="true")
     assert "1 with a label judged to be wrong" in words(cleaned) or place.index in duplicates.leaked(
-        duplicates.published_copies()
+        duplicates.near_duplicates()
     )
     judgements.judge(client.runs_folder(), Place("test", place.index), None)
 

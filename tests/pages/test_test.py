@@ -199,7 +199,7 @@ def test_threshold_splits_the_pictures(open_page: Open, trained: Trained):
 def test_cleaned_test_set_is_obeyed_by_every_view(open_page: Open, trained: Trained):
     """Tiles, support and threshold count only what is left; each view is drawn from it."""
     kept = duplicates.clean_mask(
-        duplicates.leaked(copies := duplicates.published_copies()) | duplicates.repeated(copies)
+        duplicates.leaked(copies := duplicates.near_duplicates()) | duplicates.repeated(copies)
     )
     right = (client.folder(trained.first).logits(120).argmax(1) == dataset.load("test").labels)[kept]
     for view in ("classes", "matrix", "mistakes", "calibration", "threshold"):

@@ -8,6 +8,7 @@ import math
 
 import pytest
 
+from fmnist_core.evaluation.references import named
 from fmnist_core.settings.config import SETTINGS, TrainingConfig
 from fmnist_core.settings.ranges import Whole
 from fmnist_core.settings.recipes import RECIPES
@@ -197,5 +198,5 @@ def test_a_recipe_says_what_it_teaches(name: str):
     assert recipe.title
     assert recipe.teaches.endswith(".")
     if recipe.published:
-        assert 0.5 < recipe.published.accuracy < 1
-        assert recipe.published.source.startswith("https://")
+        assert 0.5 < named(recipe.published).accuracy < 1
+        assert named(recipe.published).source.startswith("https://")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from fmnist_core.evaluation.evaluate import wilson
-from fmnist_core.evaluation.references import CHANCE, PUBLISHED, TABLE, TUTORIAL, Reference
+from fmnist_core.evaluation.references import BASELINES, CHANCE, PAPER, PUBLISHED, TABLE, TUTORIAL, Reference
 from fmnist_core.evaluation.score import Score
 from fmnist_core.evaluation.spread import expected_best
 from fmnist_core.runs.record import Run, State
@@ -64,7 +64,7 @@ def leaderboard(runs: Sequence[Run], mask: Mask) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         others = controls.switch("What others reached", "references")
     _flattery(own)
-    entries = own + [Entry(None, some) for some in (CHANCE, TUTORIAL, *PUBLISHED) if others]
+    entries = own + [Entry(None, some) for some in (CHANCE, TUTORIAL, *PUBLISHED, *BASELINES) if others]
     sort = address.word("sort", SORTS)
     up = address.flag("up")
     keys: dict[str, Callable[[Entry], float | str]] = {
@@ -86,7 +86,8 @@ def leaderboard(runs: Sequence[Run], mask: Mask) -> None:
         st.rerun()
     st.caption(
         "Shaded: your runs; a name leads to the run's Test page. The others: what people submitted to the data set's "
-        f"[benchmark table]({TABLE}), on all 10,000 test pictures; its authors say that they have not tested it. "
+        f"[benchmark table]({TABLE}), on all 10,000 test pictures, which its authors have not tested, and baselines of its "
+        f"[paper]({PAPER}). "
         "Runs hold out validation pictures only where their settings say so; test and validation accuracy are of "
         "different pictures, so compare each with its own column."
     )

@@ -7,7 +7,7 @@ import streamlit as st
 
 from fmnist_core.data import duplicates
 from fmnist_core.data.dataset import CLASSES, Split
-from fmnist_core.data.duplicates import ALIKE, Copies, Place
+from fmnist_core.data.duplicates import ALIKE, Pair, Place
 from pages.parts import address, controls
 from pages.parts.components.image_grid import image_grid
 
@@ -17,22 +17,16 @@ WORDS = {"leaks": "Training and test", "train": "Twice in training", "test": "Tw
 
 
 def copies(train: Split, test: Split) -> None:
-    """Exact and near copies, in pairs."""
-    with st.spinner("Comparing 70,000 pictures"):
-        pairs = duplicates.published_copies()
-        exact = duplicates.published_exact_copies()
+    """Near duplicates, in pairs."""
+    pairs = duplicates.near_duplicates()
     by_kind = {
         "leaks": [pair for pair in pairs if pair.is_leak],
         "train": [pair for pair in pairs if pair.second.split == "train"],
         "test": [pair for pair in pairs if pair.first.split == "test"],
     }
     st.markdown(
-        (
-            "No two of the 70,000 pictures have the same bytes. "
-            if not exact
-            else f"{len(exact)} groups of pictures have the same bytes. "
-        )
-        + f"But {len(pairs)} pairs are the same photograph, at most {ALIKE:g} gray levels of 255 apart: "
+        f"No two of the 70,000 pictures have the same bytes. But {len(pairs)} pairs are the same photograph, at most {ALIKE:g} "
+        "gray levels of 255 apart: "
         f"**{len(duplicates.leaked(pairs))} test pictures have a copy in the training set.** A network can know those by "
         "heart."
     )
@@ -87,13 +81,13 @@ def copies(train: Split, test: Split) -> None:
         )
 
 
-def _labels(pair: Copies, train: Split, test: Split) -> tuple[int, int]:
+def _labels(pair: Pair, train: Split, test: Split) -> tuple[int, int]:
     splits = {"train": train, "test": test}
     first, second = (int(splits[place.split].labels[place.index]) for place in (pair.first, pair.second))
     return first, second
 
 
-def _caption(pair: Copies, place: Place, splits: dict[str, Split]) -> str:
+def _caption(pair: Pair, place: Place, splits: dict[str, Split]) -> str:
     name = "training" if place.split == "train" else "test"
     side = f"{pair.distance:.1f} apart" if place is pair.second else ""
     return f"{name} {place.index}\n{CLASSES[splits[place.split].labels[place.index]]}\n{side}".rstrip()

@@ -9,7 +9,7 @@ import streamlit as st
 from fmnist_core.data import duplicates
 from fmnist_core.runs import client
 from fmnist_core.studies import judgements
-from pages.parts import controls, frame
+from pages.parts import controls
 
 
 def cleaned_switch() -> npt.NDArray[np.bool_] | None:
@@ -25,11 +25,8 @@ def cleaned_switch() -> npt.NDArray[np.bool_] | None:
         )
         if not wanted:
             return None
-        frame.data_or_stop("train")
-        frame.data_or_stop("test")
-        with st.spinner("Looking for copies among 70,000 pictures"):
-            copies = duplicates.published_copies()
-        leaked, repeated = duplicates.leaked(copies), duplicates.repeated(copies)
+        pairs = duplicates.near_duplicates()
+        leaked, repeated = duplicates.leaked(pairs), duplicates.repeated(pairs)
         verdicts = judgements.read(client.runs_folder())
         wrong = {p.index for p, said in verdicts.items() if p.split == "test" and said == "wrong"} - leaked - repeated
         mask = duplicates.clean_mask(leaked | repeated | wrong)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import streamlit as st
 
+from fmnist_core.evaluation import references
 from fmnist_core.runs import client
 from fmnist_core.runs.record import Run, State
 from fmnist_core.settings.config import TrainingConfig
@@ -65,7 +66,8 @@ def _words(recipe: Recipe) -> str:
         seeds = f", the mean of {recipe.seeds} seeds" if recipe.seeds > 1 else ""
         words += f" Test accuracy measured here: {frame.percent(recipe.accuracy, 1)}{seeds}."
     words += f" Takes about {duration(60 * recipe.minutes)} on two processor cores."
-    if published := recipe.published:
+    if recipe.published:
+        published = references.named(recipe.published)
         words += (
             f" Published: [{frame.plain(published.name)}]({published.source}), {frame.percent(published.accuracy, 1)}."
         )
