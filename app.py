@@ -120,8 +120,11 @@ def first_step(done: dict[str, tuple[bool, str]]) -> None:
     step = frame.STEPS[last + 1] if begun else frame.STEPS[0]
     number = step.number
     label = f"Go on with step {number}: {step.title}" if begun else f"Start with step 1: {step.title}"
-    if st.button(label, type="primary", icon=":material/arrow_forward:", key="first_step"):
-        st.switch_page(step.script)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if st.button(label, type="primary", icon=":material/arrow_forward:", key="first_step"):
+            st.switch_page(step.script)
+        if step.title != "Train":
+            st.page_link("pages/4_train.py", label="Train a network", icon=":material/play_arrow:")
 
 
 def steps(done: dict[str, tuple[bool, str]]) -> None:

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import streamlit as st
 
 from fmnist_core.runs import client
-from fmnist_core.runs.record import Run
+from fmnist_core.runs.record import Run, State
 from fmnist_core.settings.config import TrainingConfig
 from pages.parts import address, frame
 from pages.parts.person import person
-from pages.parts.runs.run_list import duration, run_list
+from pages.parts.runs.run_list import run_list
 from pages.parts.runs.run_picker import run_in_address
 from pages.parts.runs.take_away import bring
 from pages.parts.starting import start_once
 from pages.parts.train import recipe_choice, train_form
+from pages.parts.train.plan import plan
 from pages.parts.train.queue_view import queue_view
-from pages.parts.train.run_view import run_view
+from pages.parts.train.rate_finder import rate_finder
+from pages.parts.train.run_view import run_to_come, run_view
 
 
 def main() -> None:
     """The page."""
     frame.page(
         "Train",
-        "Choose how fast and how long to learn, start, and watch the loss fall: training runs in the background, "
-        "so you can leave this page and come back.",
+        "Choose, start, and watch the loss fall. Training runs in the background: leave this page and come back at any time.",
         code=(
             "fmnist_core.training.loop.train",
             "fmnist_core.training.loop.batches",
@@ -39,64 +38,70 @@ def main() -> None:
     )
     runs = client.list_runs()
     run = run_in_address()
-    settings, result = st.columns([1, 2], gap="large")
-    with settings, st.container(border=True):
-        config = train_form.train_form()
-        if config:
-            _start_row(config, runs)
+    with st.container(key="run_first" if run else "form_first"):  # on a narrow screen
+        settings, result = st.columns([5, 11], gap="medium")
+    with settings, st.container(border=True, gap="small", key="settings"):
+        config = train_form.train_form(lambda chosen: _start_row(chosen, runs))
     with result:
-        if run:
-            run_view(run)
-            recipe_choice.beside_the_tutorial(run, runs, recipe_choice.start_beside)
-        with st.expander("What are loss and optimizer?", icon=":material/school:", expanded=run is None):
-            train_form.explain()
+        rate_finder()
+        _what_is_seen(run, runs, config or TrainingConfig())
     queue_view()
     st.subheader("All runs", anchor=False)
     if not runs:
-        st.info("No run yet. The tutorial's settings are filled in: press **Start training**.", icon=":material/info:")
+        st.info("No run yet: press **Start training**.", icon=":material/info:")
     elif (clicked := run_list(runs, run.id if run else "")) and (run is None or clicked != run.id):
         address.put(run=clicked)
         st.rerun()
     bring()
 
 
+def _what_is_seen(run: Run | None, runs: list[Run], config: TrainingConfig) -> None:
+    """The run in the address; else the newest that has finished; else what a run will look like."""
+    newest = next((other for other in runs if other.state is State.FINISHED), None)
+    if run:
+        run_view(run, runs)
+    elif newest:
+        st.caption("The newest finished run. Yours will stand here as soon as you start it.")
+        run_view(newest, runs, is_example=True)
+    else:
+        run_to_come(config)
+    with st.expander("What are loss and optimizer?", icon=":material/school:", expanded=not (run or newest)):
+        train_form.explain(config)
+
+
 # --- Start ---------------------------------------------------------------------------------------------------------
 
 
 def _start_row(config: TrainingConfig, runs: list[Run]) -> None:
+    buttons, about = st.container(horizontal=True, vertical_alignment="center"), st.container()
     name = st.text_input(
-        "Name", placeholder="optional: how you want to find it again", max_chars=client.NAME_LENGTH, key="name"
+        "Name",
+        placeholder="Name (optional)",
+        max_chars=client.NAME_LENGTH,
+        key="name",
+        label_visibility="collapsed",
     )
-    words = f"{config.epochs} epoch{'s' * (config.epochs > 1)} of {config.steps_per_epoch:,} steps: {config.total_steps:,} weight updates"
-    if speed := _speed(config, runs):
-        words += f", about {duration(config.total_steps * config.batch_size / speed)} at the speed of your last run"
-    st.caption(f"{words}.")
-    with st.container(horizontal=True, vertical_alignment="center"):
+    about.caption(f"{plan(config, runs)}.")
+    with buttons:
         clicked = st.button("Start training", type="primary", icon=":material/play_arrow:", key="start")
         if config != TrainingConfig():
             st.button(
-                "Back to the tutorial's settings",
+                "Reset",
                 icon=":material/restart_alt:",
+                type="tertiary",
                 on_click=address.put_settings,
                 args=(TrainingConfig(),),
                 key="reset",
+                help="Back to the tutorial's settings.",
             )
     if clicked:
         _start(config, name)
 
 
-def _speed(config: TrainingConfig, runs: list[Run]) -> float:
-    """Images per second of the newest run like this one; 0 when there is none."""
-    for run in runs:
-        like = replace(run.config, learning_rate=config.learning_rate, epochs=config.epochs, seed=config.seed)
-        if run.images_per_second and replace(like, momentum=config.momentum, dropout=config.dropout) == config:
-            return run.step * config.batch_size / run.seconds
-    return 0.0
-
-
 def _start(config: TrainingConfig, name: str) -> None:
     title = name.strip() or recipe_choice.name_of(config)
     if run_id := start_once((config, name), lambda: client.start(config, title, owner=person())):
+        st.session_state["just_started"] = run_id
         address.put(run=run_id)
         st.rerun()
 

@@ -13,8 +13,8 @@ import streamlit as st
 
 from fmnist_core.data.dataset import CLASSES, SplitName
 from fmnist_core.settings.config import SETTINGS
-from fmnist_core.settings.ranges import Real, Whole, Word, as_text
-from pages.parts import address
+from fmnist_core.settings.ranges import Real, Whole, Word
+from pages.parts import address, text
 from pages.parts.address import SPLITS, Then
 
 OneOf = TypeVar("OneOf", bound=str)
@@ -81,7 +81,7 @@ def on_scale(label: str, name: str, scale: Sequence[float], *, then: Then | None
     """A slider with the steps of `scale`; a value between or beyond them joins it."""
     number = address.real(name)
     st.select_slider(
-        label, sorted({*scale, number}), format_func=as_text, **address.bound(name, number, then=then), **looks
+        label, sorted({*scale, number}), format_func=text.number, **address.bound(name, number, then=then), **looks
     )
     return number
 
@@ -99,7 +99,7 @@ def between_on_scale(label: str, names: tuple[str, str], scale: Sequence[float],
 
     options = sorted({*scale, low, high})
     ends = (low, high)  # said here too: only then has the slider two ends
-    st.select_slider(label, options, ends, format_func=as_text, key=key, on_change=chosen, **looks)
+    st.select_slider(label, options, ends, format_func=text.number, key=key, on_change=chosen, **looks)
     return low, high
 
 

@@ -19,6 +19,7 @@ NAMES = {
     "main": '[data-testid="stMainBlockContainer"]',
     "sidebar": '[data-testid="stSidebar"]',
     "sidebar_header": '[data-testid="stSidebarHeader"]',
+    "column": '[data-testid="stColumn"]',
     "page_link": '[data-testid="stPageLink"]',
     "menu_link": '[data-testid="stPageLink-NavLink"]',
 }

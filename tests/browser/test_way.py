@@ -74,10 +74,10 @@ def test_from_the_first_picture_to_a_tested_network(page: Page):
     assert run_in(page) == run_id
     run = wait_for(run_id, "finished")
     assert run.step == 2000
-    expect(page.get_by_text("Finished.")).to_be_visible()
+    expect(page.locator(".live-title")).to_have_text("Finished.")
     page.wait_for_function("() => Number(document.querySelector('.live-loss')?.dataset.points) >= 20")
     assert run.latest
-    expect(page.get_by_test_id("stMetricValue").nth(1)).to_have_text(f"{100 * run.latest.test.accuracy:.2f}\u00a0%")
+    expect(page.locator(".live-figures span").first).to_have_text(f"{100 * run.latest.test.accuracy:.2f}\u00a0%")
 
     # test: the table's numbers, and the pictures behind a cell
     page.get_by_role("link", name="Test this network").click()
@@ -111,7 +111,7 @@ def test_stop_from_the_page_then_compare(page: Page):
     page.wait_for_function("() => Number(document.querySelector('.live-loss')?.dataset.points) > 2")
     page.get_by_role("button", name="Stop", exact=True).click()
     stopped = wait_for(run_id, "stopped")
-    expect(page.get_by_text("Stopped.")).to_be_visible()
+    expect(page.locator(".live-title")).to_have_text("Stopped.")
     assert 0 < stopped.step < 60_000
     other = client.start(TrainingConfig(batch_size=600, epochs=1, learning_rate=0.05), "Short")
     wait_for(other, "finished")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from fmnist_core.runs import client
+from fmnist_core.runs.record import State
 from pages.parts.components.live_chart.route import routes
+from pages.parts.runs.now import drawn_for
 from tests.pages.conftest import Trained
 
 
@@ -70,3 +73,16 @@ def test_chart_library_comes_from_the_installed_package(web: TestClient):
     assert answer.status_code == 200
     assert "plotly.js v" in answer.text[:200]
     assert "immutable" in answer.headers["cache-control"]
+
+
+def test_figures_above_the_chart_come_with_its_last_answer(web: TestClient, trained: Trained):
+    """State, words and figures as plain text; a page that was drawn for this state is not drawn again."""
+    answer = web.get(f"/api/runs/{trained.first}/events", params={"now": "1"}).json()
+    run = client.get(trained.first)
+    assert run.latest
+    assert answer["now"]["key"] == drawn_for(run)
+    assert (answer["now"]["state"], answer["now"]["title"], answer["now"]["progress"]) == ("finished", "Finished", 1.0)
+    assert answer["now"]["figures"][0]["value"] == f"{100 * run.latest.test.accuracy:.2f}\u00a0%"
+    stopping = replace(run, state=State.RUNNING, stopping=True)
+    assert drawn_for(stopping) != drawn_for(replace(run, state=State.RUNNING))
+    assert drawn_for(replace(run, state=State.RUNNING)) == drawn_for(replace(run, state=State.QUEUED))

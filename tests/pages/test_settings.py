@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from streamlit.testing.v1 import AppTest
 
 from fmnist_core.data import dataset
 from fmnist_core.runs import client
@@ -19,6 +20,7 @@ from fmnist_core.settings.schedules import learning_rate_at
 from fmnist_core.training.loop import batches
 from fmnist_core.training.state import TrainingData
 from fmnist_core.views import settings
+from pages.parts.train.plan import plan
 from tests.pages.conftest import HOSTILE, Open, Trained, words
 from tests.pages.test_train import PAGE, wait_for
 
@@ -30,28 +32,34 @@ def address_of(config: TrainingConfig) -> dict[str, str]:
     return {name: str(value).lower() if isinstance(value, bool) else f"{value}" for name, value in changed.items()}
 
 
+def recipe_in(page: AppTest) -> str:
+    """What the choice of a recipe stands at."""
+    (found,) = [box for box in page.selectbox if box.label == "Recipe"]
+    return str(found.value)
+
+
 def test_each_recipe_fills_all_controls_in(open_page: Open, trained: Trained, monkeypatch: pytest.MonkeyPatch):
     """One choice: the controls, and with them the address, are the recipe's; what it teaches is said."""
     monkeypatch.setenv("FMNIST_RUNS", str(trained.folder))
     page = open_page(PAGE)
-    assert page.selectbox(key="recipe").value == "tutorial"
+    assert recipe_in(page) == "tutorial"
     for name, recipe in reversed(RECIPES.items()):
-        page.selectbox(key="recipe").select(name).run()
+        page.selectbox(key=f"recipe_{recipe_in(page)}").select(name).run()
         assert not page.exception
-        assert page.selectbox(key="recipe").value == name
+        assert recipe_in(page) == name
         assert recipe.teaches in words(page)
         said = {key: page.query_params[key] for key in page.query_params}
         assert {key: float(value) if value[0].isdigit() else value for key, value in said.items()} == {
             key: float(value) if value[0].isdigit() else value for key, value in address_of(recipe.config).items()
         }
     page.select_slider(key="chosen_dropout").set_value(0.2).run()
-    assert page.selectbox(key="recipe").value == "own"
+    assert recipe_in(page) == "own"
 
 
 def test_recipe_starts_as_it_is_and_bears_its_name(open_page: Open, empty: Path):
     """From the choice to the run in one click; the run's settings are the recipe's."""
     page = open_page(PAGE)
-    page.selectbox(key="recipe").select("fast").run()
+    page.selectbox(key="recipe_tutorial").select("fast").run()
     page.button(key="start").click().run()
     assert not page.exception
     run = client.get(page.query_params["run"])
@@ -93,7 +101,7 @@ def test_nonsense_is_answered_by_the_default(
     page = open_page(PAGE, **{name: value})
     assert not page.exception
     assert len(page.warning) == 1
-    assert page.selectbox(key="recipe").value == "tutorial"
+    assert recipe_in(page) == "tutorial"
 
 
 def test_finder_finds_a_rate_and_one_click_uses_it(open_page: Open, empty: Path):
@@ -174,3 +182,27 @@ def test_shown_pictures_are_those_that_training_sees():
             images, labels = next(batches(data, config, epoch, skip=batch))
             assert labels[offset] == int(split.labels[index])
             assert np.array_equal((images[offset, 0] * 255).round().byte().numpy(), rows[row, 1 + epoch])
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        (TrainingConfig(), "20 epochs of 3,000 steps: 60,000 weight updates, about 1 min 12 s on two processor cores"),
+        (RECIPES["fast"].config, "3,100 of one epoch's 3,750 steps, about 1.2 s on two processor cores"),
+        (TrainingConfig(step_limit=4_000), "4,000 of 20 epochs' 60,000 steps"),
+        (RECIPES["gpu"].config, "about 1,000 hours on a CPU: needs a GPU"),
+    ],
+)
+def test_what_a_start_takes_is_said_in_words(config: TrainingConfig, words: str):
+    """Steps as they will be counted; a time where one is known; no run of a thousand hours offered without a word."""
+    assert words in plan(config, [])
+
+
+def test_folded_groups_say_what_they_change(open_page: Open, trained: Trained, monkeypatch: pytest.MonkeyPatch):
+    """Nobody has to open a group to see that it is not the tutorial's."""
+    monkeypatch.setenv("FMNIST_RUNS", str(trained.folder))
+    page = open_page(PAGE, optimizer="muon", batch_size="256", flip="true", weight_decay="0.00001")
+    labels = [expander.label for expander in page.expander]
+    assert "Optimizer · **Muon, batch size 256, weight decay 0.00001**" in labels
+    assert "Pictures · **mirrored**" in labels
+    assert "Network" in labels

@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from fmnist_core.runs import client
 from fmnist_core.runs.record import Run
 from fmnist_core.settings.config import TrainingConfig
+from pages.parts.runs import now
 from tests.pages.conftest import HOSTILE, Open, Trained, words
 
 PAGE = "pages/4_train.py"
@@ -103,11 +104,12 @@ def test_finished_run_shows_its_figures(open_page: Open, trained: Trained, monke
     run = client.get(trained.first)
     page = open_page(PAGE, run=trained.first)
     assert not page.exception
-    shown = {metric.label: metric.value for metric in page.metric}
     assert run.before
     assert run.latest
-    assert shown["Accuracy before"] == f"{100 * run.before.test.accuracy:.2f}\u00a0%"
-    assert shown["Accuracy now"] == f"{100 * run.latest.test.accuracy:.2f}\u00a0%"
+    accuracy, epoch, *_ = now.figures(run)
+    assert accuracy.value == f"{100 * run.latest.test.accuracy:.2f}\u00a0%"
+    assert accuracy.note == f"before: {100 * run.before.test.accuracy:.2f}\u00a0%"
+    assert (epoch.value, epoch.note) == ("1.0 of 1", "step 120")
     assert page.dataframe[0].value["State"].tolist() == ["Finished", "Finished"]
     page.button(key="again").click().run()
     assert page.select_slider(key="chosen_learning_rate").value == 0.05

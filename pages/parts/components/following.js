@@ -20,17 +20,19 @@ function loadPlotly(version) {
   return window.fmnistPlotly;
 }
 
-// Hears all events of a run, from the first on, until none will ever come. `hear(events)`; `say(text)`: "" when all is well.
+// Hears all events of a run, from the first on, until none will ever come. `hear(events)`; `say(text)`: "" when all is well;
+// `tell(now)`, where it is wanted: what stands above a chart, once with every answer.
 class Follower {
-  constructor(run, hear, say) {
-    Object.assign(this, { run, hear, say, offset: 0, most: 4 * LEAST, pause: EVERY, ended: false });
+  constructor(run, hear, say, tell = null) {
+    Object.assign(this, { run, hear, say, tell, offset: 0, most: 4 * LEAST, pause: EVERY, ended: false });
   }
 
   async ask() {
     let wait = document.hidden ? 1000 : EVERY;
     const asked = performance.now();
     try {
-      const address = new URL(`api/runs/${this.run}/events?after=${this.offset}&most=${this.most}`, base());
+      const now = this.tell ? "&now=1" : "";
+      const address = new URL(`api/runs/${this.run}/events?after=${this.offset}&most=${this.most}${now}`, base());
       const answer = await fetch(address, { signal: AbortSignal.timeout(PATIENCE) });
       if (this.ended) return;
       if (answer.status === 404) return this.say("This run has been deleted.");
@@ -43,6 +45,7 @@ class Follower {
       if (news.more) this.most = took < 500 ? Math.min(2 * this.most, MOST) : took > 2000 ? Math.max(this.most / 2, LEAST) : this.most;
       this.offset = news.next;
       if (news.events.length) this.hear(news.events);
+      if (news.now) this.tell?.(news.now);
       if (news.more) wait = 0;
       else if (FINAL.has(news.state)) return; // nothing will ever come
       else if (news.state === "paused") wait = 1000;

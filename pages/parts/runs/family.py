@@ -64,7 +64,19 @@ def _proof(run_id: str, parent_id: str) -> None:
             "the same only on the same device with as many threads."
         )
     else:
-        st.caption(f"{differ:,} of {compared:,} losses differ from its parent's at the same steps.")
+        st.caption(_left(run, parent))
+
+
+def _left(run: Run, parent: Run) -> str:
+    """When it left its parent's path."""
+    own, others = (
+        client.folder(run.id).losses(),
+        client.folder(parent.id).losses()[run.first_step - parent.first_step :],
+    )
+    length = min(len(own), len(others))
+    after = int((own[:length] != others[:length]).argmax())
+    steps = "at once" if after == 0 else "after one step" if after == 1 else f"after {after:,} steps"
+    return f"It left its parent's path {steps}."
 
 
 def losses_that_differ(run: Run, parent: Run) -> tuple[int, int]:

@@ -13,15 +13,18 @@ from fmnist_core.runs.text import cell
 from fmnist_core.training.events import Measured
 
 STATES: dict[State, tuple[str, str, str]] = {
-    State.QUEUED: ("Waiting", ":material/hourglass_empty:", "It starts as soon as the run before it has ended."),
-    State.STARTING: ("Starting", ":material/rocket_launch:", "A worker builds the network."),
+    State.QUEUED: ("Waiting", ":material/hourglass_empty:", "It starts when a slot is free."),
+    State.STARTING: ("Starting", ":material/rocket_launch:", "Getting ready…"),
     State.RUNNING: ("Training", ":material/trending_down:", "You may close this page: the run goes on."),
     State.PAUSED: ("Paused", ":material/pause_circle:", "Everything is kept. Resume it whenever you like."),
-    State.FINISHED: ("Finished", ":material/check_circle:", "All epochs are done."),
+    State.FINISHED: ("Finished", ":material/check_circle:", "All steps are done."),
     State.STOPPED: ("Stopped", ":material/stop_circle:", "Ended before its last epoch; what it learned is kept."),
     State.DIVERGED: ("Diverged", ":material/error:", "The loss is no longer a number."),
     State.FAILED: ("Failed", ":material/cancel:", "It could not go on."),
 }
+
+NOTHING = "–"
+"""Where there is no number."""
 
 
 def state_words(run: Run) -> str:
@@ -38,14 +41,16 @@ def state_words(run: Run) -> str:
 def duration(seconds: float) -> str:
     """Seconds as a person says them.
 
-    >>> duration(7.25), duration(75), duration(3700)
-    ('7.2 s', '1 min 15 s', '1 h 1 min')
+    >>> duration(7.25), duration(75), duration(3700), duration(3_600_000)
+    ('7.2 s', '1 min 15 s', '1 h 1 min', '1,000 hours')
     """
     if seconds < 60:
         return f"{seconds:.1f} s"
     if seconds < 3600:
         return f"{int(seconds) // 60} min {int(seconds) % 60} s"
-    return f"{int(seconds) // 3600} h {int(seconds) % 3600 // 60} min"
+    if seconds < 100 * 3600:
+        return f"{int(seconds) // 3600} h {int(seconds) % 3600 // 60} min"
+    return f"{seconds / 3600:,.0f} hours"
 
 
 def as_tree(runs: Sequence[Run]) -> list[tuple[Run, int]]:

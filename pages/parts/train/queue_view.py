@@ -19,11 +19,9 @@ def queue_view() -> None:
     if waiting:
         st.subheader(f"Queue: {len(waiting)} waiting", anchor=False)
         st.fragment(_rows, run_every=3.0, key="queue")(len(waiting), me)
-        st.caption(
-            "People take turns; within your own runs you set the order. A run starts as soon as a place is free."
-        )
+        st.caption("People take turns; within your own runs you set the order. A run starts when a slot is free.")
     with st.popover(f"You are {frame.plain(me)}", icon=":material/badge:", key="who"):
-        st.markdown("Your runs carry this name, so that people who share this server can tell them apart.")
+        st.markdown("Your runs carry this name, so that everyone can see whose run is whose.")
         name = st.text_input("Name", me, max_chars=LONGEST, key=f"name_of_{me}")
         st.caption("This browser keeps it in a cookie. It is no login: whoever reaches this page can steer every run.")
         if name != me:
@@ -46,7 +44,7 @@ def _row(found: Waiting, own: list[str]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{found.place}**", width=28)
         frame.page_link("train", frame.plain(run.title), run=run.id)
-        start = "start not known yet" if found.starts_in is None else f"starts in about {duration(found.starts_in)}"
+        start = _start(found)
         st.caption(f"{frame.plain(run.owner) or 'nobody in particular'} · {start}", width="stretch")
         if run.id not in own:
             return
@@ -69,6 +67,12 @@ def _row(found: Waiting, own: list[str]) -> None:
             args=(lambda run_id=run.id: client.stop(run_id),),
             type="tertiary",
         )
+
+
+def _start(found: Waiting) -> str:
+    if not found.starts_in:
+        return "starts next" if found.place == 1 else "start not known yet"
+    return f"starts in about {duration(found.starts_in)}"
 
 
 def _ask(ask: object) -> None:

@@ -12,29 +12,33 @@ from fmnist_core.views import settings
 from pages.parts import address, frame
 from pages.parts.runs.job_state import job_in_address, start_job, waits_for
 from pages.parts.runs.run_list import STATES
+from pages.parts.text import number
 
 ADAPTIVE = ("adam", "muon")
 """Optimizers that want smaller rates."""
 
 
-def rate_finder(config: TrainingConfig | None) -> None:
-    """A button that tests rates with `config`; what the test in the address found, and a button that uses it."""
-    run = job_in_address("rate_test", RateTest)
-    if not run:
-        if st.button(
-            "Find a learning rate",
-            icon=":material/troubleshoot:",
-            type="tertiary",
-            disabled=config is None,
-            key="find_rate",
-            help="Trains a fresh network with these settings for 150 steps while the learning rate grows from tiny to huge, "
-            "and shows where the loss falls and where it explodes. Takes a second or two.",
-        ):
-            assert config
-            adaptive = config.optimizer in ADAPTIVE
-            start_job("rate_test", config, RateTest(lowest=1e-5, highest=1.0) if adaptive else RateTest())
+def find_button(config: TrainingConfig | None) -> None:
+    """A button that tests rates with `config`."""
+    if st.button(
+        "Find a learning rate",
+        icon=":material/troubleshoot:",
+        disabled=config is None,
+        key="find_rate",
+        help="Trains a fresh network with these settings for 150 steps while the learning rate grows from tiny to huge, "
+        "and shows where the loss falls and where it explodes. Takes a second or two.",
+    ):
+        assert config
+        adaptive = config.optimizer in ADAPTIVE
+        start_job("rate_test", config, RateTest(lowest=1e-5, highest=1.0) if adaptive else RateTest())
+
+
+def rate_finder() -> None:
+    """What the test in the address has found, and a button that uses it; nothing where there is none."""
+    if not (run := job_in_address("rate_test", RateTest)):
         return
     with st.container(border=True, key="rate_test"):
+        st.markdown("**Learning-rate finder**")
         if run.state.is_final:
             _found(run)
         else:
@@ -76,7 +80,7 @@ def _found(run: Run) -> None:
         return
     st.caption(_words(found))
     st.button(
-        f"Use {found.learning_rate:g}",
+        f"Use {number(found.learning_rate)}",
         icon=":material/check:",
         type="primary",
         on_click=_use,
@@ -90,7 +94,7 @@ def _words(found: Suggestion) -> str:
     return (
         f"Each dot is one step of one fresh network. Its smoothed loss falls fastest near {found.steepest:.2g} and is lowest "
         f"at {found.lowest:.2g}.{ends} Suggested is a tenth of the lowest, "
-        f"{found.learning_rate:g}: a rate to hold for a whole run needs room to the edge. A rule of thumb (Smith 2015), "
+        f"{number(found.learning_rate)}: a rate to hold for a whole run needs a safety margin. A rule of thumb (Smith 2015), "
         "not an optimum."
     )
 

@@ -39,25 +39,35 @@ def name_of(config: TrainingConfig) -> str:
 
 
 def recipe_choice(config: TrainingConfig | None) -> None:
-    """One choice for all controls at once; what it teaches, and its published figure."""
+    """One choice for all controls at once; what it reaches."""
     now = (recipe_of(config) if config else None) or OWN
     names = [*RECIPES, *([OWN] if now == OWN else [])]
-    st.session_state["recipe"] = now
+    key = f"recipe_{now}"
 
     def chosen() -> None:
-        if (name := st.session_state["recipe"]) in RECIPES:
+        if (name := st.session_state[key]) in RECIPES:
             address.put_settings(RECIPES[name].config)
 
+    # What it stands at is in its key. If the server set its value instead, the browser would for a moment go on reporting
+    # the old one, that would count as a person's choice, and fill in a recipe over what is being set.
     st.selectbox(
         "Recipe",
         names,
-        key="recipe",
+        names.index(now),
+        key=key,
         format_func=lambda name: RECIPES[name].title if name in RECIPES else "Your own settings",
         on_change=chosen,
-        help="Fills in all controls below. Change any of them: then it is your own.",
+        help="Fills in all settings. Change any of them: then they are your own.",
     )
-    if now in RECIPES:
-        st.caption(_words(RECIPES[now]))
+    if now in RECIPES and (accuracy := RECIPES[now].accuracy) is not None:
+        st.caption(f"Reaches {frame.percent(accuracy, 1)} of the test images.")
+
+
+def about_recipe(config: TrainingConfig) -> None:
+    """What the recipe teaches, and what others have published; nothing for one's own settings."""
+    if name := recipe_of(config):
+        with st.expander(f"About the recipe {RECIPES[name].title}", icon=":material/menu_book:", key="about_recipe"):
+            st.markdown(_words(RECIPES[name]))
 
 
 def _words(recipe: Recipe) -> str:
@@ -65,7 +75,8 @@ def _words(recipe: Recipe) -> str:
     if recipe.accuracy is not None:
         seeds = f", the mean of {recipe.seeds} seeds" if recipe.seeds > 1 else ""
         words += f" Test accuracy measured here: {frame.percent(recipe.accuracy, 1)}{seeds}."
-    words += f" Takes about {duration(60 * recipe.minutes)} on two processor cores."
+    if recipe.minutes < 1000:
+        words += f" Takes about {duration(60 * recipe.minutes)} on two processor cores."
     if recipe.published:
         published = references.named(recipe.published)
         words += (

@@ -10,11 +10,22 @@ from typing import Any
 import streamlit as st
 
 from fmnist_core.runs import client
-from fmnist_core.settings.config import TrainingConfig
+from fmnist_core.settings.config import SETTINGS, TrainingConfig
+from fmnist_core.settings.ranges import Word
 from pages.parts import controls
+from pages.parts.text import number
 from pages.parts.train import previews
+from pages.parts.train.rate_finder import find_button
 
 Values = dict[str, Any]
+
+
+def schedule(config: TrainingConfig | None) -> None:
+    """How the learning rate goes over the run, drawn unless the settings do not fit together; a rate found by a test."""
+    controls.setting("schedule")
+    if config:
+        previews.schedule(config)
+    find_button(config)
 
 
 def optimizer(values: Values) -> None:
@@ -60,3 +71,71 @@ def repeating(values: Values) -> None:
     controls.setting("validation", step=1000)
     if values["validation"]:
         controls.setting("fold")
+
+
+# --- In words ------------------------------------------------------------------------------------------------------
+
+GROUPS = {
+    "schedule": ("Schedule, learning-rate finder", ":material/show_chart:", ("schedule",)),
+    "optimizer": (
+        "Optimizer",
+        ":material/speed:",
+        ("optimizer", "batch_size", "momentum", "weight_decay", "loss", "label_smoothing"),
+    ),
+    "network": (
+        "Network",
+        ":material/layers:",
+        ("architecture", "conv1_channels", "conv2_channels", "hidden_units", "dropout"),
+    ),
+    "pictures": ("Pictures", ":material/photo_library:", ("standardise", "shift", "flip", "erase", "flip_test")),
+    "repeating": (
+        "Seed, device, validation",
+        ":material/repeat:",
+        ("seed", "device", "step_limit", "validation", "fold"),
+    ),
+}
+"""What is folded away: label, icon, settings."""
+
+SHORT: dict[str, str] = {
+    "conv1_channels": "{} filters in conv1",
+    "conv2_channels": "{} filters in conv2",
+    "hidden_units": "{} hidden units",
+    "step_limit": "at most {} steps",
+    "validation": "{} held out",
+    "standardise": "standardised",
+    "shift": "shift {}",
+    "flip": "mirrored",
+    "erase": "erase {}",
+    "flip_test": "test-time augmentation",
+    "epochs": "{} epochs",
+}
+"""How a setting is said where its label is too long."""
+
+
+def label(name: str, values: Values) -> str:
+    """Of a group: its name, and what in it is not the tutorial's."""
+    title, _, settings = GROUPS[name]
+    changed = in_words({s: values[s] for s in settings if values[s] != getattr(TrainingConfig(), s)})
+    return f"{title} · **{changed}**" if changed else title
+
+
+def in_words(changed: Values) -> str:
+    """Settings with their values, as short as a label wants it.
+
+    >>> in_words({"optimizer": "nesterov", "batch_size": 256, "weight_decay": 0.00001, "flip": True})
+    'Nesterov, batch size 256, weight decay 0.00001, mirrored'
+    """
+    return ", ".join(_short(name, value) for name, value in changed.items())
+
+
+def _short(name: str, value: Any) -> str:
+    row = SETTINGS[name]
+    if value == "nesterov":
+        return "Nesterov"
+    if isinstance(row.range, Word):
+        shown = row.range.names[value].partition(":")[0]
+        return f"device: {shown}" if name == "device" else shown
+    if isinstance(value, bool):
+        return SHORT[name] if value else f"not {SHORT[name]}"
+    shown = f"{value:,}" if isinstance(value, int) and name != "seed" else number(value)
+    return SHORT.get(name, f"{row.label.lower()} {{}}").format(shown)

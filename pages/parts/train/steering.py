@@ -17,20 +17,19 @@ from pages.parts.runs.take_away import take_away
 
 
 def steering(run: Run) -> None:
-    """A row of buttons, each of which opens what it needs."""
-    with st.container(horizontal=True, gap="small"):
-        if not run.state.is_final:
-            with st.popover(
-                "Learning rate", icon=":material/speed:", key=f"rate_{run.id}_{len(run.changes)}"
-            ):  # closed by a change
-                _rate(run)
-        with st.popover("Branch", icon=":material/call_split:", key=f"branch_{run.id}"):
-            _branch(run)
-        with st.popover("Name and note", icon=":material/edit_note:", key=f"label_{run.id}"):
-            _labels(run)
-        take_away(run)
-        with st.popover("Delete", icon=":material/delete:", key=f"delete_{run.id}"):
-            _delete(run)
+    """Buttons, each of which opens what it needs."""
+    if not run.state.is_final:
+        with st.popover(
+            "Learning rate", icon=":material/speed:", key=f"rate_{run.id}_{len(run.changes)}"
+        ):  # closed by a change
+            _rate(run)
+    with st.popover("Branch", icon=":material/call_split:", key=f"branch_{run.id}"):
+        _branch(run)
+    with st.popover("Name and note", icon=":material/edit_note:", key=f"label_{run.id}"):
+        _labels(run)
+    take_away(run)
+    with st.popover("Delete", icon=":material/delete:", key=f"delete_{run.id}"):
+        _delete(run)
 
 
 # --- A new learning rate while it trains ---------------------------------------------------------------------------
@@ -38,14 +37,14 @@ def steering(run: Run) -> None:
 
 def _rate(run: Run) -> None:
     now = run.config_now
-    st.markdown("**Change it while it trains.** It holds from the next step on, and is marked on the curve.")
+    st.markdown("**Change it while it trains.** Applies from the next step, and is marked on the curve.")
     if now.schedule != "constant":
         st.caption("The schedule goes on: it scales the rate that you choose.")
     rate, momentum = _rates(run, now, f"new_{len(run.changes)}")
     if st.button(
         "Apply", type="primary", key="apply_rate", disabled=(rate, momentum) == (now.learning_rate, now.momentum)
     ):
-        _do(lambda: client.change(run.id, learning_rate=rate, momentum=momentum), "It holds from the next step on.")
+        _do(lambda: client.change(run.id, learning_rate=rate, momentum=momentum), "Applies from the next step.")
 
 
 def _rates(run: Run, now: TrainingConfig, key: str) -> tuple[float, float]:
@@ -152,7 +151,7 @@ def _delete(run: Run) -> None:
         st.markdown("It is still under way: stop it first.")
         return
     st.markdown(f"**Delete {frame.plain(run.title)}?** Its losses, its networks and its note are then gone for good.")
-    sure = st.checkbox("Yes, nobody needs it any more", key=f"sure_{run.id}")
+    sure = st.checkbox("Yes, delete this run", key=f"sure_{run.id}")
     clicked = st.button(
         "Delete for good", icon=":material/delete_forever:", type="primary", disabled=not sure, key="delete"
     )

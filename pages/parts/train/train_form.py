@@ -2,80 +2,79 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
 
 from fmnist_core.settings.config import TrainingConfig
 from pages.parts import address, controls, frame
-from pages.parts.train import previews, setting_groups
-from pages.parts.train.rate_finder import rate_finder
-from pages.parts.train.recipe_choice import recipe_choice
-
-DEFAULTS = TrainingConfig()
+from pages.parts.train import setting_groups
+from pages.parts.train.recipe_choice import about_recipe, recipe_choice
+from pages.parts.train.setting_groups import GROUPS
 
 
-def train_form() -> TrainingConfig | None:
-    """The controls; the settings that they stand at, or None (said on the page) where they do not fit together."""
+def train_form(start: Callable[[TrainingConfig], None]) -> TrainingConfig | None:
+    """The controls; the settings that they stand at, or None (said on the page) where they do not fit together.
+
+    What a first run needs comes first, then what `start` draws; everything else is folded away below it.
+    """
     values = address.settings()
-    recipe, error = st.container(), st.container()
-    controls.setting("learning_rate")
-    finder = st.container()
-    controls.setting("schedule")
-    drawn = st.container()
-    controls.setting("epochs", high=50)
-    config = _config(values, error)
-    with _group("Optimizer", ":material/speed:", values, "optimizer"):
-        setting_groups.optimizer(values)
-    with _group("Network", ":material/layers:", values, "network"):
-        setting_groups.network(values)
-    with _group("Repeating and checking", ":material/repeat:", values, "repeating"):
-        setting_groups.repeating(values)
-    with _group("Pictures", ":material/photo_library:", values, "pictures"):
-        setting_groups.pictures(config)
-    with recipe:
+    config = _config(values)
+    with st.container(gap="xxsmall"):
         recipe_choice(config)
-    with finder:
-        rate_finder(config)
+    controls.setting("learning_rate")
+    controls.setting("epochs", high=50)
     if config:
-        with drawn:
-            previews.schedule(config)
+        start(config)
+        about_recipe(config)
+    with _group("schedule", values):
+        setting_groups.schedule(config)
+    with _group("optimizer", values):
+        setting_groups.optimizer(values)
+    with _group("network", values):
+        setting_groups.network(values)
+    with _group("pictures", values):
+        setting_groups.pictures(config)
+    with _group("repeating", values):
+        setting_groups.repeating(values)
     return config
 
 
-def explain() -> None:
-    """Loss and optimizer, in place."""
+def explain(config: TrainingConfig) -> None:
+    """Loss and optimizer, in place, with the numbers of `config`."""
+    loss = {
+        "cross-entropy": "**Loss: cross-entropy.** The network gives each of the ten classes a probability; the loss of an "
+        "image is −ln of the probability of its true class, in nats: 0.9 → 0.11, 0.1 → 2.3. Sure and right: near 0. A blind "
+        "guess: ln 10 = 2.303. Sure and wrong: large. A batch's loss is the mean over its images.",
+        "one-vs-rest": "**Loss: one-vs-rest.** Ten yes-or-no questions for each image, one for each class; its loss is the "
+        "sum of their ten cross-entropies.",
+    }[config.loss]
+    step = {
+        "sgd": f"SGD moves each weight by  \n`v ← {config.momentum:g}·v + gradient`,  \n`weight ← weight − learning rate · v`,",
+        "nesterov": f"SGD with Nesterov's momentum moves each weight by  \n`v ← {config.momentum:g}·v + gradient`,  \n"
+        f"`weight ← weight − learning rate · (gradient + {config.momentum:g}·v)`,",
+        "adam": "Adam divides the mean of each weight's latest gradients by their size, so that every weight moves by about the "
+        "learning rate,",
+        "muon": "Muon makes the step of each layer equally large in all directions before it takes it,",
+    }[config.optimizer]
+    each = config.steps_per_epoch
+    often = "once an epoch" if each == 1 else f"{each:,} times an epoch"
+    st.markdown(loss)
     st.markdown(
-        "**Loss: cross-entropy.** The network gives each of the ten classes a probability; the loss of an image is "
-        "−ln of the probability of its true class, in nats. Sure and right: near 0. A blind guess: ln 10 = 2.303. "
-        "Sure and wrong: large. A batch's loss is the mean over its images."
-    )
-    st.markdown(
-        "**Optimizer: gradient descent.** For each batch, the gradient says how the loss changes with each of the "
-        "27,480 weights. SGD with momentum 0.9 moves each weight by  \n`v ← 0.9·v + gradient`,  \n"
-        "`weight ← weight − learning rate · v`,  \n3,000 times an epoch at batch size 20."
+        "**Optimizer: gradient descent.** For each batch, the gradient says how the loss changes with each weight of the "
+        f"network. {step}  \n{often} at batch size {config.batch_size:,}."
     )
 
 
-GROUPS = {
-    "optimizer": ("optimizer", "batch_size", "momentum", "weight_decay", "loss", "label_smoothing"),
-    "network": ("architecture", "conv1_channels", "conv2_channels", "hidden_units", "dropout"),
-    "repeating": ("seed", "device", "step_limit", "validation", "fold"),
-    "pictures": ("standardise", "shift", "flip", "erase", "flip_test"),
-}
+def _group(name: str, values: dict[str, Any]) -> Any:
+    """An expander whose label says what in it is not the tutorial's."""
+    return st.expander(setting_groups.label(name, values), icon=GROUPS[name][1], key=f"group_{name}")
 
 
-def _group(label: str, icon: str, values: dict[str, Any], name: str) -> Any:
-    """An expander that says how many of its settings are not the tutorial's."""
-    changed = sum(values[setting] != getattr(DEFAULTS, setting) for setting in GROUPS[name])
-    words = f" · {changed} changed" if changed else ""
-    return st.expander(f"{label}{words}", icon=icon, key=f"group_{name}")
-
-
-def _config(values: dict[str, Any], error: Any = None) -> TrainingConfig | None:
+def _config(values: dict[str, Any]) -> TrainingConfig | None:
     try:
         return TrainingConfig(**values)
     except ValueError as fault:
-        if error is not None:
-            error.error(frame.plain(str(fault)))
+        st.error(frame.plain(str(fault)))
         return None

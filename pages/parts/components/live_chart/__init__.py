@@ -10,14 +10,22 @@ from fmnist_core.runs.record import Run
 from fmnist_core.views.charts import objective_words
 from fmnist_core.views.colours import REFERENCE, RUNS, TEST, TRAIN
 from pages.parts.components import load
+from pages.parts.runs.now import now
 
 _component = load("live_chart", scripts=["following.js", "live_chart/curve.js"], isolate_styles=False)
 
 
-def live_chart(run: Run, beside: Sequence[Run] = (), *, on_step: Callable[[], None] = lambda: None) -> None:
-    """Loss per batch and accuracy per epoch of `run` as it goes, over those of the runs `beside` it, such as its parent.
+def live_chart(
+    run: Run,
+    beside: Sequence[Run] = (),
+    *,
+    on_step: Callable[[], None] = lambda: None,
+    is_new: bool = False,
+) -> None:
+    """State, figures, loss per batch and accuracy per epoch of `run` as it goes, over those of the runs `beside` it.
 
-    `on_step` is called when a step was clicked: its number is `session_state[f"live_chart_{run.id}"].step`.
+    `on_step` is called when a step was clicked: its number is `session_state[f"live_chart_{run.id}"].step`. The script runs
+    again by itself when what it drew for the run no longer fits (`now.drawn_for`). `is_new`: comes into sight by itself.
     """
     others = [_facts(other) | {"colour": RUNS[2 + n % (len(RUNS) - 2)]} for n, other in enumerate(beside)]
     _component(
@@ -26,8 +34,11 @@ def live_chart(run: Run, beside: Sequence[Run] = (), *, on_step: Callable[[], No
             "curves": [_facts(run), *others],
             "library": plotly.__version__,
             "colours": {"train": TRAIN, "test": TEST, "reference": REFERENCE},
+            "now": now(run),
+            "isNew": is_new,
         },
         on_step_change=on_step,
+        on_drawn_for_change=lambda: None,
     )
 
 

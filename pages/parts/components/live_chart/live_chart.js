@@ -11,7 +11,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
     chart = new LiveChart(parentElement, data);
     charts.set(parentElement, chart);
     chart.begin();
-  }
+  } else chart.update(data);
+  chart.reload = (key) => setTriggerValue("drawn_for", key);
   chart.open = (step) => setTriggerValue("step", step);
   chart.restyle(); // the theme may have changed
   return () => {
@@ -22,7 +23,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
 class LiveChart {
   constructor(root, data) {
-    Object.assign(this, { root, data, ended: false, axis: "epoch", drawnIn: 0, drawnAt: 0 });
+    Object.assign(this, { root, data, ended: false, axis: "epoch", drawnIn: 0, drawnAt: 0, zooms: 0 });
     this.curves = data.curves.map((facts) => new Curve(facts)); // the first is the run itself
     this.window = WINDOWS.filter((w) => w <= Math.max(1, this.curves[0].stepsPerEpoch / 10)).pop();
     this.find = (name) => root.querySelector(`.live-${name}`);
@@ -56,15 +57,72 @@ class LiveChart {
     this.find("png").onclick = () =>
       window.Plotly?.downloadImage(this.find("loss"), { format: "png", width: 1200, height: 600, scale: 2, filename: this.fileName("loss") });
     this.resized = keepWidth(this.find("plots"), this.plots);
+    this.find("whole").onclick = () => {
+      this.zooms += 1;
+      this.draw();
+    };
     loadPlotly(this.data.library).then(() => this.draw(), (error) => this.say(error.message));
-    this.followers = this.curves.map((curve, number) => {
-      const hear = (events) => {
-        for (const event of events) curve.take(event);
-        this.drawSoon();
-      };
-      return new Follower(curve.run, hear, number ? () => {} : (text) => this.say(text)); // of the others nothing is said
+    this.followers = this.curves.map((curve, number) => this.follow(curve, number === 0));
+    this.tell(this.data.now);
+    if (this.data.isNew) this.find("loss").scrollIntoView({ block: "nearest" });
+  }
+
+  // Of the others nothing is said.
+  follow(curve, isOwn) {
+    const hear = (events) => {
+      for (const event of events) curve.take(event);
+      this.drawSoon();
+    };
+    const follower = isOwn
+      ? new Follower(curve.run, hear, (text) => this.say(text), (now) => this.tell(now))
+      : new Follower(curve.run, hear, () => {});
+    follower.ask();
+    return follower;
+  }
+
+  // The script has run again: other runs beside this one, perhaps.
+  update(data) {
+    this.data = data;
+    const wanted = data.curves.map((facts) => facts.run);
+    this.curves.forEach((curve, i) => wanted.includes(curve.run) || this.followers[i].end());
+    const known = new Map(this.curves.map((curve, i) => [curve.run, [curve, this.followers[i]]]));
+    const pairs = data.curves.map((facts, i) => {
+      const [curve, follower] = known.get(facts.run) ?? [new Curve(facts), null];
+      curve.colour = facts.colour;
+      return [curve, follower ?? this.follow(curve, i === 0)];
     });
-    for (const follower of this.followers) follower.ask();
+    const isSame = pairs.length === this.curves.length && pairs.every(([curve], i) => curve === this.curves[i]);
+    [this.curves, this.followers] = [pairs.map(([curve]) => curve), pairs.map(([, follower]) => follower)];
+    if (!isSame) this.draw();
+    this.tell(data.now);
+  }
+
+  // State and figures; where what the script drew no longer fits them, it runs again, once.
+  tell(now) {
+    const state = this.root.querySelector(".live-state");
+    state.dataset.state = now.state;
+    put(this.find("title"), `${now.title}.`);
+    put(this.find("words"), now.words);
+    this.find("progress").hidden = FINAL.has(now.state);
+    this.find("progress").value = now.progress;
+    const list = this.find("figures");
+    if (list.children.length !== now.figures.length) {
+      list.replaceChildren(...now.figures.map(() => {
+        const [figure, label, value] = ["div", "dt", "dd"].map((name) => document.createElement(name));
+        value.append(document.createElement("span"), document.createElement("small"));
+        figure.append(label, value);
+        return figure;
+      }));
+    }
+    now.figures.forEach(({ label, value, note, help }, i) => {
+      const figure = list.children[i];
+      figure.title = help;
+      put(figure.querySelector("dt"), label);
+      put(figure.querySelector("span"), value);
+      put(figure.querySelector("small"), note);
+    });
+    if (now.key === this.data.now.key) this.asked = null;
+    else if (now.key !== this.asked) this.reload?.((this.asked = now.key));
   }
 
   end() {
@@ -97,8 +155,7 @@ class LiveChart {
   }
 
   say(text) {
-    const note = this.find("note");
-    if (note.textContent !== text) note.textContent = text;
+    put(this.find("note"), text);
   }
 
   restyle() {
@@ -132,7 +189,7 @@ class LiveChart {
     }
     if (own.measured.length) {
       const traces = this.curves.toReversed().flatMap((curve) => this.accuracyTraces(curve));
-      this.plot("accuracy", traces, { title: "Accuracy (%)", range: [0, 100] }, this.chance());
+      this.plot("accuracy", traces, { title: "Accuracy (%)", range: this.reach() }, this.chance());
     }
     this.describe(windows);
     this.drawnAt = performance.now();
@@ -150,6 +207,7 @@ class LiveChart {
     if (this.window > 1) {
       traces.push({
         name: `${prefix}each batch`,
+        showlegend: false,
         ...curve.raw(this.axis),
         mode: "lines",
         line: { color: colour, width: 1 },
@@ -158,7 +216,7 @@ class LiveChart {
       });
     }
     traces.push({
-      name: isOwn ? "batches, while training" : shown(curve.name),
+      name: isOwn ? "while training" : shown(curve.name),
       ...(this.window > 1 ? windows : curve.raw(this.axis)),
       mode: windows.x.length < 3 ? "lines+markers" : "lines",
       line: { color: colour, width: this.window > 1 ? 1.8 : 1.2 },
@@ -222,6 +280,12 @@ class LiveChart {
     };
   }
 
+  // The accuracy axis begins narrow, and grows.
+  reach() {
+    const values = this.curves.flatMap((curve) => curve.measured.flatMap((m) => [m[curve.split], m.train].filter(Boolean).map((s) => 100 * accuracy(s))));
+    return [Math.max(0, 10 * Math.floor((Math.min(...values) - 5) / 10)), Math.min(100, 10 * Math.ceil((Math.max(...values) + 3) / 10))];
+  }
+
   chance() {
     return {
       shapes: [
@@ -240,18 +304,20 @@ class LiveChart {
     const hoverformat = this.axis === "epoch" ? ".2f" : ",.6~r";
     const xaxis = { title: { text: AXES[this.axis] }, type: isLog ? "log" : "linear", ...whole, hoverformat };
     const yaxis = { ...y, title: { text: y.title }, ...(y.type === "log" ? { dtick: 1 } : {}) };
-    const layout = { ...layoutOf(this.theme, xaxis, yaxis, `${this.axis}${isLog}`), hovermode: "x unified", ...extras };
+    const layout = { ...layoutOf(this.theme, xaxis, yaxis, `${this.axis}${isLog}${this.zooms}`), hovermode: "x unified", ...extras };
     const element = this.find(name);
     element.querySelector(".live-skeleton")?.remove();
     const isNew = !element.data;
-    window.Plotly.react(element, traces, layout, buttonsOf(this.fileName(name)));
+    // no toolbar, which would lie over the legend; a finger that scrolls the page must not zoom
+    layout.dragmode = window.matchMedia("(pointer: coarse)").matches ? false : "zoom";
+    window.Plotly.react(element, traces, layout, { ...buttonsOf(this.fileName(name)), displayModeBar: false });
     if (isNew && name === "loss") element.on("plotly_click", (event) => this.clicked(event));
   }
 
   // A click opens the step under it: of this run's own line, the batch whose loss is nearest.
   clicked({ points }) {
     const own = this.curves[0];
-    const point = points.find(({ data }) => data.name === "each batch") ?? points.find(({ data }) => data.name === "batches, while training");
+    const point = points.find(({ data }) => data.name === "each batch") ?? points.find(({ data }) => data.name === "while training");
     if (point) this.open(own.first + point.pointNumber + 1);
   }
 
@@ -279,3 +345,7 @@ class LiveChart {
     setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
   }
 }
+
+const put = (element, text) => {
+  if (element.textContent !== text) element.textContent = text;
+};

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import plotly
@@ -10,6 +11,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from fmnist_core.runs import client
+from pages.parts.runs.now import now
 
 AT_ONCE = 512 * 1024
 """Bytes of events in one answer at most; with more to come, the chart asks again at once."""
@@ -22,6 +24,7 @@ def events(request: Request) -> Response:
 
     `?after=` is the `next` of the last answer. An offset outside the file answers with no events and the file's end.
     `?most=` is how many bytes of events a slow link takes at once; a single longer line comes nevertheless.
+    With `?now=1` the last answer of a row also has "now": what stands above the chart (pages/parts/runs/now.py).
     """
     after, most = request.query_params.get("after", "0"), request.query_params.get("most", str(AT_ONCE))
     if not all(number.isascii() and number.isdecimal() and len(number) < 16 for number in (after, most)):
@@ -36,8 +39,11 @@ def events(request: Request) -> Response:
         more = b"true" if lines and folder.read_events(following, 1)[0] else b"false"
     except (OSError, ValueError):  # nothing of it can be read, as the run's own row says
         lines, following, more = [], int(after), b"false"
-    body = b'{"events":[%b],"next":%d,"more":%b,"state":"%b"}'
-    return _json(body % (b",".join(lines), following, more, run.state.encode()))
+    above = b""
+    if more == b"false" and request.query_params.get("now") == "1":
+        above = b',"now":' + json.dumps(now(run), allow_nan=False).encode()
+    body = b'{"events":[%b],"next":%d,"more":%b,"state":"%b"%b}'
+    return _json(body % (b",".join(lines), following, more, run.state.encode(), above))
 
 
 def library(_request: Request) -> Response:

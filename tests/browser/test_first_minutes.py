@@ -1,0 +1,72 @@
+"""A newcomer's first minutes: from the first page to a network that visibly trains; controls that keep what they are set to."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from fmnist_core.runs import client
+from tests.browser.conftest import settled, wait_for
+from tests.browser.test_way import run_in
+
+
+def in_sight(page: Page, what: Locator) -> bool:
+    """Whether all of it lies within the window, with nothing scrolled."""
+    box, size = what.bounding_box(), page.viewport_size
+    assert box
+    assert size
+    return box["y"] >= 0 and box["y"] + box["height"] <= size["height"] and box["x"] + box["width"] <= size["width"]
+
+
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)])
+def test_three_clicks_and_no_scrolling_to_a_network_that_trains(browser: Browser, app: str, width: int, height: int):
+    """Home, Train, Start: all of it in sight, and the loss falls in sight. The time is printed."""
+    context = browser.new_context(base_url=app, viewport={"width": width, "height": height})
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    began = time.monotonic()
+    page.goto("/")
+    to_train = page.get_by_role("link", name="Train a network")
+    expect(to_train).to_be_visible()
+    assert in_sight(page, to_train)
+    to_train.click()
+    start = page.get_by_role("button", name="Start training")
+    expect(start).to_be_visible()
+    settled(page)
+    for what in ("Recipe", "Learning rate", "Epochs"):
+        assert in_sight(page, page.get_by_text(what, exact=True).first), what
+    assert in_sight(page, start)
+    assert in_sight(page, page.get_by_text("60,000 weight updates"))
+    start.click()
+    run_id = run_in(page)
+    page.wait_for_function("() => document.querySelector('.live-state')?.dataset.state === 'running'")
+    page.wait_for_function("() => Number(document.querySelector('.live-loss')?.dataset.points) > 1")
+    seconds = time.monotonic() - began
+    for what in (page.locator(".live-title"), page.get_by_role("button", name="Stop", exact=True)):
+        assert in_sight(page, what)
+    assert in_sight(page, page.locator(".live-figures"))
+    assert in_sight(page, page.locator(".live-loss"))
+    assert page.evaluate("document.scrollingElement.scrollWidth") <= width
+    print(f"\n{width} x {height}: {seconds:.1f} s from the first page to the first curve")
+    client.stop(run_id)
+    wait_for(run_id, "stopped")
+    context.close()
+
+
+@pytest.mark.parametrize("pause", [0, 60, 100, 150])
+def test_slider_keeps_what_the_keyboard_set(page: Page, pause: int):
+    """ArrowLeft 17 times, slowly or quickly: from 20 epochs to 3, on the screen, in the address, and still so seconds later."""
+    page.goto("/train")
+    settled(page)
+    epochs = page.get_by_role("slider", name="Epochs")
+    epochs.focus()
+    for _ in range(17):
+        page.keyboard.press("ArrowLeft")
+        page.wait_for_timeout(pause)
+    page.wait_for_url("**epochs=3")
+    page.wait_for_timeout(2_500)
+    assert (epochs.get_attribute("aria-valuetext") or epochs.input_value()) == "3"
+    assert page.url.endswith("epochs=3")
+    expect(page.get_by_text("9,000 weight updates")).to_be_visible()
