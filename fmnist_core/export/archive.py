@@ -237,13 +237,13 @@ def _check(folder: RunFolder) -> None:
     try:
         run = folder.run()
     except (OSError, ValueError, RecursionError) as error:
-        raise ImportRefused(f"In the archive, config.json is not a run's: {_reason(error)}") from error
+        raise ImportRefused(f"In the archive, config.json is not a run's: {_reason(error, folder.path)}") from error
     if run.job:
         raise ImportRefused("The archive holds a race or a rate test: only runs are taken in.")
     try:
         run = run.apply_all(from_json(line) for line in (folder.path / "events.jsonl").read_bytes().splitlines())
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise ImportRefused(f"In the archive, events.jsonl is not a run's: {_reason(error)}") from error
+        raise ImportRefused(f"In the archive, events.jsonl is not a run's: {_reason(error, folder.path)}") from error
     if not (run.state.is_final or run.state is State.PAUSED):
         raise ImportRefused("The archive holds a run that is not over: export it once it is paused or finished.")
     for path in sorted(folder.path.rglob("*")):
@@ -257,7 +257,9 @@ def _check(folder: RunFolder) -> None:
                 case ".npz":
                     _check_arrays(path)
         except Exception as error:  # whatever a file that somebody made up makes a reader say
-            raise ImportRefused(f"In the archive, {name} is not what its name says: {_reason(error)}") from error
+            raise ImportRefused(
+                f"In the archive, {name} is not what its name says: {_reason(error, folder.path)}"
+            ) from error
 
 
 def _check_tensors(path: Path) -> None:
@@ -318,6 +320,7 @@ def _shown(name: str) -> str:
     return repr(name[:80])
 
 
-def _reason(error: Exception) -> str:
-    words = " ".join(str(error).split())
-    return words[:200] or type(error).__name__
+def _reason(error: Exception, place: Path) -> str:
+    """What went wrong, without the path of the folder that is about to go."""
+    said = " ".join(str(error).replace(f"{place}/", "").split())
+    return said[:200] or type(error).__name__

@@ -11,6 +11,7 @@ from fmnist_core.export import archive, words
 from fmnist_core.export.history import ExportRefused, last_step
 from fmnist_core.export.notebook import notebook
 from fmnist_core.export.onnx_model import onnx_model
+from fmnist_core.export.report import report
 from fmnist_core.export.tables import tables
 from fmnist_core.export.trackers import tensorboard
 from fmnist_core.export.weights import weights
@@ -116,6 +117,15 @@ EXPORTS: tuple[Export, ...] = (
         make=onnx_model,
         size=lambda run: 2_000 + _parameters(run),
         package="onnx",
+    ),
+    Export(
+        name="report",
+        title="Report",
+        use="Settings, curves, classes, matrix and the worst mistakes on one page, to print or to hand in; it needs no network.",
+        ending=".html",
+        mime="text/html",
+        make=report,
+        size=lambda _run: 60_000,
     ),
     Export(
         name="tables",

@@ -192,6 +192,7 @@ def _pickled_array() -> bytes:
         (with_file("steps/00000009.npz", bytes(100_000_000)), "100,000,000 bytes"),
         (with_a_lie_about_size, "larger than it says|not a whole zip|overlap"),
         (with_key("manifest.json", version=2), "newer version"),
+        (with_key("config.json", version=99), "is not a run's: config.json was written by a newer version"),
         (with_key("manifest.json", id="../../etc"), "not as it should be"),
         (with_key("manifest.json", format="x"), "not as it should be"),
         (lambda files: repacked(files | {"manifest.json": b"[" * 100_000}, listed=False), "not as it should be"),

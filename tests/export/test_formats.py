@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
+import re
 import subprocess
 import sys
 import zipfile
@@ -13,10 +15,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from fmnist_core.data import dataset
 from fmnist_core.export import tables, trackers, weights
 from fmnist_core.export.onnx_model import onnx_model
+from fmnist_core.export.report import report
 from fmnist_core.runs import client
 from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.record import Run
@@ -118,6 +122,25 @@ def test_tables(workshop: Workshop, branched: Run):
     assert [float(steered.momentum[n]) for n in (19, 20, 75)] == [0.9, 0.8, 0.9]
 
 
+def test_report(branched: Run):
+    """One file that asks for nothing, with the figures that were recorded; names are text."""
+    page = report(branched).decode()
+    assert "third &lt;b&gt;*x*&lt;/b&gt; $y$" in page
+    assert "<script" not in page
+    assert not re.search(r"(src|href)=\"(?!data:)", page)
+    assert "url(" not in page
+    assert branched.latest
+    assert branched.latest.test
+    assert f"<strong>{branched.latest.test.accuracy:.2%}</strong> of 10,000 test images" in page
+    for correct in branched.latest.test.correct:
+        assert f">{correct:,} of 1,000<" in page
+    pictures = [base64.b64decode(found) for found in re.findall(r"data:image/png;base64,([^\"]+)", page)]
+    assert len(pictures) == 40
+    index = int(re.findall(r'alt="Picture ([0-9]+): ', page)[0])
+    shown = np.asarray(Image.open(io.BytesIO(pictures[0])))
+    assert (255 - shown == dataset.load("test").images[index]).all()
+
+
 def test_tensorboard(branched: Run, tmp_path: Path):
     """TensorBoard's own reader finds every loss and the accuracies."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -154,6 +177,7 @@ def test_an_open_sweep_keeps_its_secret(workshop: Workshop):
             archive.read(name) for name in archive.namelist() if not name.endswith(".parquet")
         ).decode()
     raw = RunFolder(workshop.runs / run.id)
+    everything += report(run).decode()
     hidden = [event.test for event in raw.events() if isinstance(event, Measured) and event.test]
     assert len(hidden) == 2
     for score in hidden:
