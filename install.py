@@ -13,7 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -88,7 +88,17 @@ def install(requirements: Sequence[str], wish: str = "") -> int:
     files = [argument for name in requirements for argument in ("--requirement", name)]
     command = [*installer(build), "--constraint", str(HERE / "requirements.lock"), *files]
     environment = os.environ | {"PIP_USER": "0"}  # in a virtual environment pip refuses to install for the user
-    return subprocess.run(command, env=environment).returncode
+    status = subprocess.run(command, env=environment).returncode
+    if status == 0:
+        install_command(environment)
+    return status
+
+
+def install_command(environment: Mapping[str, str]) -> None:
+    """Put the command fashion-mnist-lab into the environment. Where that fails, the rest works as well without it."""
+    command = [*installer("default"), "--quiet", "--no-deps", "--editable", str(HERE)]
+    if subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
+        print("The command fashion-mnist-lab was not installed: python -m fmnist_core does the same.", flush=True)
 
 
 if __name__ == "__main__":

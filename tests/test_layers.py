@@ -26,6 +26,10 @@ FLOORS = {
     "fmnist_core.views": 7,
     "fmnist_core.lessons": 7,
     "fmnist_core.export": 7,
+    "fmnist_core.terminal": 8,
+    "fmnist_core.lab": 8,
+    "fmnist_core.__main__": 9,
+    "fmnist_core.runs.__main__": 9,  # another name of the terminal
     "app": 8,
     "pages": 8,
 }
@@ -35,6 +39,7 @@ SIDEWAYS = {
     ("fmnist_core.data", "fmnist_core.files"),
     ("fmnist_core.networks", "fmnist_core.settings"),  # a network is built from settings
     ("fmnist_core.inside", "fmnist_core.training"),  # predictions in C
+    ("fmnist_core.export", "fmnist_core.views"),  # the curve's windows
     ("app", "pages"),
 }
 """Folders on one floor of which the first may import the second."""

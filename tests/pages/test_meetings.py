@@ -14,10 +14,11 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from fmnist_core.runs import client
-from fmnist_core.runs.__main__ import as_dict, as_row, notebook
 from fmnist_core.runs.record import Run, State
 from fmnist_core.settings.jobs import Race, RateTest
 from fmnist_core.studies import cross_validation, label_evidence, scores, seeds, sweep
+from fmnist_core.terminal.following import lines
+from fmnist_core.terminal.printing import run_keys, run_row
 from pages.parts.compare.contenders import Contender
 from pages.parts.compare.side_by_side import TUTORIAL, run_words
 from tests.pages.conftest import Open
@@ -186,7 +187,7 @@ def test_each_overview_bears_all_kinds(open_page: Open, zoo: Zoo, view: str):
 def test_terminal_bears_all_kinds_and_gives_nothing_away(zoo: Zoo):
     """Lines, JSON and the notebook's printing."""
     for run in client.list_runs():
-        said = [as_row(run), json.dumps(as_dict(run)), *notebook(run)]
+        said = [*run_row(run), json.dumps(run_keys(run)), *lines(run)]
         assert_nothing_is_given_away(zoo, "\n".join(said))
 
 

@@ -103,19 +103,19 @@ def test_show(lab: Lab, short: RunFolder):
 
 
 def test_list(lab: Lab, short: RunFolder):
-    """`list` prints a line for each run, newest first; `list --json` the same as data."""
+    """`list` prints a table, newest first; `list --json` the same as data."""
     status, out, _ = command(lab, "list", "--json")
     listed = json.loads(out)
     assert status == 0
     assert [run["sequence"] for run in listed] == sorted((run["sequence"] for run in listed), reverse=True)
     assert [run["id"] for run in listed] == [run.id for run in client.list_runs()]
     status, out, _ = command(lab, "list")
-    lines = out.splitlines()
-    assert status == 0
+    headings, *lines = out.splitlines()
+    assert (status, headings.split()[0]) == (0, "ID")
     assert [line.split()[0] for line in lines] == [run["id"] for run in listed]
     (line,) = [line for line in lines if line.startswith(short.id)]
     assert line.split()[1:3] == ["finished", "1,000/1,000"]
-    assert line.endswith("sgd 0.01, batch 60  from a terminal")
+    assert line.endswith("net, sgd 0.01, batch 60  from a terminal")
 
 
 def test_reader_that_has_seen_enough(lab: Lab, short: RunFolder):
@@ -192,7 +192,7 @@ def test_bad_settings(lab: Lab):
     )
     status, out, err = command(lab, "start", "--epochs", "1.5")
     assert (status, out) == (2, "")
-    assert err.splitlines()[-1].endswith("argument --epochs: invalid int value: '1.5'")
+    assert err.splitlines()[-1] == "Error: Invalid value for '--epochs': '1.5' is not a valid integer."
     assert len(client.list_runs()) == before
 
 
@@ -214,8 +214,8 @@ def test_help(lab: Lab):
         "move",
         "delete",
     ):
-        assert re.search(rf"^    {verb} +\w", out, re.MULTILINE)
+        assert re.search(rf"^  {verb} +\w", out, re.MULTILINE)
     status, out, _ = command(lab, "start", "--help")
     assert status == 0
-    assert "--batch-size BATCH_SIZE" in out
+    assert "--batch-size N" in out
     assert "default 20" in out

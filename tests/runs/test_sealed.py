@@ -12,7 +12,6 @@ import pytest
 
 from fmnist_core.evaluation.score import Score
 from fmnist_core.runs import client
-from fmnist_core.runs.__main__ import as_dict, as_row, notebook
 from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.format import run_from_json, run_to_json
 from fmnist_core.runs.group import Group
@@ -20,6 +19,8 @@ from fmnist_core.runs.record import Claimed, Finished
 from fmnist_core.runs.writing import EventWriter
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.studies import sweep
+from fmnist_core.terminal.following import lines
+from fmnist_core.terminal.printing import run_keys, run_row
 from fmnist_core.training.events import Losses, Measured, Started
 
 CONFIG = TrainingConfig(batch_size=10_000, epochs=1, validation=10_000)
@@ -56,7 +57,7 @@ def test_of_an_open_sweep_the_door_gives_no_test_result_away():
     for run in (client.get(run_id), next(run for run in client.list_runs() if run.id == run_id)):
         assert run.is_sealed
         assert [(m.test, m.shown) for m in run.measured] == [(None, OPEN)] * 2
-        said = [as_row(run), json.dumps(as_dict(run)), *notebook(run), *map(repr, client.folder(run_id).events())]
+        said = [*run_row(run), json.dumps(run_keys(run)), *lines(run), *map(repr, client.folder(run_id).events())]
         said += map(bytes.decode, client.folder(run_id).read_events()[0])
         assert not [text for text in said if "777" in text or "7770" in text or "0.54321" in text or "77.7" in text]
     folder = client.folder(run_id)
