@@ -10,7 +10,7 @@ COMPUTING := $(filter-out $(WAITING),$(patsubst %/,%,$(wildcard tests/*/))) $(wi
 
 .DEFAULT_GOAL := help
 unexport PYTHONSAFEPATH
-.PHONY: help run test test-all check lock format bench bench-recipes clean
+.PHONY: help run class test test-all check lock format bench bench-recipes clean
 
 help: ## Print this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -22,6 +22,12 @@ run: $(VENV)/run.installed ## Install what is missing, prepare the data, start t
 		|| { echo "Port $(PORT) is taken or not allowed: try another, such as make run PORT=$$(( $(PORT) + 1 ))"; exit 1; }
 	@echo "Fashion-MNIST Lab: http://127.0.0.1:$(PORT)   (Ctrl-C ends it; runs in training go on)"
 	@exec $(BIN)/python -m streamlit run app.py --server.port $(PORT)
+
+class: $(VENV)/run.installed ## Start the app for a class in this network, behind a word; LEARNERS=… TEACHERS=… PORT=8501
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-class.txt || true  # only draws a QR code
+	@$(BIN)/python -m fmnist_core.data.dataset
+	@$(BIN)/python -m fmnist_core.training.compiled
+	@PORT=$(PORT) exec $(BIN)/python -m pages.parts.class_server
 
 test: $(VENV)/dev.installed ## Run the tests but the slow ones: every folder, every page, one walk in a browser (5 minutes)
 	@$(TESTS) -m "not slow" --numprocesses 2 --dist loadfile fmnist_core $(COMPUTING)
@@ -38,7 +44,7 @@ check: $(VENV)/dev.installed ## Everything that CI does: lint, format, types, al
 	@$(MAKE) --no-print-directory test-all
 
 lock: ## Choose the versions in requirements.lock anew, for Linux and macOS, Python 3.11 and later; needs uv
-	@uv pip compile --universal --python-version 3.11 --quiet --no-header --output-file requirements.lock requirements*.txt
+	@uv pip compile --universal --python-version 3.11 --quiet --no-header --no-annotate --output-file requirements.lock requirements*.txt
 
 format: $(VENV)/dev.installed ## Format the code
 	@$(BIN)/ruff format .

@@ -20,6 +20,7 @@ from pages.parts.components.drawing_pad import route as drawing_pad
 from pages.parts.components.live_chart import route as live_chart
 from pages.parts.components.microscope import route as microscope
 from pages.parts.components.time_slider import route as time_slider
+from pages.parts.doorway import is_guarded
 
 SHOWN_RUNS = 5
 ROWS = 2
@@ -204,5 +205,10 @@ def _epochs(count: float) -> str:
 if __name__ == "__main__":
     home()
 else:
+    from starlette.middleware import Middleware
+
+    from pages.parts.door import Door  # only the server needs it
+
     routes = [*drawing_pad.routes, *live_chart.routes, *time_slider.routes, *microscope.routes]
-    app = st.App(__file__, routes=streamlit_inside.at_base(routes))
+    guard = [Middleware(Door)] if is_guarded() else []
+    app = st.App(__file__, middleware=guard, routes=streamlit_inside.at_base(routes))

@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,12 @@ def module_name(path: Path) -> str:
 
 
 def imported_names(path: Path, *, at_the_top: bool) -> Iterator[str]:
+    """As `_names`."""
+    return iter(_names(path, at_the_top, path.stat().st_mtime_ns))
+
+
+@cache
+def _names(path: Path, at_the_top: bool, _written: int) -> tuple[str, ...]:
     """Dotted names that a file imports; `from a import b` gives "a" and "a.b". For type checkers only: left out.
 
     `at_the_top`: only what importing the file runs, that is, outside functions.
@@ -84,7 +91,7 @@ def imported_names(path: Path, *, at_the_top: bool) -> Iterator[str]:
                 case _:
                     yield from visit(ast.iter_child_nodes(node))
 
-    yield from visit(ast.parse(path.read_text()).body)
+    return tuple(visit(ast.parse(path.read_text()).body))
 
 
 def file_of(name: str) -> Path | None:

@@ -34,6 +34,7 @@ from fmnist_core.files import write_whole
 from fmnist_core.runs import bell, client, sealed
 from fmnist_core.runs.folder import RunFolder, is_run_id
 from fmnist_core.runs.format import from_json
+from fmnist_core.runs.numbering import next_sequence
 from fmnist_core.runs.record import Run, State
 
 FORMAT, VERSION = "fashion-mnist-lab run", 1
@@ -311,7 +312,7 @@ def _settle(place: Path, run_id: str, owner: str) -> str:
 
 def _number_for(wanted: int) -> int:
     """`wanted`, where no run here has it or ever will; else the next number."""
-    new = client._next_sequence(client.runs_folder())
+    new = next_sequence(client.runs_folder())
     return wanted if 0 < wanted < new and all(run.sequence != wanted for run in client.list_runs()) else new
 
 

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import secrets
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TypeVar
 
-from fmnist_core.runs.bell import INDEX_DAMAGED, ensure_dispatcher, ring, runs_folder
-from fmnist_core.runs.branching import RunRefused, check
+from fmnist_core.runs import people
+from fmnist_core.runs.bell import INDEX_DAMAGED, ensure_dispatcher, ring
+from fmnist_core.runs.bell import runs_folder as runs_folder
+from fmnist_core.runs.branching import RunRefused as RunRefused
+from fmnist_core.runs.branching import check
 from fmnist_core.runs.folder import RunFolder, is_run_id
 from fmnist_core.runs.group import Group
 from fmnist_core.runs.index import FILE, IndexReader, is_newer
+from fmnist_core.runs.numbering import next_sequence
 from fmnist_core.runs.queue import ANY, MOST_WAITING, Waiting, expectations, in_order, moved
-from fmnist_core.runs.record import Moment, Run, State
+from fmnist_core.runs.record import Moment
+from fmnist_core.runs.record import Run as Run
+from fmnist_core.runs.record import State as State
 from fmnist_core.runs.requests import Request
 from fmnist_core.runs.sealed import as_seen, folder_as_seen
 from fmnist_core.runs.text import lines, one_line
@@ -47,12 +51,17 @@ class RunNotFound(LookupError):
 
 def list_runs() -> list[Run]:
     """All runs, newest first, as they may be seen; jobs, such as races, are no runs."""
-    return [run for run in _list() if run.job is None]
+    return _seen(run for run in _list() if run.job is None)
 
 
 def list_jobs(kind: type[Job]) -> list[Run]:
     """All jobs of one kind, newest first."""
-    return [run for run in _list() if isinstance(run.job, kind)]
+    return _seen(run for run in _list() if isinstance(run.job, kind))
+
+
+def _seen(found: Iterable[Run]) -> list[Run]:
+    """Those of the runs that whoever acts may see."""
+    return people.seen_by(people.current(), runs_folder(), found, _list)
 
 
 def _list() -> list[Run]:
@@ -73,6 +82,13 @@ def _list() -> list[Run]:
 
 def get(run_id: str) -> Run:
     """The run of that id, as it may be seen. Raises RunNotFound."""
+    run = _get(run_id)
+    if not _seen([run]):
+        raise RunNotFound("This run belongs to somebody else: your teacher has decided who sees it.")
+    return run
+
+
+def _get(run_id: str) -> Run:
     ensure_dispatcher()
     runs = runs_folder()
     if not is_run_id(run_id) or not RunFolder(runs / run_id).has_file():
@@ -89,6 +105,8 @@ def folder(run_id: str) -> RunFolder:
     path = RunFolder(runs_folder() / run_id) if is_run_id(run_id) else None
     if path is None or not path.has_file():
         raise RunNotFound("No such run. It may have been deleted, or the address is incomplete.")
+    if people.current().role == "learner":
+        get(run_id)
     return folder_as_seen(path)
 
 
@@ -98,7 +116,9 @@ def queue() -> list[Waiting]:
     waiting = [run for run in runs if run.state is State.QUEUED and not run.stopping]
     active = [run for run in runs if run.state in (State.STARTING, State.RUNNING)]
     slots = len(_fact("slots", [ANY]))
-    return expectations(in_order(waiting, _fact("served", {})), active, runs, slots)
+    expected = expectations(in_order(waiting, _fact("served", {})), active, runs, slots)
+    seen = {run.id for run in _seen(waiting.run for waiting in expected)}
+    return [waiting for waiting in expected if waiting.run.id in seen]
 
 
 def _unfinished() -> list[Run]:
@@ -208,7 +228,9 @@ def _create(
     planned: Sequence[Changed] = (),
     job: Job | None = None,
 ) -> str:
-    runs, owner = runs_folder(), one_line(owner)[:NAME_LENGTH]
+    who = people.current()
+    runs, owner = runs_folder(), one_line(who.name if who.role == "learner" else owner or who.name)[:NAME_LENGTH]
+    whose = who.id or owner
     try:
         runs.mkdir(parents=True, exist_ok=True)
         if (free := shutil.disk_usage(runs).free) < LEAST_FREE:
@@ -218,7 +240,7 @@ def _create(
             )
         if is_newer(runs):
             raise RunRefused(f"{runs / FILE} was written by a newer version of Fashion-MNIST Lab: use that one.")
-        if sum(run.state is State.QUEUED and run.owner == owner for run in _unfinished()) >= MOST_WAITING:
+        if sum(run.state is State.QUEUED and run.whose == whose for run in _unfinished()) >= MOST_WAITING:
             raise RunRefused(
                 f"{MOST_WAITING} of your runs are waiting already: stop one of them, or wait for one to start."
             )
@@ -226,10 +248,11 @@ def _create(
         RunFolder.create(
             runs,
             run_id,
-            _next_sequence(runs),
+            next_sequence(runs),
             one_line(name)[:NAME_LENGTH],
             config,
             owner=owner,
+            owner_id=who.id,
             parent=parent,
             group=group,
             job=job,
@@ -316,7 +339,7 @@ def move(run_id: str, place: int) -> None:
     run = get(run_id)
     if run.state is not State.QUEUED:
         raise RunRefused("Only a run that waits can be moved.")
-    own = [waiting.run for waiting in queue() if waiting.run.owner == run.owner]
+    own = [waiting.run for waiting in queue() if waiting.run.whose == run.whose]
     if any(other.id == run_id for other in own):
         _relabel(run_id, order=moved(own, run_id, place))
 
@@ -348,51 +371,12 @@ def _ask(run_id: str, request: Request, instead_of: Request | None = None) -> No
 
 def _write_to(run_id: str, write: Callable[[], None]) -> None:
     folder(run_id)
+    if (who := people.current()).role == "learner" and not people.may_change(run := get(run_id), who):
+        raise RunRefused(
+            f"This run belongs to {run.owner or 'somebody else'}: only they and your teacher may change it."
+        )
     try:
         write()
     except OSError as error:
         raise RunRefused(f"The run's folder cannot be written to ({error.strerror}).") from error
     ensure_dispatcher()
-
-
-def _next_sequence(runs: Path) -> int:
-    """The next number, also when two processes ask at once."""
-    with open(runs / ".sequence", "a+", encoding="ascii", errors="replace") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.seek(0)
-        text = file.read().strip()
-        if text.isdecimal():
-            last = int(text)
-        else:  # lost: go on after the highest there is
-            folders = (RunFolder(Path(entry.path)) for entry in os.scandir(runs) if is_run_id(entry.name))
-            last = max((run.sequence for run in map(_from_folder, folders) if run), default=0)
-        file.seek(0)
-        file.truncate()
-        file.write(str(last + 1))
-    return last + 1
-
-
-__all__ = [
-    "Run",
-    "RunNotFound",
-    "RunRefused",
-    "State",
-    "annotate",
-    "branch",
-    "change",
-    "delete",
-    "devices",
-    "folder",
-    "get",
-    "list_jobs",
-    "list_runs",
-    "move",
-    "pause",
-    "queue",
-    "rename",
-    "resume",
-    "runs_folder",
-    "start",
-    "step_once",
-    "stop",
-]

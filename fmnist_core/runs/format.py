@@ -286,6 +286,7 @@ CONFIG: dict[str, Check] = {
     "sequence": whole(0, 10**12),
     "order": number(-1e15, 1e15),
     "owner": text(1_000),
+    "owner_id": text(100),
     "parent_engine": one_of(*get_args(Engine)),
 }
 """Values of `config.json` that are taken as they are."""

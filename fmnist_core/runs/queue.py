@@ -35,7 +35,7 @@ def in_order(waiting: Iterable[Run], served: Mapping[str, int]) -> list[Run]:
     """
     own: dict[str, list[Run]] = {}
     for run in sorted(waiting, key=lambda run: (run.order, run.sequence)):
-        own.setdefault(run.owner, []).append(run)
+        own.setdefault(run.whose, []).append(run)
     turns, now, order = dict(served), max(served.values(), default=0), []
     while own:
         owner = min(own, key=lambda name: (turns.get(name, 0), own[name][0].order, own[name][0].sequence))

@@ -141,7 +141,9 @@ class Run:
     order: float = 0.0
     """Place among the waiting runs of its owner: the lowest goes first."""
     owner: str = ""
-    """Who started it: an anonymous name of a browser, or empty."""
+    """Who started it: what they call themselves, or empty. Show it as text."""
+    owner_id: str = ""
+    """Tells two people of one name apart; empty in a run from a terminal, or from before people had an id."""
     parent: Moment | None = None
     """The run and the step that it branched off from; the parent may have been deleted since."""
     planned: tuple[Changed, ...] = ()
@@ -187,6 +189,11 @@ class Run:
     pausing: bool = False
     changing: bool = False
     """A change of its rates has been asked for and waits."""
+
+    @property
+    def whose(self) -> str:
+        """For telling people apart: the owner's id, or the name where there is none."""
+        return self.owner_id or self.owner
 
     @property
     def title(self) -> str:

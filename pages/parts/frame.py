@@ -13,6 +13,7 @@ import streamlit as st
 from fmnist_core.data import dataset
 from pages.parts import address, show_the_code, streamlit_inside
 from pages.parts.text import plain as plain
+from pages.parts.who import who
 
 ROOT = Path(__file__).parents[2]
 
@@ -126,8 +127,10 @@ def page(title: str, lead: str, *, code: Sequence[object] = ()) -> None:
     st.session_state.setdefault("visited", set()).add(title)
     st.html(STYLE)
     st.logo(MARK, size="large")
-    with st.sidebar, st.container(gap="xxsmall"):
-        _menu()
+    with st.sidebar:
+        with st.container(gap="xxsmall"):
+            _menu()
+        who()
     with st.container(horizontal=True, vertical_alignment="bottom", key="heading"):
         st.title(title, anchor=False)
         if code:

@@ -1,21 +1,33 @@
-"""The anonymous name that a browser goes by, so that people who share a server can tell their runs apart.
+"""Who looks at this page: from the door where the server has one (`door.py`), else a name drawn by lot.
 
-It is drawn by lot, kept by the browser itself in a cookie, and can be changed. It proves nothing and protects nothing.
+A drawn name is kept by the browser in a cookie, with an id that keeps two of one name apart, and can be changed. It proves
+nothing and protects nothing: where nobody asks, everybody may do everything.
 """
 
 from __future__ import annotations
 
+import re
 import secrets
 from urllib.parse import quote, unquote
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from fmnist_core.runs.text import one_line
+from fmnist_core.runs import people
+from fmnist_core.runs.people import Person
+from pages.parts.doorway import FIELD, LONGEST, is_guarded, tidy, told
 
 COOKIE = "fmnist-name"
-LONGEST = 40
-ADJECTIVES = ("Amber", "Brisk", "Calm", "Dapper", "Eager", "Fair", "Gentle", "Hazel", "Keen", "Lucid", "Merry", "Quiet")
-BIRDS = ("crane", "finch", "heron", "ibis", "jay", "kestrel", "lark", "martin", "owl", "plover", "robin", "wren")
+ADJECTIVES = (
+    *("Amber", "Brisk", "Calm", "Dapper", "Eager", "Fair", "Gentle", "Hazel", "Keen", "Lucid", "Merry", "Quiet"),
+    *("Agile", "Bold", "Clever", "Crisp", "Fleet", "Golden", "Jolly", "Mellow", "Nimble", "Silver", "Sunny", "Witty"),
+)
+BIRDS = (
+    *("crane", "finch", "heron", "ibis", "jay", "kestrel", "lark", "martin", "owl", "plover", "robin", "wren"),
+    *("avocet", "dunlin", "egret", "falcon", "grebe", "linnet", "osprey", "pipit", "quail", "siskin", "swift", "teal"),
+)
+NUMBERS = 90_000
+"""With 576 pairs of words 52 million names: two of 200 people share one in fewer than one class of a thousand."""
 
 _keeper = st.components.v2.component(
     "person",
@@ -28,27 +40,40 @@ _keeper = st.components.v2.component(
 )
 
 
+def me() -> Person:
+    """Whoever looks at this page. Behind the door, somebody whom it has not told of is nobody, and may do nothing."""
+    if is_guarded():
+        return told(str(st.user.get(FIELD) or "")) or Person("nobody", "", "learner")
+    if "person" not in st.session_state:
+        name, _, known = st.context.cookies.get(COOKIE, "").partition(":")
+        marked = known if re.fullmatch(r"[0-9a-f]{8}", known) else secrets.token_hex(4)
+        st.session_state["person"] = (marked, tidy(unquote(name)) or _drawn())
+    identity, name = st.session_state["person"]
+    return Person(identity, name, "teacher")
+
+
 def person() -> str:
     """The name of whoever looks at this page."""
-    if "person" not in st.session_state:
-        st.session_state["person"] = _tidy(unquote(st.context.cookies.get(COOKIE, ""))) or _drawn()
-    name: str = st.session_state["person"]
-    return name
+    return me().name
 
 
 def remember() -> None:
     """Have the browser keep the name; once a page."""
-    _keeper(key="person_keeper", data={"cookie": COOKIE, "value": quote(person(), safe="")})
+    if not is_guarded():
+        now = me()
+        _keeper(key="person_keeper", data={"cookie": COOKIE, "value": f"{quote(now.name, safe='')}:{now.id}"})
 
 
 def call_me(name: str) -> None:
-    """From now on this browser goes by `name`; an empty one draws another."""
-    st.session_state["person"] = _tidy(name) or _drawn()
+    """From now on this browser goes by `name`; an empty one draws another. Behind the door the name is the one given there."""
+    if not is_guarded():
+        st.session_state["person"] = (me().id, tidy(name) or _drawn())
 
 
 def _drawn() -> str:
-    return f"{secrets.choice(ADJECTIVES)} {secrets.choice(BIRDS)} {secrets.randbelow(90) + 10}"
+    return f"{secrets.choice(ADJECTIVES)} {secrets.choice(BIRDS)} {secrets.randbelow(NUMBERS) + 10_000}"
 
 
-def _tidy(name: str) -> str:
-    return one_line(name[: 4 * LONGEST])[:LONGEST].strip()
+people.asked_by(lambda: me() if get_script_run_ctx(suppress_warning=True) else None)
+
+__all__ = ["LONGEST", "call_me", "me", "person", "remember"]

@@ -17,6 +17,7 @@ from fmnist_core.data.dataset import data_folder
 from fmnist_core.runs import bell, client
 from fmnist_core.runs.bell import LOCK, REPOSITORY
 from fmnist_core.runs.folder import RunFolder
+from fmnist_core.runs.numbering import next_sequence
 from fmnist_core.runs.record import Claimed, Run, RunEvent, State
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.training.events import Losses, Measured
@@ -79,7 +80,7 @@ class Lab:
     def create(self, config: TrainingConfig, name: str = "") -> RunFolder:
         """A run that waits for a dispatcher: nothing is started."""
         self.runs.mkdir(parents=True, exist_ok=True)
-        return RunFolder.create(self.runs, os.urandom(6).hex(), client._next_sequence(self.runs), name, config)
+        return RunFolder.create(self.runs, os.urandom(6).hex(), next_sequence(self.runs), name, config)
 
     def start(self, config: TrainingConfig, name: str = "") -> RunFolder:
         """What the button does."""

@@ -6,9 +6,9 @@ import os
 import time
 from dataclasses import replace
 
-from fmnist_core.runs import client
 from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.index import IndexReader
+from fmnist_core.runs.numbering import next_sequence
 from fmnist_core.runs.record import Claimed, Died, State
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.training.events import Changed
@@ -61,7 +61,7 @@ def test_killed_at_every_operation(own_lab: Lab):
 def create(lab: Lab, config: TrainingConfig, name: str = "") -> RunFolder:
     """A run whose learning rate is changed at once and, as in a branch, after its seventh step."""
     planned = [Changed(7, 0.05, config.momentum)]
-    number = client._next_sequence(lab.runs)
+    number = next_sequence(lab.runs)
     run = RunFolder.create(lab.runs, f".{number:011x}", number, name, config, planned=planned)
     run.ask_for_change(0.2, None)
     run.path.rename(lab.runs / f"{number:012x}")  # complete with its request, before the dispatcher finds it

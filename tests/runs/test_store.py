@@ -15,6 +15,7 @@ import pytest
 from fmnist_core.runs import client, folder
 from fmnist_core.runs.bell import REPOSITORY
 from fmnist_core.runs.folder import RunFolder
+from fmnist_core.runs.numbering import next_sequence
 from fmnist_core.runs.record import State
 from tests.runs.lab import LONGER, PATIENCE, SMALL, Lab, assert_same_result, events, recorded
 
@@ -175,7 +176,7 @@ def test_number_file_lost(own_lab: Lab):
     first, second = own_lab.create(SMALL), own_lab.create(SMALL)
     for damaged in (b"", b"two", b"\xff\xfe"):
         (own_lab.runs / ".sequence").write_bytes(damaged)
-        assert client._next_sequence(own_lab.runs) == 3
+        assert next_sequence(own_lab.runs) == 3
     (own_lab.runs / ".sequence").unlink()
     third = own_lab.create(SMALL)
     assert [recorded(run).sequence for run in (first, second, third)] == [1, 2, 3]

@@ -309,7 +309,7 @@ class Dispatcher:
             watched = self.known[run.id]
             watched.given_out_at, watched.slot = time.monotonic(), slot
             busy.append(watched)
-            self.served[run.owner] = max(self.served.values(), default=0) + 1
+            self.served[run.whose] = max(self.served.values(), default=0) + 1
             self.executor.start(watched.folder.path, slot)
 
     def _tidy_up(self) -> None:
