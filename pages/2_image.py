@@ -103,7 +103,7 @@ def over_time(split: dataset.Split, index: int) -> None:
         )
         st.caption(
             f"Network of the run {frame.plain(run.title)}. Each tick of the strip is one moment that the run kept, in "
-            "the colour of the class that it predicted; a tick with a dark foot is right. Moments are dense at the "
+            "the colour of the class that it predicted; underlined ticks are correct. Moments are dense at the "
             "start of training, so the strip is no scale of time."
         )
         return
@@ -139,7 +139,7 @@ def note(scale: Scale) -> None:
         "Subtracting the mean goes further: where all inputs of a unit are positive, one step can only raise all its "
         "weights or lower them all; inputs on both sides of 0 free it from that, and learning is often faster.\n\n"
         "**The tutorial stops at `ToTensor`.** All its pixels share one range, and its network is small and learns "
-        "well without more. So do this app's settings at first; the recipe Fast on the page Train standardises."
+        "well without more. This app starts that way too; the recipe Fast on the page Train standardises."
     )
 
 

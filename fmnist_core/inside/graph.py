@@ -182,7 +182,7 @@ def _perceptron(config: TrainingConfig) -> Graph:
 
 
 def _residual(channels: Sequence[int], convolutions: int) -> Graph:
-    """Two stages: a convolution with stride 2, then one block of `convolutions` with a way around it."""
+    """Two stages: a convolution with stride 2, then one block of `convolutions` with a skip connection."""
     b = _Builder()
 
     def unit(x: str, prefix: str, outputs: int, kernel: int, stride: int) -> str:

@@ -64,7 +64,7 @@ class Convolution(nn.Sequential):
 
 
 class Block(nn.Module):
-    """Convolutions, and a way around them: they learn what to add (He et al., 2016, "Deep Residual Learning")."""
+    """Convolutions with a skip connection around them: they learn what to add (He et al., 2016, "Deep Residual Learning")."""
 
     def __init__(self, channels: int, convolutions: int = 2) -> None:
         super().__init__()
@@ -104,7 +104,7 @@ class Residual(nn.Module):
 
 
 class WideBlock(nn.Module):
-    """Normalise, ReLU, convolve, twice, and a way around (Zagoruyko and Komodakis, 2016, "Wide Residual Networks")."""
+    """Normalise, ReLU, convolve, twice, with a skip connection (Zagoruyko and Komodakis, 2016, "Wide Residual Networks")."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()

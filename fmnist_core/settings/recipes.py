@@ -70,7 +70,7 @@ RECIPES: dict[str, Recipe] = {
             flip=True,
             flip_test=True,
         ),
-        teaches="A network with ways around its layers and 96,778 parameters: batch normalisation and Muon let it learn much in "
+        teaches="A network with skip connections and 96,778 parameters: batch normalisation and Muon let it learn much in "
         "six epochs, and pictures moved by a pixel or mirrored keep it from learning them by heart.",
         minutes=1,
         accuracy=0.9305,

@@ -27,7 +27,7 @@ COLUMNS = (
     Column("Class"),
     Column("Fixed", number=True),
     Column("Broken", number=True),
-    Column("Chance", number=True),
+    Column("p-value", number=True),
     Column("Real?", help="Whether it is more than chance: below 5 %"),
 )
 

@@ -135,7 +135,7 @@ def _flattery(own: Sequence[Entry]) -> None:
         f"**The best of {len(known)} finished runs by test accuracy looks better than it is.** A test accuracy near "
         f"{frame.percent(best.accuracy, 1)} has a standard error of {error:.2f} points. If all {len(known)} networks were "
         f"equally good and tested on pictures of their own, the best of them would still stand {excess:.1f} points above "
-        "their average. Here all are tested on the same pictures, so it is less; how much less, this page does not know.",
+        "their average. Here all are tested on the same pictures, so it is less; by how much cannot be told from here.",
         icon=":material/balance:",
     )
     held_out = _same_held_out(known)

@@ -166,8 +166,8 @@ def _choice(name: str, runs: list[Run], best: Run, *, any_active: bool) -> None:
     st.dataframe(table, hide_index=True, column_config={"Held out": percent, "Test": percent}, key="sweep_table")
     if chosen is None and chosen_id is None:
         st.caption(
-            "The test accuracies stay hidden here until you have chosen. The best of many test results is too good: "
-            "by choosing, the test pictures would become part of the training. They are looked at once, for one network."
+            "The test accuracies stay hidden here until you have chosen. The best of many test results "
+            "is optimistic: choosing by it trains on the test set. They are looked at once, for one network."
         )
         st.button(
             f"Choose {frame.plain(_title(best))} and test it",

@@ -67,7 +67,7 @@ def draw(subject: Subject) -> None:
         st.plotly_chart(coverage_curve(coverage(result), count), config={"displayModeBar": False}, key="coverage")
         st.caption(
             "Each point is a threshold: the further left, the fewer pictures are answered. A useful confidence makes the curve "
-            "fall from left to right. The accuracy is that of the answers alone; what is left open has to be done by somebody."
+            "fall from left to right. The accuracy is that of the answers alone; the rest must be handled by someone else."
         )
         st.caption(
             "A threshold that was chosen by these test pictures looks better here than it will be on new ones: choose it on "

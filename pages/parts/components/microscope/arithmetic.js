@@ -154,7 +154,7 @@ function pooling(look, node, unit, row, column) {
 
 function addition(look, node, place) {
   const [x, y] = node.inputs.map((name) => look.net.values.get(name)[place]), { parts, whole } = adding([x, y]);
-  return { html: `<p class="result">The way around <b>${shown(parts[0])}</b> and what the convolutions add <b>${shown(parts[1])}</b>: together <b>${shown(whole)}</b></p>`, value: whole };
+  return { html: `<p class="result">The skip connection <b>${shown(parts[0])}</b> and what the convolutions add <b>${shown(parts[1])}</b>: together <b>${shown(whole)}</b></p>`, value: whole };
 }
 
 function mean(look, node, unit) {
