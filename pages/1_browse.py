@@ -215,7 +215,7 @@ def statistics(split: dataset.Split) -> None:
     )
     if chosen is not None:
         st.switch_page("pages/1_browse.py", query_params=addresses[chosen])
-    st.subheader("Which pixel values occur", anchor=False)
+    st.subheader("Pixel values", anchor=False)
     st.markdown(
         f"**{frame.percent(figures.share(0), 1)} of the {figures.pixels:,} pixels are 0**: the black around the clothes. "
         f"{frame.percent(figures.share(255), 1)} are 255, the brightest. Scaled to [0, 1] the mean is {figures.mean:.4f} and the "

@@ -104,7 +104,7 @@ def over_time(split: dataset.Split, index: int) -> None:
         st.caption(
             f"Network of the run {frame.plain(run.title)}. Each tick of the strip is one moment that the run kept, in "
             "the colour of the class that it predicted; underlined ticks are correct. Moments are dense at the "
-            "start of training, so the strip is no scale of time."
+            "start of training, so the strip is not to scale in time."
         )
         return
     if trained := next((run for run in client.list_runs() if run.latest and run.latest.test), None):

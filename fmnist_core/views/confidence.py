@@ -127,7 +127,7 @@ def coverage_curve(curve: Coverage, answered: int) -> go.Figure:
             showlegend=False,
         )
     figure.update_xaxes(title="Answered (% of pictures)", range=[0, 101], fixedrange=True)
-    figure.update_yaxes(title="Right, of the answered (%)", fixedrange=True)
+    figure.update_yaxes(title="Accuracy of the answers (%)", fixedrange=True)
     return _laid_out(figure, 360)
 
 

@@ -188,7 +188,7 @@ def test_threshold_splits_the_pictures(open_page: Open, trained: Trained):
     assert not page.exception
     shown = {metric.label: metric.value for metric in page.metric}
     assert shown["Answered"] == f"{int(answered.sum()):,} of 10,000"
-    assert shown["Right, of the answered"] == f"{100 * right[answered].mean():.2f}\u00a0%"
+    assert shown["Accuracy of the answers"] == f"{100 * right[answered].mean():.2f}\u00a0%"
     assert shown["Abstained"] == f"{int((~answered).sum()):,}"
     page = page.segmented_control(key="chosen_which").set_value("answered wrong").run()
     assert f"{int((answered & ~right).sum()):,} answered, but wrong" in words(page)

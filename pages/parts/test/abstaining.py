@@ -23,7 +23,7 @@ def draw(subject: Subject) -> None:
     st.subheader("Answer only when sure", anchor=False)
     threshold = address.real("threshold")
     st.slider(
-        "Least confidence for an answer",
+        "Lowest confidence to answer",
         0.0,
         1.0,
         step=0.01,
@@ -46,7 +46,7 @@ def draw(subject: Subject) -> None:
     with middle:
         low, high = wilson(right, count) if count else (0.0, 1.0)
         st.metric(
-            "Right, of the answered",
+            "Accuracy of the answers",
             frame.percent(right / count) if count else "–",
             f"95 %: {100 * low:.1f} to {100 * high:.1f}" if count else None,
             delta_color="off",

@@ -66,8 +66,8 @@ def draw(subject: Subject) -> None:
     )
     st.caption(
         "Nearest: smallest Euclidean distance, between the 784 pixels, or between the values of the last hidden layer, which "
-        "are all that the network's last step sees. Green: labelled as the true class; red: as the predicted one. Likeness "
-        "is no cause: the network has not looked these pictures up."
+        "are all that the network's last step sees. Green: labelled as the true class; red: as the predicted one. They only "
+        "look similar; the network does not look pictures up."
     )
     if state == "computing":
         st.fragment(_wait, run_every=1.0, key="features")(subject.run.id, subject.step)

@@ -111,7 +111,7 @@ def _figures(trained: Evaluation, now: Evaluation, words: str) -> None:
         "the same by chance alone": [frame.percent(each.error_by_chance()) for each in sorted_in],
         "Mean confidence": [frame.percent(float(result.confidences.mean())) for _, result in columns],
         "Accuracy": [frame.percent(result.accuracy) for _, result in columns],
-        "Test loss (nats)": [f"{result.loss:.4f}" for _, result in columns],
+        "Test loss (nats per image)": [f"{result.loss:.4f}" for _, result in columns],
     }
     st.html(
         '<table class="figures"><thead><tr><th></th>'
