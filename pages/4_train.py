@@ -13,7 +13,7 @@ from pages.parts.runs.run_list import run_list
 from pages.parts.runs.run_picker import run_in_address
 from pages.parts.runs.take_away import bring
 from pages.parts.starting import start_once
-from pages.parts.train import recipe_choice, train_form
+from pages.parts.train import recipe_choice, train_form, trouble
 from pages.parts.train.plan import plan
 from pages.parts.train.queue_view import queue_view
 from pages.parts.train.rate_finder import rate_finder
@@ -36,6 +36,7 @@ def main() -> None:
             "fmnist_core.training.rate_finder.rate_test",
         ),
     )
+    trouble.trouble()
     runs = client.list_runs()
     run = run_in_address()
     with st.container(key="run_first" if run else "form_first"):  # on a narrow screen
@@ -52,6 +53,7 @@ def main() -> None:
     elif (clicked := run_list(runs, run.id if run else "")) and (run is None or clicked != run.id):
         address.put(run=clicked)
         st.rerun()
+    trouble.unreadable()
     bring()
 
 

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import stat
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 from fmnist_core.data.dataset import data_folder
+from fmnist_core.files import is_shared, make_folder, open_log, read
 
 REPOSITORY = Path(__file__).parents[2]
 BELL = ".bell"
 """A named pipe in the runs folder: whoever writes a byte into it wakes the dispatcher."""
-INDEX_DAMAGED = b"?"
-"""The byte of somebody who could not read the index; any other byte says no more than that somebody is there."""
+INDEX_DAMAGED, END = b"?", b"."
+"""The bytes of somebody who could not read the index, and who asks the dispatcher to make room for another one; any other
+byte says no more than that somebody is there."""
 LOCK = ".dispatcher.lock"
-"""Held by the dispatcher of the folder."""
+"""Held by the dispatcher of the folder, and signed by it."""
+
+SOON, LATER = 3.0, 30.0
+"""Seconds after a start before the next one: while it is on its way, and after it has failed."""
+
+_SINCE = time.time()
 
 
 def runs_folder() -> Path:
@@ -28,42 +38,91 @@ _started: dict[Path, tuple[subprocess.Popen[bytes], float]] = {}
 
 
 def ensure_dispatcher() -> None:
-    """Wake the dispatcher, or start it when there is none. Does nothing where the runs folder cannot be written to."""
+    """Wake the dispatcher, or start it when there is none.
+
+    Does nothing where the runs folder cannot be written to, and where it is another user's: who only looks there must not
+    become the one who serves. One of an older version, or with another number of slots than is wanted here, is replaced.
+    """
     runs = runs_folder()
     if ring(runs):
+        _replace(runs)
         return
-    process, at = _started.get(runs, (None, -10.0))
-    if process is not None:
-        process.poll()  # reap it when it has ended
-        if time.monotonic() - at < 3:
-            return  # it is on its way
+    process, at = _started.get(runs, (None, -LATER))
+    if process is not None and time.monotonic() - at < (LATER if process.poll() else SOON):  # `poll` reaps it, too
+        return
     try:
-        runs.mkdir(parents=True, exist_ok=True)
-        with open(runs / "dispatcher.log", "ab") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "fmnist_core.runs.service.dispatcher", str(runs)],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                cwd=REPOSITORY,
-                env=os.environ | {"FMNIST_DATA": str(data_folder())},
-                start_new_session=True,  # it outlives the web server
-            )
+        if not may_serve(runs):
+            return
+        make_folder(runs, parents=True)
+        _started[runs] = start_dispatcher(runs), time.monotonic()
     except OSError:
         return  # read-only: looking still works
-    _started[runs] = (process, time.monotonic())
+
+
+def start_dispatcher(runs: Path) -> subprocess.Popen[bytes]:
+    """A process that outlives this one. Raises OSError."""
+    output = open_log(runs / "dispatcher.log")
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-m", "fmnist_core.runs.service.dispatcher", str(runs)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd=REPOSITORY,
+            env=os.environ | {"FMNIST_DATA": str(data_folder())},
+            start_new_session=True,  # it outlives the web server
+        )
+    finally:
+        os.close(output)
+
+
+def last_start(runs: Path) -> int | None:
+    """How the dispatcher that this process started last has ended; None where it has not, or none was started."""
+    process, _ = _started.get(runs, (None, 0.0))
+    return process.poll() if process else None
+
+
+def may_serve(runs: Path) -> bool:
+    """Whether the folder is this user's, or is there to be shared."""
+    try:
+        return is_shared() or runs.stat().st_uid == os.geteuid()
+    except FileNotFoundError:
+        return True
 
 
 def ring(runs: Path, message: bytes = b"!") -> bool:
     """Wake the dispatcher; False where there is none."""
     try:
-        bell = os.open(runs / BELL, os.O_WRONLY | os.O_NONBLOCK)  # fails where nobody listens
+        bell = os.open(runs / BELL, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW)  # fails where nobody listens
     except OSError:
         return False
     try:
+        if not stat.S_ISFIFO(os.fstat(bell).st_mode):
+            return False
         os.write(bell, message)
     except BlockingIOError:
         pass  # it has rung often enough
+    except OSError:
+        return False  # it has just ended
     finally:
         os.close(bell)
     return True
+
+
+def _replace(runs: Path) -> None:
+    """Have a dispatcher that is not the one that is wanted make room; the next visit starts another one."""
+    try:
+        signed = json.loads(read(runs / LOCK, 1_000) or b"null")
+    except (OSError, ValueError):
+        return
+    if not isinstance(signed, dict):
+        from fmnist_core.runs.index import (
+            leave_to_newer,  # an older one understands nothing but an index that is too new
+        )
+
+        with contextlib.suppress(OSError):
+            leave_to_newer(runs)
+        return
+    wanted, started = os.environ.get("FMNIST_SLOTS", "").strip(), signed.get("started")
+    if wanted and signed.get("slots") != wanted and isinstance(started, int | float) and started < _SINCE:
+        ring(runs, END)

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import secrets
-import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from fmnist_core.files import Unreadable, explain, make_folder, parse
 from fmnist_core.runs import people
+from fmnist_core.runs import trouble as trouble_of
 from fmnist_core.runs.bell import INDEX_DAMAGED, ensure_dispatcher, ring
 from fmnist_core.runs.bell import runs_folder as runs_folder
 from fmnist_core.runs.branching import RunRefused as RunRefused
 from fmnist_core.runs.branching import check
 from fmnist_core.runs.folder import RunFolder, is_run_id
 from fmnist_core.runs.group import Group
-from fmnist_core.runs.index import FILE, IndexReader, is_newer
+from fmnist_core.runs.index import IndexReader
 from fmnist_core.runs.numbering import next_sequence
 from fmnist_core.runs.queue import ANY, MOST_WAITING, Waiting, expectations, in_order, moved
 from fmnist_core.runs.record import Moment
@@ -29,12 +29,12 @@ from fmnist_core.runs.record import State as State
 from fmnist_core.runs.requests import Request
 from fmnist_core.runs.sealed import as_seen, folder_as_seen
 from fmnist_core.runs.text import lines, one_line
+from fmnist_core.runs.trouble import LEAST_FREE as LEAST_FREE
+from fmnist_core.runs.trouble import refusal
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.jobs import Job
 from fmnist_core.training.events import Changed
 
-LEAST_FREE = 200 * 1024 * 1024
-"""Bytes that must be free for a run to start."""
 NAME_LENGTH = 80
 NOTE_LENGTH = 2000
 """Characters of a name and of a note; what is longer is cut."""
@@ -69,7 +69,7 @@ def _list() -> list[Run]:
     runs = runs_folder()
     found = {run.id: _up_to_date(run, offset) for run, offset in _from_index(IndexReader.runs) or []}
     try:
-        ids = [entry.name for entry in os.scandir(runs) if is_run_id(entry.name)]
+        ids = [entry.name for entry in os.scandir(runs) if is_run_id(entry.name) and not entry.is_symlink()]
     except OSError:
         ids = []
     for run_id in ids:
@@ -130,16 +130,16 @@ def _fact(name: str, otherwise: T) -> T:
     """What the dispatcher has told of itself."""
     try:
         fact: str | None = _from_index(lambda index: index.fact(name))
-        found: T = json.loads(fact or "null")
-    except ValueError:
+        found = parse(fact or "null")
+    except (ValueError, TypeError):
         return otherwise
-    return found or otherwise
+    return found if found and isinstance(found, type(otherwise)) else otherwise
 
 
 def devices() -> tuple[str, ...]:
     """What runs can compute on, the fastest first, such as ("cuda", "cpu")."""
     ensure_dispatcher()
-    return tuple(_fact("devices", ["cpu"]))
+    return tuple(map(str, _fact("devices", ["cpu"])))
 
 
 def _from_index(read: Callable[[IndexReader], T]) -> T | None:
@@ -169,8 +169,11 @@ def _up_to_date(run: Run, offset: int) -> Run:
         run = run_folder.relabelled(run)
     if run.state.is_final:
         return run
-    if news := list(run_folder.events(offset)):
-        run = replace(run.apply_all(news), stalled=False)
+    try:
+        if news := list(run_folder.events(offset)):
+            run = replace(run.apply_all(news), stalled=False)
+    except (OSError, ValueError) as error:  # as the dispatcher sees it: failed, and nothing of that is recorded
+        run = replace(run, state=State.FAILED, reason=explain(error), fault=explain(error))
     is_over = run.state.is_final
     return replace(
         run,
@@ -178,6 +181,20 @@ def _up_to_date(run: Run, offset: int) -> Run:
         pausing=not is_over and run_folder.is_asked("pause"),
         changing=not is_over and bool(run_folder.changes_asked()),
     )
+
+
+def unreadable() -> dict[str, str]:
+    """Folders with the name of a run whose settings cannot be read, and why: a sentence each."""
+    return trouble_of.unreadable(runs_folder())
+
+
+def trouble(patience: float = 0.0) -> str | None:
+    """Whatever keeps runs from starting: a sentence; None where nothing does.
+
+    `patience`: seconds to wait for a dispatcher that is on its way.
+    """
+    ensure_dispatcher()
+    return trouble_of.in_all(runs_folder(), patience)
 
 
 # --- Doing ---------------------------------------------------------------------------------------------------------
@@ -232,14 +249,9 @@ def _create(
     runs, owner = runs_folder(), one_line(who.name if who.role == "learner" else owner or who.name)[:NAME_LENGTH]
     whose = who.id or owner
     try:
-        runs.mkdir(parents=True, exist_ok=True)
-        if (free := shutil.disk_usage(runs).free) < LEAST_FREE:
-            raise RunRefused(
-                f"Only {free / 1e6:,.0f} MB are free on the disk of {runs}: a run needs {LEAST_FREE / 1e6:,.0f} MB. "
-                f"Make room and start again."
-            )
-        if is_newer(runs):
-            raise RunRefused(f"{runs / FILE} was written by a newer version of Fashion-MNIST Lab: use that one.")
+        if why := refusal(runs):
+            raise RunRefused(why)
+        make_folder(runs, parents=True)
         if sum(run.state is State.QUEUED and run.whose == whose for run in _unfinished()) >= MOST_WAITING:
             raise RunRefused(
                 f"{MOST_WAITING} of your runs are waiting already: stop one of them, or wait for one to start."
@@ -262,6 +274,8 @@ def _create(
         )
     except OSError as error:
         raise RunRefused(f"A run cannot be started: {runs} cannot be written to ({error.strerror}).") from error
+    except Unreadable as error:
+        raise RunRefused(f"A run cannot be started: {error}") from error
     ensure_dispatcher()
     return run_id
 
@@ -379,4 +393,6 @@ def _write_to(run_id: str, write: Callable[[], None]) -> None:
         write()
     except OSError as error:
         raise RunRefused(f"The run's folder cannot be written to ({error.strerror}).") from error
+    except Unreadable as error:  # of a newer version, say
+        raise RunRefused(str(error)) from error
     ensure_dispatcher()

@@ -6,12 +6,14 @@ connections write and checkpoint at once; hence one writer, and no write-ahead l
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Self
 
+from fmnist_core.files import wrong_kind
 from fmnist_core.runs.format import run_from_json, run_to_json
 from fmnist_core.runs.record import Run
 
@@ -90,23 +92,15 @@ class Index:
 
     def save(self, runs: Iterable[tuple[Run, int]], gone: Iterable[str] = ()) -> None:
         """Events and offset go in together, or not at all."""
+        rows = []
+        for run, offset in runs:
+            accuracy = run.latest.test.accuracy if run.latest and run.latest.test else None
+            with contextlib.suppress(ValueError):  # numbers that nobody can write down: found in the folder each time
+                rows.append(
+                    (run.id, run.sequence, run.state, run.name, accuracy, run.seconds, run_to_json(run), offset)
+                )
         with self._connection:
-            self._connection.executemany(
-                "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (
-                        run.id,
-                        run.sequence,
-                        run.state,
-                        run.name,
-                        run.latest.test.accuracy if run.latest and run.latest.test else None,
-                        run.seconds,
-                        run_to_json(run),
-                        offset,
-                    )
-                    for run, offset in runs
-                ],
-            )
+            self._connection.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
             self._connection.executemany("DELETE FROM runs WHERE id = ?", [(run_id,) for run_id in gone])
         self._left = self._stamp()
 
@@ -125,6 +119,8 @@ class IndexReader:
     """The readers' side: short-lived, read-only. Raises sqlite3.Error where there is no usable index."""
 
     def __init__(self, runs: Path) -> None:
+        if wrong := wrong_kind(runs / FILE):  # SQLite would wait for a FIFO
+            raise sqlite3.OperationalError(f"{runs / FILE} is {wrong}")
         # a plain path in a URI: percent signs and question marks in folder names must not be read as syntax
         self._connection = sqlite3.connect(f"{(runs / FILE).as_uri()}?mode=ro", uri=True, timeout=2)
 
@@ -157,9 +153,23 @@ class IndexReader:
         return row[0] if row else None
 
 
+def leave_to_newer(runs: Path) -> None:
+    """Put an empty index of this version in the place of an older one: the older dispatcher that uses it then ends.
+
+    Raises OSError.
+    """
+    made = runs / f".{FILE}.{VERSION}"
+    made.unlink(missing_ok=True)
+    connection = sqlite3.connect(made)
+    with connection:
+        connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+    connection.close()
+    made.replace(runs / FILE)
+
+
 def is_newer(runs: Path) -> bool:
     """Whether the index was written by a newer version of this program."""
-    if not (runs / FILE).exists():
+    if wrong_kind(runs / FILE) or not (runs / FILE).exists():
         return False
     try:
         connection = sqlite3.connect(f"{(runs / FILE).as_uri()}?mode=ro", uri=True)

@@ -16,6 +16,7 @@ import click
 from fmnist_core.data.dataset import DatasetError
 from fmnist_core.export.history import ExportRefused
 from fmnist_core.export.words import app_version
+from fmnist_core.files import explain
 from fmnist_core.runs.client import RunNotFound, RunRefused
 from fmnist_core.terminal.doctor import doctor
 from fmnist_core.terminal.predict import predict
@@ -103,5 +104,8 @@ def main(arguments: Sequence[str] | None = None, *, name: str = NAME, group: cli
         return 130
     except (Refused, RunRefused, RunNotFound, ExportRefused, DatasetError, ValueError) as error:
         click.echo(str(error), err=True)
+        return 1
+    except OSError as error:
+        click.echo(explain(error), err=True)
         return 1
     return status if isinstance(status, int) else 0

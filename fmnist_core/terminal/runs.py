@@ -81,6 +81,8 @@ def start(recipe: str | None, name: str, owner: str, follow: bool, as_json: bool
 def list_(tree: bool, as_json: bool) -> None:
     """All runs, the newest first."""
     found = client.list_runs()
+    for why in (*client.unreadable().values(), *(f"{run.id}: {run.fault}" for run in found if run.fault)):
+        click.echo(one_line(why), err=True)
     if as_json:
         printing.as_json([printing.run_keys(run) for run in found])
     elif found:
@@ -115,6 +117,8 @@ def _show(run_id: str, *, follow: bool, as_json: bool) -> None:
 def queue(as_json: bool) -> None:
     """The runs that wait, with place and expected start."""
     waiting = client.queue()
+    if why := client.trouble(patience=3.0):
+        click.echo(one_line(why), err=True)
     if as_json:
         printing.as_json(
             [

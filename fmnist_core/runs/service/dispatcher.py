@@ -10,7 +10,6 @@ one adopts what it finds. Without runs to look after and without visitors it end
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import logging
 import os
@@ -20,29 +19,31 @@ import signal
 import sqlite3
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
-from fmnist_core.runs.bell import BELL, INDEX_DAMAGED, LOCK
+from fmnist_core.files import Unreadable, explain, lock_of_ours, make_folder, set_aside, wrong_kind
+from fmnist_core.runs import environment
+from fmnist_core.runs.bell import END, INDEX_DAMAGED, LOCK, start_dispatcher
 from fmnist_core.runs.folder import DELETED, RunFolder, is_run_id
-from fmnist_core.runs.index import Index, IndexTooNew
+from fmnist_core.runs.index import FILE, Index, IndexTooNew
 from fmnist_core.runs.queue import free_slot, in_order, kind_of, slots_of
 from fmnist_core.runs.record import (
     ATTEMPTS,
-    Damaged,
     Died,
     Failed,
     Paused,
     Resumed,
     Run,
-    RunEvent,
     State,
     Stopped,
 )
 from fmnist_core.runs.service import predictions
 from fmnist_core.runs.service.executor import Executor, LocalExecutor
-from fmnist_core.runs.writing import EventWriter
+from fmnist_core.runs.service.place import NO_LOCKS, NO_LOCKS_THERE, Place, open_bell, protect
+from fmnist_core.runs.service.watched import AGAIN, Watched
 
 STALLED_AFTER = 30.0
 """Seconds without an event after which a living worker counts as stalled."""
@@ -61,59 +62,11 @@ EX_TEMPFAIL, EX_CONFIG = 75, 78
 log = logging.getLogger("dispatcher")
 
 
-class Watched:
-    """A run that the dispatcher follows."""
-
-    def __init__(self, folder: RunFolder, run: Run, offset: int = 0) -> None:
-        self.folder, self.run, self.offset = folder, run, offset
-        self.heard_at = time.monotonic()
-        self.given_out_at: float | None = None
-        """When a worker was asked to take it; None once it has, or when none was asked."""
-        self.step_given_out_at: float | None = None
-        """When a worker was asked to take a single step of it."""
-        self.slot = ""
-        """Where it trains."""
-
-    def follow(self) -> bool:
-        """Apply new events; True when there were any."""
-        news, after = self.folder.news(self.offset)
-        for event in news:
-            if isinstance(event, Damaged):
-                log.warning("run %s: %s", self.folder.id, event.reason)
-            self.run = self.run.apply(event)
-        if after == self.offset:
-            return False
-        if after < self.offset:  # a power cut took lines that were known already: begin again
-            self.run, self.offset = self.folder.run(), 0
-            return True
-        self.offset, self.heard_at = after, time.monotonic()
-        self.run = replace(self.run, stalled=False)
-        if self.run.state is not State.QUEUED:
-            self.given_out_at = None
-        return True
-
-    def write(self, event: RunEvent) -> bool:
-        """Record an event in the place of the worker that is not there.
-
-        False when there is one after all, or when its last words have changed what is to be done.
-        """
-        if not (lock := self.folder.lock()):
-            return False
-        with lock:
-            expected = self.run.state
-            while self.follow():
-                pass
-            if self.run.state is not expected:
-                return False
-            writer = EventWriter(self.folder.path)
-            writer.write_last_words(event)
-            writer.close()
-        self.follow()
-        return True
-
-
 def open_index(runs: Path) -> tuple[Index, dict[str, tuple[Run, int]]]:
     """The index and what it holds; an empty new one where its content cannot be read. Raises IndexTooNew."""
+    for path in runs.glob(f"{FILE}*"):
+        if path.name in (FILE, f"{FILE}-journal") and (wrong_kind(path) or not os.access(path, os.R_OK | os.W_OK)):
+            log.warning("%s is not an index of ours: set aside as %s", path, set_aside(path))
     index = Index(runs)
     try:
         return index, index.load()
@@ -134,7 +87,10 @@ class Dispatcher:
         self.unsaved: set[str] = set()
         self.gone: set[str] = set()
         """Runs whose folders were deleted, and which the index still has."""
-        self.strangers: set[str] = set()
+        self.strangers: dict[str, tuple[float, str]] = {}
+        """What is no run, when it was looked at, and why it is none."""
+        self.trouble = ""
+        """What keeps all runs from starting: a sentence."""
         self.index_doubted = self.ending = False
         self.visited_at = time.monotonic()
         self.told: dict[str, str] = {}
@@ -148,7 +104,11 @@ class Dispatcher:
         self._look_at_labels()
         self.unsaved |= self._find()
         for watched in self.known.values():
-            if not watched.run.state.is_final and self._look_at(watched):
+            before = watched.run
+            if not watched.recorded.state.is_final and watched.is_served():
+                with watched.alone():
+                    self._look_at(watched)
+            if watched.run != before:
                 self.unsaved.add(watched.folder.id)
         self._start_next()
         self._tidy_up()
@@ -162,18 +122,16 @@ class Dispatcher:
             if asked_at is None:
                 del self.known[run_id]
                 self.gone.add(run_id)
-            elif asked_at != watched.run.asked_at:
-                try:
-                    watched.run = watched.folder.relabelled(watched.run)
-                    self.unsaved.add(run_id)
+            elif asked_at != watched.recorded.asked_at and watched.is_served():
+                with watched.alone():
+                    watched.recorded = watched.folder.relabelled(watched.recorded)
                     self._delete_if_asked(watched)
-                except (OSError, ValueError):
-                    log.warning("run %s: config.json cannot be read", run_id)
+                self.unsaved.add(run_id)
 
     def _delete_if_asked(self, watched: Watched) -> None:
         """Delete a run that nobody trains any more."""
         if not watched.run.is_active and watched.folder.is_asked("delete"):
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, ValueError):
                 watched.folder.delete()
 
     def _save(self) -> None:
@@ -203,33 +161,37 @@ class Dispatcher:
     def _facts(self) -> dict[str, str]:
         """What readers of the index want to know beside the runs."""
         slots = slots_of(self.executor.gpus(), self.slots)
-        facts = {"devices": self.executor.devices(), "slots": slots, "served": self.served}
+        facts = {"devices": self.executor.devices(), "slots": slots, "served": self.served, "trouble": self.trouble}
         return {name: json.dumps(fact) for name, fact in facts.items()}
 
     def _find(self) -> set[str]:
-        """Notice folders that are new; name those that are no run's, once."""
-        new = set()
+        """Notice folders that are new; name those that are no run's, once; they may become one when they are whole."""
+        new, now = set(), time.monotonic()
         for entry in os.scandir(self.runs):
-            if entry.name in self.known or entry.name in self.strangers or entry.name.startswith("."):
-                continue
-            folder = RunFolder(Path(entry.path))
-            if not entry.is_dir():
+            looked_at, before = self.strangers.get(entry.name, (-AGAIN, ""))
+            if entry.name in self.known or entry.name.startswith(".") or now - looked_at < AGAIN:
                 continue
             try:
+                if not entry.is_dir(follow_symlinks=False):
+                    continue
                 if not is_run_id(entry.name):
-                    raise ValueError("its name is not 12 hexadecimal characters")
+                    raise Unreadable("its name is not 12 hexadecimal characters")
+                folder = RunFolder(Path(entry.path))
                 self.known[entry.name] = Watched(folder, folder.run())
+                self.strangers.pop(entry.name, None)
                 new.add(entry.name)
             except (OSError, ValueError) as error:
-                self.strangers.add(entry.name)
-                log.warning("%s is not a run: %s", entry.path, error)
+                if before != (why := explain(error)):
+                    log.warning("%s is not a run: %s", entry.path, why)
+                self.strangers[entry.name] = now, why
         return new
 
-    def _look_at(self, watched: Watched) -> bool:
-        """What became of this run; True when there is something to save."""
-        before = watched.run
+    def _look_at(self, watched: Watched) -> None:
+        """What became of this run. Raises Unreadable, OSError."""
         while watched.follow():
             pass
+        if not watched.recorded.state.is_final and not watched.is_whole():
+            return
         folder, run = watched.folder, watched.run
         match run.state:
             case State.QUEUED if folder.is_asked("stop") and watched.given_out_at is None:
@@ -255,7 +217,6 @@ class Dispatcher:
                     self._look_for_worker(watched)
         if watched.run.state.is_final:
             self._delete_if_asked(watched)
-        return watched.run is not before
 
     def _have_a_step_taken(self, watched: Watched) -> None:
         """By a worker of its own, unless one lingers with the run; a step is too short to wait for a slot."""
@@ -292,7 +253,9 @@ class Dispatcher:
         runs = self.known.values()
         busy = [w for w in runs if w.run.state in (State.STARTING, State.RUNNING) or w.given_out_at is not None]
         waiting = [
-            w.run for w in runs if w.run.state is State.QUEUED and w not in busy and not w.folder.is_asked("stop")
+            w.run
+            for w in runs
+            if w.run.state is State.QUEUED and w.is_ready and w not in busy and not w.folder.is_asked("stop")
         ]
         if not waiting:
             return
@@ -307,10 +270,10 @@ class Dispatcher:
             if slot is None:
                 continue
             watched = self.known[run.id]
+            self.executor.start(watched.folder.path, slot)
             watched.given_out_at, watched.slot = time.monotonic(), slot
             busy.append(watched)
             self.served[run.whose] = max(self.served.values(), default=0) + 1
-            self.executor.start(watched.folder.path, slot)
 
     def _tidy_up(self) -> None:
         """While nothing trains: develop films that nobody develops, remove what deleted runs have left."""
@@ -331,17 +294,28 @@ class Dispatcher:
         """Whether a run is queued, starting or running."""
         return any(watched.run.is_active for watched in self.known.values())
 
-    def serve(self, bell: int) -> None:
-        """Turn after turn until told to end, or until nobody needs it any more."""
-        while not self.ending:
+    def serve(self, bell: int | None, is_over: Callable[[], bool] = lambda: False) -> None:
+        """Turn after turn until told to end, until `is_over`, or until nobody needs it any more. Raises IndexTooNew."""
+        while not self.ending and not is_over():
             try:
                 self.turn()
-            except (OSError, sqlite3.Error):  # no room, no permission: say so in the log and look again
+                self.trouble = ""
+            except IndexTooNew:
+                raise
+            except Exception as error:  # no room, no process: say so, and look again
                 log.exception("this turn failed")
+                self.trouble = f"Runs cannot be looked after at the moment: {explain(error)}"
+                with contextlib.suppress(Exception):
+                    self._save()
                 time.sleep(1)
-            ready, _, _ = select.select([bell], [], [], 0.1 if self.is_busy else 1.0)
-            if ready:
-                self.index_doubted |= INDEX_DAMAGED in os.read(bell, 4096)
+            pause = 0.1 if self.is_busy else 1.0
+            if bell is None:
+                time.sleep(pause)
+                self.visited_at = time.monotonic()  # nobody can ring: it cannot know that nobody looks
+            elif select.select([bell], [], [], pause)[0]:
+                rung = os.read(bell, 4096)
+                self.index_doubted |= INDEX_DAMAGED in rung
+                self.ending |= END in rung
                 self.visited_at = time.monotonic()
             if self.is_busy:
                 self.visited_at = time.monotonic()
@@ -360,26 +334,40 @@ def main(arguments: list[str]) -> int:
     """Returns the exit status."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
     runs = Path(arguments[0]).absolute()
-    runs.mkdir(parents=True, exist_ok=True)
-    lock = open(runs / LOCK, "ab")  # noqa: SIM115 - held until the process ends
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        slots = environment.slots()
+        make_folder(runs, parents=True)
+        lock = lock_of_ours(runs / LOCK)
+    except (ValueError, OSError) as error:
+        is_lock = isinstance(error, OSError) and error.errno in NO_LOCKS
+        print(
+            NO_LOCKS_THERE.format(runs=runs)
+            if is_lock
+            else explain(error)
+            if isinstance(error, OSError)
+            else str(error),
+            file=sys.stderr,
+        )
+        return EX_CONFIG
+    if lock is None:
         print(f"Another dispatcher looks after {runs}.", file=sys.stderr)
         return EX_TEMPFAIL
-    if not (runs / BELL).is_fifo():
-        os.mkfifo(runs / BELL)
-    bell = os.open(runs / BELL, os.O_RDWR | os.O_NONBLOCK)
-    slots = max(1, int(os.environ["FMNIST_SLOTS"])) if os.environ.get("FMNIST_SLOTS") else None
+    own = Place(runs, lock)
+    own.sign()
+    protect(runs)
     threads = max(1, (os.cpu_count() or 1) // slots) if slots and slots > 1 else None
     try:
         dispatcher = Dispatcher(runs, LocalExecutor(threads), slots)
         signal.signal(signal.SIGTERM, dispatcher.end)
         signal.signal(signal.SIGINT, dispatcher.end)
-        dispatcher.serve(bell)
+        dispatcher.serve(open_bell(runs), own.is_lost)
     except IndexTooNew as error:
         print(error, file=sys.stderr)
         return EX_CONFIG
+    if own.is_outdated:
+        log.info("the program has changed: another one takes over")
+        lock.close()
+        start_dispatcher(runs)
     return 0
 
 

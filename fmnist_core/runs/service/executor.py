@@ -12,6 +12,11 @@ from typing import IO, Protocol
 
 from fmnist_core.runs.bell import REPOSITORY
 
+HEARD = b"heard"
+"""What a spare says when it was given a run."""
+ANSWERS_WITHIN = 15.0
+"""Seconds in which it says so, also on a busy machine."""
+
 SPARE_AFTER = 3.0
 """Seconds after a start before the next spare is made, so that one that dies at once is not made again at once."""
 
@@ -63,6 +68,8 @@ class LocalExecutor:
         self._gpus = 0
         self._heard = b""
         self._last_start = -SPARE_AFTER
+        self._given: dict[Path, tuple[subprocess.Popen[bytes], float]] = {}
+        """Spares that were given a run and have not said yet that they have heard of it, and when it was given."""
 
     def start(self, folder: Path, slot: str = "") -> None:
         """Give the run to the spare, or to a new worker when there is none or when the run needs another GPU."""
@@ -79,7 +86,7 @@ class LocalExecutor:
             except BrokenPipeError:
                 pass  # it died just now
             else:
-                self._workers[folder] = spare
+                self._workers[folder], self._given[folder] = spare, (spare, time.monotonic())
                 return
         gpu = {"CUDA_VISIBLE_DEVICES": slot.removeprefix("cuda:")} if others else {}
         self._workers[folder] = self._popen(str(folder), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, extra=gpu)
@@ -96,12 +103,14 @@ class LocalExecutor:
 
     def kill(self, folder: Path) -> None:
         """By SIGKILL: it may hang."""
+        self._given.pop(folder, None)
         if worker := self._workers.pop(folder, None):
             worker.kill()
             worker.wait()
 
     def look_after(self, *, spare: bool) -> None:
         """Reap ended workers; make a spare where one is wanted and missing; hear which devices there are."""
+        self._look_at_given()
         self._workers = {folder: worker for folder, worker in self._workers.items() if worker.poll() is None}
         if self._spare and self._spare.poll() is not None:
             self._spare = None
@@ -113,6 +122,20 @@ class LocalExecutor:
             self._heard = b""
         if self._spare:
             self._listen(self._spare.stdout)
+
+    def _look_at_given(self) -> None:
+        """A spare that does not say that it has heard of its run is suspended: another worker takes the run in its place."""
+        for folder, (spare, given_at) in list(self._given.items()):
+            assert spare.stdout
+            if spare.poll() is not None or HEARD in (spare.stdout.read() or b""):
+                del self._given[folder]
+                spare.stdout.close()
+            elif time.monotonic() - given_at > ANSWERS_WITHIN and self._workers.get(folder) is spare:
+                del self._given[folder]
+                self.kill(folder)
+                self._workers[folder] = self._popen(
+                    str(folder), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, extra={}
+                )
 
     def _listen(self, pipe: IO[bytes] | None) -> None:
         assert pipe

@@ -6,12 +6,12 @@ at a time. Predictions on 10,000 images would take 0.1 s for each; they are comp
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 
 import numpy as np
 from torch import nn
 
+from fmnist_core.runs import environment
 from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.snapshots import Weights, spread
 
@@ -26,9 +26,9 @@ WAITING_MOST = 8 << 20
 
 
 def snapshots_wanted() -> int:
-    """Snapshots per run: `$FMNIST_SNAPSHOTS`, else 100; 0 keeps no weights at all."""
-    text = os.environ.get("FMNIST_SNAPSHOTS", "")
-    return int(text) if text.isascii() and text.isdecimal() else 100
+    """Snapshots per run: `$FMNIST_SNAPSHOTS`, else 100; 0 keeps no weights at all. Raises ValueError."""
+    wanted = environment.snapshots()
+    return 100 if wanted is None else wanted
 
 
 def film_steps(first: int, steps: int, steps_per_epoch: int, size: int) -> list[int]:

@@ -8,13 +8,13 @@ goes on with what is left.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from fmnist_core.files import lock_of_ours
 from fmnist_core.runs.folder import RunFolder, is_run_id
 
 if TYPE_CHECKING:
@@ -27,13 +27,7 @@ log = logging.getLogger("developer")
 
 def lock(runs: Path) -> IO[bytes] | None:
     """The right to develop, for one process per runs folder; None where another has it."""
-    file = open(runs / LOCK, "ab")  # noqa: SIM115 - it stays open: closing it gives the lock back
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return None
-    return file
+    return lock_of_ours(runs / LOCK)
 
 
 def is_waiting(folder: RunFolder) -> bool:
@@ -42,8 +36,8 @@ def is_waiting(folder: RunFolder) -> bool:
         return False
     try:
         held = folder.lock()
-    except OSError:
-        return False  # deleted, or read-only
+    except (OSError, ValueError):
+        return False  # deleted, read-only, or no file
     if held is None:
         return False
     held.close()

@@ -123,6 +123,9 @@ class Recorder:
         )
         self.meanwhile = Meanwhile.of(self.folder, self.state, self.data)
         self.branchable = frozenset(branch_steps(first, steps, steps_per_epoch, 3 * size))
+        self.state.seconds = max(
+            self.state.seconds, self.recorded.seconds
+        )  # what was trained and lost has taken time, too
         self.film.take(self.state.step, self.state.net)
         if first and not self.recorded.measured and first % steps_per_epoch:
             self.measure(self.state, self.data)  # training measures at the beginning of an epoch by itself
@@ -282,6 +285,10 @@ class Recorder:
         try:
             yield
         except OSError as error:
+            if not self.folder.has_file():  # moved: where it is now, it goes on; or deleted, then nobody reads this
+                log.exception("the folder of the run is no longer here")
+                self.writer.write(Interrupted(self.recorded.step), durable=True)
+                return
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 self._fail(error)
                 raise
@@ -312,6 +319,26 @@ class Recorder:
 
 
 def _sentence(error: Exception) -> str:
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+    if is_out_of_memory(error):
         return "The device ran out of memory: start again with a smaller batch size."
     return str(error) or type(error).__name__
+
+
+NO_MEMORY = (
+    "not enough memory",
+    "out of memory",
+    "cannot allocate memory",
+    "bad_alloc",
+    "alloc_failed",
+    "bad allocation",
+)
+"""How PyTorch's allocators, CUDA's libraries, Apple's and C++'s say it, all of them as a RuntimeError."""
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether there was no memory left, whoever noticed it and however it is called there."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in NO_MEMORY)

@@ -9,6 +9,7 @@ Exit status 0 when the run's end is recorded, 75 when another worker has the run
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.record import Claimed, State
+from fmnist_core.runs.service.executor import HEARD
 from fmnist_core.runs.writing import EventWriter
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.training.compiled import library
@@ -124,6 +126,8 @@ def main(arguments: list[str]) -> int:
         ready = get_warm()
         if not (line := sys.stdin.readline().strip()):
             return 0  # the dispatcher has ended
+        with contextlib.suppress(OSError):  # the dispatcher may have ended since: the run is trained nevertheless
+            os.write(1, HEARD)
         folder = RunFolder(Path(line))
     else:
         folder = RunFolder(Path(arguments[0]))

@@ -1,0 +1,33 @@
+"""Settings that come from the environment: read in one place, refused with a sentence."""
+
+from __future__ import annotations
+
+import os
+
+from fmnist_core.settings.ranges import Whole
+
+SLOTS, SNAPSHOTS = Whole(1, 64), Whole(0, 10_000)
+
+
+def slots() -> int | None:
+    """`$FMNIST_SLOTS`: runs that train at once; None: as many as the machine has devices. Raises ValueError."""
+    return _read("FMNIST_SLOTS", SLOTS)
+
+
+def snapshots() -> int | None:
+    """`$FMNIST_SNAPSHOTS`: snapshots of a run; None: the usual number. Raises ValueError."""
+    return _read("FMNIST_SNAPSHOTS", SNAPSHOTS)
+
+
+def check() -> None:
+    """Raises ValueError for a setting that cannot be."""
+    slots()
+    snapshots()
+
+
+def _read(name: str, range: Whole) -> int | None:
+    if not (text := os.environ.get(name, "").strip()):
+        return None
+    if (value := range.read(text)) is None:
+        raise ValueError(f"{name} must be {range.wanted}, or empty, and is {text[:40]!r}: set it anew and restart.")
+    return value
