@@ -60,7 +60,9 @@ def wait_for_spare() -> None:
 
     def worked() -> dict[int, int]:
         spares = [pid for pid, command in processes().items() if command.endswith("--spare") and pid not in used]
-        times = {pid: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in spares}
+        times = {
+            pid: Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split() for pid in spares
+        }
         return {pid: int(fields[11]) + int(fields[12]) for pid, fields in times.items()}  # clock ticks: user, system
 
     def is_warm() -> bool:

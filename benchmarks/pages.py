@@ -53,13 +53,13 @@ class Server:
     @property
     def resident(self) -> float:
         """Resident memory in MB, shared pages included."""
-        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text(encoding="utf-8").split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / MB
 
     @property
     def has_torch(self) -> bool:
         """Whether torch's libraries are mapped into the process."""
-        return "libtorch" in Path(f"/proc/{self.process.pid}/maps").read_text()
+        return "libtorch" in Path(f"/proc/{self.process.pid}/maps").read_text(encoding="utf-8")
 
     def close(self) -> None:
         """End it, and the dispatcher that its pages started."""

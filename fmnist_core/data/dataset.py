@@ -15,6 +15,7 @@ import os
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 import zlib
 from collections.abc import Iterator
@@ -122,18 +123,26 @@ class Split:
 
 
 def data_folder() -> Path:
-    """The folder that torchvision calls `root`: `$FMNIST_DATA`, else `data/` of this repository."""
-    return Path(os.environ.get("FMNIST_DATA") or HOME).expanduser().absolute()
+    """The folder that torchvision calls `root`: `$FMNIST_DATA`, else `data/` of this repository.
+
+    `$FMNIST_DATA` may also be the folder with the files themselves, or the one above it.
+    """
+    return Path(os.path.expanduser(os.environ.get("FMNIST_DATA") or HOME)).absolute()
 
 
 def cache_folder() -> Path:
     """Where the files are extracted when the data folder cannot be written to."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "fashion-mnist-lab"
+    home = os.path.expanduser("~")  # "~" itself where there is none: no HOME, and a user without an entry
+    usual = f"{home}/.cache" if home != "~" else f"{tempfile.gettempdir()}/user-{os.getuid()}"
+    return Path(os.environ.get("XDG_CACHE_HOME") or usual) / "fashion-mnist-lab"
 
 
 def _raw(root: Path) -> Path:
-    return root / "FashionMNIST" / "raw"  # torchvision's layout
+    usual = root / "FashionMNIST" / "raw"  # torchvision's layout
+    names = [name for file in FILES.values() for name in (file.name, f"{file.name}.gz")]
+    return next(
+        (place for place in (usual, root / "raw", root) if any((place / name).exists() for name in names)), usual
+    )
 
 
 # --- Our way in ----------------------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ _SINCE = time.time()
 
 def runs_folder() -> Path:
     """`$FMNIST_RUNS`, else `runs/` of this repository."""
-    return Path(os.environ.get("FMNIST_RUNS") or REPOSITORY / "runs").expanduser().absolute()
+    return Path(os.path.expanduser(os.environ.get("FMNIST_RUNS") or REPOSITORY / "runs")).absolute()
 
 
 _started: dict[Path, tuple[subprocess.Popen[bytes], float]] = {}
@@ -69,7 +69,7 @@ def start_dispatcher(runs: Path) -> subprocess.Popen[bytes]:
             stdout=output,
             stderr=output,
             cwd=REPOSITORY,
-            env=os.environ | {"FMNIST_DATA": str(data_folder())},
+            env=os.environ | {"FMNIST_DATA": str(data_folder()), "PYTHONSAFEPATH": ""},  # else -m finds nothing of ours
             start_new_session=True,  # it outlives the web server
         )
     finally:

@@ -6,6 +6,7 @@ or is incomplete; 130 ended by Ctrl-C (runs in training go on); 141 whoever read
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -90,6 +91,9 @@ for command in (runs, export, import_, predict, recipes, doctor):
 
 def main(arguments: Sequence[str] | None = None, *, name: str = NAME, group: click.Group = cli) -> int:
     """Run the command that the arguments name, by default those of this process; the exit status."""
+    for stream in (sys.stdout, sys.stderr):  # what the terminal has no letters for is printed as "?"
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
         status = group.main(given, prog_name=name, complete_var="_FASHION_MNIST_LAB_COMPLETE", standalone_mode=False)

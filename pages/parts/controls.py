@@ -177,7 +177,7 @@ def several(
     **looks: Any,
 ) -> None:
     """A list of which up to `most` are `chosen`; `?name=` has them all, separated by commas, also those chosen by default."""
-    if address.items(name) != list(chosen):
+    if address.text(name) != ",".join(chosen):
         address.put(**{name: ",".join(chosen)})
     key = f"chosen_{name}"
     st.session_state[key] = list(chosen)

@@ -75,7 +75,7 @@ TABLE: tuple[Parameter, ...] = (
     _row("batch", "browse", Whole(1, 60_000), 1, "A batch of the epoch, from 1"),
     _row("scale", "image", _words("tensor", "raw", "standardised"), "tensor", "The scale in which pixels are read"),
     _row("layer", "network", _words("conv1", "conv2", "fc1", "fc2"), "conv1", "A layer of the network"),
-    _row("layer", "inside", Text(80), "", "A layer of the run's network, by its module"),
+    _row("layer", "inside", Text(80), "", "A layer of the network"),
     _row("unit", "inside", Whole(0, 2047), None, "A channel or a unit of that layer"),
     _row("place", "inside", Whole(0, 783), None, "A value of that channel: row times width, plus column"),
     _row("colours", "inside", _words("map", "layer"), "map", "Whether each map has its own scale of colours, or each layer"),

@@ -38,17 +38,21 @@ def test_no_cell_is_a_formula(name: str):
     assert cell(name)[1:] == name
 
 
-def test_the_list_on_a_terminal_has_one_line_for_each_run(tmp_path: Path):
+@pytest.mark.parametrize(
+    "locale", [{"LC_ALL": "C.UTF-8"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}]
+)
+def test_the_list_on_a_terminal_has_one_line_for_each_run(tmp_path: Path, locale: dict[str, str]):
     """A run that another program named, escape sequences and all, is listed without them, in whatever locale."""
     RunFolder.create(tmp_path, "0123456789ab", 1, HOSTILE, TrainingConfig(), owner=PERSIAN)
+    RunFolder.create(tmp_path, "0123456789ac", 2, PERSIAN, TrainingConfig())
     said = subprocess.run(
         [sys.executable, "-m", "fmnist_core.runs", "list"],
-        env={"FMNIST_RUNS": str(tmp_path), "PATH": "", "LC_ALL": "C.UTF-8", "PYTHONIOENCODING": "utf-8"},
+        env={"FMNIST_RUNS": str(tmp_path), "PATH": "", **locale},
         cwd=Path(__file__).parents[2],
         capture_output=True,
         timeout=120,
         check=True,
-    ).stdout.decode()
+    ).stdout.decode(errors="replace")
     assert "0123456789ab" in said
-    assert len(said.splitlines()) == 1
+    assert len(said.splitlines()) == 3  # with the heading
     assert "\x1b" not in said

@@ -330,6 +330,11 @@ class Dispatcher:
         self.ending = True
 
 
+def processors() -> int:
+    """How many this process may use: `taskset` and containers allow fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def main(arguments: list[str]) -> int:
     """Returns the exit status."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
@@ -355,7 +360,7 @@ def main(arguments: list[str]) -> int:
     own = Place(runs, lock)
     own.sign()
     protect(runs)
-    threads = max(1, (os.cpu_count() or 1) // slots) if slots and slots > 1 else None
+    threads = max(1, processors() // slots) if slots and slots > 1 else None
     try:
         dispatcher = Dispatcher(runs, LocalExecutor(threads), slots)
         signal.signal(signal.SIGTERM, dispatcher.end)

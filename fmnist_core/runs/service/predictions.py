@@ -115,4 +115,4 @@ def give_way() -> None:
     os.nice(19)
     if os.getsid(0) == os.getpid():
         with contextlib.suppress(OSError):  # another system, or not grouped
-            Path("/proc/self/autogroup").write_text("19")
+            Path("/proc/self/autogroup").write_text("19", encoding="utf-8")

@@ -111,7 +111,7 @@ def _compile(program: str, target: Path) -> None:
     units = (str(source) for source in SOURCES if source.suffix == ".c")
     command = [program, *FLAGS, native, *units, "-o", str(target), "-lm"]
     try:
-        subprocess.run(command, check=True, capture_output=True, text=True, timeout=TIME_LIMIT)
+        subprocess.run(command, check=True, capture_output=True, encoding="utf-8", errors="replace", timeout=TIME_LIMIT)
     except subprocess.CalledProcessError as error:
         said = (error.stderr or "").strip().splitlines()
         raise NotCompiled(f"{program} failed: {said[0] if said else f'status {error.returncode}'}") from error
@@ -128,7 +128,7 @@ def _fingerprint() -> str:
 def _processor() -> str:
     """Its name and what it can do, where the system tells."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.processor()
     wanted = ("vendor_id", "cpu family", "model", "stepping", "flags", "Features", "CPU implementer", "CPU part")
