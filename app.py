@@ -207,8 +207,9 @@ if __name__ == "__main__":
 else:
     from starlette.middleware import Middleware
 
-    from pages.parts.door import Door  # only the server needs it
+    from pages.parts.door import Door  # only the server needs these
+    from pages.parts.hosts import Hosts
 
     routes = [*drawing_pad.routes, *live_chart.routes, *time_slider.routes, *microscope.routes]
-    guard = [Middleware(Door)] if is_guarded() else []
+    guard = [Middleware(Hosts), *([Middleware(Door)] if is_guarded() else [])]
     app = st.App(__file__, middleware=guard, routes=streamlit_inside.at_base(routes))

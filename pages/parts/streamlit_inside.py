@@ -67,3 +67,23 @@ def keep_embedded(options: dict[str, str]) -> None:
         with context.session_state.query_params() as parameters:
             for key, value in (options or {"embed": "true"}).items():
                 parameters.set_with_no_forward_msg(key, value)
+
+
+def is_host_allowed(host: str | None) -> bool:
+    """Whether `server.allowedHosts` has the name in a request's Host header; Streamlit itself asks for websockets alone."""
+    from streamlit.web.server.starlette.starlette_websocket import is_host_allowed as is_allowed
+
+    return is_allowed(host)
+
+
+def is_origin_listed(origin: str) -> bool:
+    """Whether the configuration names this origin, or lets every origin in."""
+    from streamlit.web.server import server_util
+
+    return server_util.allow_all_cross_origin_requests() or server_util.is_allowed_origin(origin)
+
+
+def server_address() -> str | None:
+    """The name by which browsers reach this server, where the configuration says it."""
+    address = str(st.get_option("browser.serverAddress") or "")
+    return address if address not in ("", "localhost") else None
