@@ -48,8 +48,11 @@ def validation_accuracy(run: Run) -> float | None:
 
 
 def best(runs: Sequence[Run]) -> Run | None:
-    """The run with the highest accuracy on the held-out images; the earlier of two equal ones."""
-    known = [run for run in runs if validation_accuracy(run) is not None]
+    """The run with the highest accuracy on the held-out images; the earlier of two equal ones.
+
+    A run that was steered is not chosen: its settings alone did not make its result.
+    """
+    known = [run for run in runs if validation_accuracy(run) is not None and not run.is_steered]
     return max(known, key=lambda run: validation_accuracy(run) or 0.0, default=None)
 
 

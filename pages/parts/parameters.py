@@ -106,7 +106,7 @@ TABLE: tuple[Parameter, ...] = (
     _row("as", "test", _words("table", "print"), "table", "How the classes are shown"),
     _row("show", "test", _words("All", "Right", "Wrong"), "All", "Which pictures a sample is drawn from"),
     _row("sample", "test", Whole(0, 999_999), 0, "Number of a random sample"),
-    _row("moment", "test", _words("After", "Before", "Difference"), "After", "Before, after, or the difference"),
+    _row("side", "test", _words("After", "Before", "Difference"), "After", "Before, after, or the difference"),
     _row("numbers", "test", _words("counts", "rows", "columns"), "counts", "Counts or shares"),
     _row("classes", "test", _words("given", "similar"), "given", "Order of the classes"),
     _row("diagonal", "test", Switch(), False, "Whether the right ones are coloured too"),

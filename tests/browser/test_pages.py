@@ -17,7 +17,7 @@ ADDRESSES = (
     "/network",
     "/train?run={run}",
     "/test?run={run}",
-    "/test?run={run}&view=matrix&moment=Difference&numbers=rows&classes=similar",
+    "/test?run={run}&view=matrix&side=Difference&numbers=rows&classes=similar",
     "/test?run={run}&view=mistakes",
     "/test?run={run}&view=calibration&fit=true&bin=8",
     "/test?run={run}&view=threshold",

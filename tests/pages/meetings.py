@@ -106,6 +106,7 @@ def build(folder: Path) -> Zoo:
     check = [replace(CONFIG, validation=30_000, fold=fold) for fold in (0, 1)]
     parts = [start(config, group=Group("label check", "1")) for config in check]
     ids["label check"], ids["another part"] = (train(part, data) for part in parts)
+    ids["smoothed"] = train(start(replace(CONFIG, label_smoothing=0.1), "smoothed"), data)
     ids["rate test"] = job(start(CONFIG, job=RateTest(steps=10)), data)
     ids["race"] = start(TrainingConfig(batch_size=500, epochs=1), job=Race(copies=4))
     ids["waiting"] = start(replace(CONFIG, seed=8), "waiting")

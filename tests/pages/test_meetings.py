@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 import pytest
 import torch
@@ -19,14 +20,18 @@ from fmnist_core.settings.jobs import Race, RateTest
 from fmnist_core.studies import cross_validation, label_evidence, scores, seeds, sweep
 from fmnist_core.terminal.following import lines
 from fmnist_core.terminal.printing import run_keys, run_row
+from fmnist_core.training.state import TrainingData
+from fmnist_core.views import charts
 from pages.parts.compare.contenders import Contender
 from pages.parts.compare.side_by_side import TUTORIAL, run_words
 from tests.pages.conftest import Open
-from tests.pages.meetings import Zoo, build
+from tests.pages.meetings import CONFIG, Zoo, build, train
 
 MADE = {"branch", "branch of a branch", "branch of a deleted run"}
 SEALED = {"open sweep", "branch of an open sweep"}
-ENDED = {"plain", "seed", "foreign", "steered", "stopped", "diverged", "chosen", "label check", "another part"} | MADE
+ENDED = MADE | {
+    "plain", "seed", "foreign", "steered", "stopped", "diverged", "chosen", "label check", "another part", "smoothed",
+}  # fmt: skip
 RUNS = ENDED | SEALED | {"paused", "waiting"}
 WHOLE = ENDED - {"stopped", "diverged"}
 """Finished, and not sealed."""
@@ -96,7 +101,7 @@ VIEWS: dict[str, tuple[str, dict[str, str]]] = {
     "Test": ("pages/5_test.py", {"run": "{id}"}),
     "Test, matrices": (
         "pages/5_test.py",
-        {"run": "{plain}", "view": "matrix", "moment": "Difference", "against": "{id}"},
+        {"run": "{plain}", "view": "matrix", "side": "Difference", "against": "{id}"},
     ),
     "Image": ("pages/2_image.py", {"run": "{id}", "split": "test", "index": "7"}),
     "Browse, biographies": ("pages/1_browse.py", {"run": "{id}", "view": "Biographies", "split": "test"}),
@@ -106,7 +111,7 @@ VIEWS: dict[str, tuple[str, dict[str, str]]] = {
 
 VIEWED = (
     "plain", "branch of a branch", "branch of a deleted run", "steered", "stopped", "diverged", "paused", "waiting",
-    "open sweep", "branch of an open sweep", "rate test", "deleted", "foreign",
+    "open sweep", "branch of an open sweep", "rate test", "deleted", "foreign", "smoothed",
 )  # fmt: skip
 """Kinds that a view of one run could treat in another way."""
 
@@ -216,3 +221,47 @@ def test_scores_of_a_run_that_was_deleted_meanwhile(zoo: Zoo):
     assert not len(scores.losses(ghost))
     with pytest.raises(client.RunNotFound):
         scores.evaluation(Contender(ghost).moment)
+
+
+def test_one_axis_has_one_measure(open_page: Open, zoo: Zoo):
+    """With label smoothing what is trained on is no plain cross-entropy: Compare draws no batches, Train a second axis."""
+    compare = ("pages/8_compare.py", {"runs": "{id},{plain}"})
+    both, alike = (shown(open_page, zoo, *compare, zoo.ids[kind]) for kind in ("smoothed", "seed"))
+    assert "while training" in alike
+    assert "while training" not in both
+    assert "cross-entropy against labels smoothed by 0.1" in both
+    assert "on training images" in both
+    for kind, words in (("smoothed", "the cross-entropy (right axis)"), ("plain", "Points: the network")):
+        assert words in shown(open_page, zoo, *VIEWS["Train"], zoo.ids[kind])
+
+
+def test_fixed_is_what_the_newer_network_gets_right(open_page: Open, zoo: Zoo):
+    """In whatever order the two stand in the address."""
+    older, newer = zoo.ids["plain"], zoo.ids["seed"]
+    label = f"From plain to {client.get(newer).title}"
+    for runs in (f"{older},{newer}", f"{newer},{older}"):
+        page = open_page("pages/8_compare.py", runs=runs)
+        assert label in [control.label for control in page.get("button_group")]
+
+
+def test_a_branch_is_drawn_from_where_it_began(zoo: Zoo):
+    """Its losses stand at their own steps, as its measurements do."""
+    run = client.get(zoo.ids["branch"])
+    epochs, _ = charts.window_means(
+        scores.losses(run), run.config.batch_size, run.config.steps_per_epoch, run.first_step
+    )
+    assert epochs == [40 / 600, 60 / 600]
+    assert [measured.step for measured in run.measured] == [20, 60]
+
+
+def test_nesterov_without_momentum_is_refused_with_a_sentence(open_page: Open, zoo: Zoo):
+    """Where a branch is made; no traceback."""
+    run_id = train(
+        client.start(replace(CONFIG, optimizer="nesterov"), "nesterov"), TrainingData.load(torch.device("cpu"))
+    )
+    page = open_page("pages/4_train.py", run=run_id)
+    slider = next(each for each in page.select_slider if each.label == "Momentum" and run_id in str(each.key))
+    slider.set_value(slider.options[0]).run()
+    assert not page.exception
+    assert "momentum must be above 0 for the optimizer nesterov" in next(error.value for error in page.error)
+    client.delete(run_id)

@@ -13,7 +13,7 @@ import streamlit as st
 from fmnist_core.evaluation.score import Score
 from fmnist_core.evaluation.spread import Spread, pooled_deviation, seeds_needed, t_test
 from fmnist_core.runs import client
-from fmnist_core.runs.record import Run
+from fmnist_core.runs.record import Run, State
 from fmnist_core.studies import scores
 from fmnist_core.studies.scores import Mask
 from fmnist_core.studies.seeds import SeedGroup, by_seed, train_more_seeds
@@ -37,6 +37,9 @@ def seeds(runs: Sequence[Run], mask: Mask) -> None:
         st.info("No run has finished yet: the spread over seeds is counted from finished runs.")
         return
     chosen = _choose(found)
+    if left_out := sum(run.state is State.FINISHED and not run.is_replicate for run in runs):
+        which = "1 finished run that was" if left_out == 1 else f"{left_out} finished runs that were"
+        st.caption(f"Left out: {which} steered or branched off, because the settings alone did not make the result.")
     if not chosen:
         return
     names = [group.title for group in chosen]

@@ -123,7 +123,7 @@ def _sweep(name: str, runs: list[Run], ranges: dict[str, tuple[float, float]], b
     tries = [
         drawn.Try(_title(run), run.config, accuracy, run.seconds)
         for run in runs
-        if (accuracy := sweep.validation_accuracy(run)) is not None
+        if (accuracy := sweep.validation_accuracy(run)) is not None and not run.is_steered
     ]
     if not tries:
         st.info("The first run is not measured yet.", icon=":material/hourglass_empty:")
@@ -214,7 +214,7 @@ def _more(name: str, runs: list[Run], ranges: dict[str, tuple[float, float]], ba
 
 
 def _add(name: str, runs: list[Run], ranges: dict[str, tuple[float, float]], base: TrainingConfig) -> None:
-    known = [(run.config, sweep.validation_accuracy(run)) for run in runs]
+    known = [(run.config, sweep.validation_accuracy(run)) for run in runs if not run.is_steered]
     try:
         sweep.start(name, search.expected_good(base, ranges, known, MORE, seed=len(runs)), person())
     except client.RunRefused as error:
@@ -246,7 +246,8 @@ def _signature(runs: Sequence[Run]) -> list[tuple[str, str, int]]:
 
 
 def _title(run: Run) -> str:
-    return run.title if run.title == f"Run {run.sequence}" else f"{run.title} ({run.sequence})"
+    name = run.title if run.title == f"Run {run.sequence}" else f"{run.title} ({run.sequence})"
+    return f"{name}, steered" if run.is_steered else name
 
 
 def _test(run: Run) -> float | None:

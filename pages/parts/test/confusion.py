@@ -20,7 +20,7 @@ from pages.parts.components.picture_rows import Picture, Row, Strip, picture_row
 from pages.parts.runs import run_picker
 from pages.parts.runs.gallery import behind, image_link
 
-Moment = Literal["After", "Before", "Difference"]
+Side = Literal["After", "Before", "Difference"]
 Numbers = Literal["counts", "rows", "columns"]
 Order = Literal["given", "similar"]
 
@@ -54,7 +54,7 @@ def _matrix(subject: Subject, selected: Cell) -> tuple[Evaluation, Cell | None]:
     """Controls and table: the evaluation whose pictures are meant, and the cell that was just chosen."""
     st.subheader("Confusion matrix", anchor=False)
     with st.container(horizontal=True, vertical_alignment="center"):
-        moment = controls.one_of("Moment", "moment", get_args(Moment), label_visibility="collapsed")
+        side = controls.one_of("Matrix", "side", get_args(Side), label_visibility="collapsed")
         numbers = controls.one_of(
             "Numbers",
             "numbers",
@@ -62,7 +62,7 @@ def _matrix(subject: Subject, selected: Cell) -> tuple[Evaluation, Cell | None]:
             words={"counts": "Counts", "rows": "% of row", "columns": "% of column"},
             label_visibility="collapsed",
         )
-    other = _other(subject) if moment == "Difference" else None
+    other = _other(subject) if side == "Difference" else None
     with st.container(horizontal=True, vertical_alignment="center"):
         order = controls.one_of(
             "Order of the classes",
@@ -78,7 +78,7 @@ def _matrix(subject: Subject, selected: Cell) -> tuple[Evaluation, Cell | None]:
             "diagonal",
             help="The right ones stand on the diagonal. Without their colour the mistakes have the whole scale.",
         )
-    result = subject.before if moment == "Before" else subject.after
+    result = subject.before if side == "Before" else subject.after
     chosen = matrix(
         face(result.matrix, other.matrix if other else None, numbers),
         order=similarity_order(subject.after.matrix) if order == "similar" else range(len(CLASSES)),
