@@ -9,7 +9,7 @@ from fmnist_core.evaluation import strangers
 from pages.parts import controls, frame
 from pages.parts.runs.moment import moment
 from pages.parts.runs.run_picker import run_picker
-from pages.parts.yours import collection, deeper, draw, photo
+from pages.parts.yours import collection, deeper, draw, photo, trust
 from pages.parts.yours.answering import answering, second_run
 
 WORDS = {"draw": "Draw", "photo": "Photo or file", "collection": "Collection"}
@@ -42,6 +42,7 @@ def main() -> None:
     with more_here:
         if picture is not None:
             deeper.draw(judges, picture)
+        trust.draw(judges[0])
     st.caption(
         ":material/lock: Pictures stay on the machine that runs this app, and nothing is kept unless you say so under "
         "“Keep in the collection”.",

@@ -46,6 +46,21 @@ class Respondent:
     indices: npt.NDArray[np.int64]
     """The training pictures that it was fitted on."""
 
+    @classmethod
+    def of(cls, network: Network, looked_through: npt.NDArray[np.floating] | None = None) -> Respondent:
+        """Fitted on `REFERENCE` + `ASIDE` training pictures, evenly spread.
+
+        `looked_through`: the last hidden layer of all training pictures, (60,000 or more, units), where it is known.
+        """
+        train = dataset.load("train")
+        chosen = np.linspace(0, len(train) - 1, REFERENCE + ASIDE).astype(int)
+        images = train.images[chosen]
+        if network.config.architecture in QUICK:
+            inner: npt.NDArray[np.floating] | None = hidden(network, images)
+        else:
+            inner = None if looked_through is None else looked_through[chosen]
+        return cls(network, Familiar.fit(images, inner), chosen)
+
     @property
     def looks_inside(self) -> bool:
         """Whether the flag knows the hidden layer; else it goes by the picture alone."""
@@ -72,16 +87,7 @@ def respondent(folder: RunFolder, step: int) -> Respondent:
 @lru_cache(maxsize=6)
 def _respondent(path: Path, step: int, _is_looked_through: bool) -> Respondent:
     folder = RunFolder(path)
-    network = opened(folder, step)
-    train = dataset.load("train")
-    chosen = np.linspace(0, len(train) - 1, REFERENCE + ASIDE).astype(int)
-    images = train.images[chosen]
-    if network.config.architecture in QUICK:
-        inner: npt.NDArray[np.floating] | None = hidden(network, images)
-    else:
-        kept = features.read(folder, step)
-        inner = None if kept is None else kept[chosen]
-    return Respondent(network, Familiar.fit(images, inner), chosen)
+    return Respondent.of(opened(folder, step), features.read(folder, step))
 
 
 def logits(network: Network, pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:

@@ -132,6 +132,7 @@ TABLE: tuple[Parameter, ...] = (
     _row("sharpen", "yours", Switch(), True, "Whether the small picture is sharpened"),
     _row("stretch", "yours", Switch(), True, "Whether the brightest pixel becomes 255"),
     _row("what_if", "yours", _words("shift", "turn", "scale", "brightness", "thickness"), "shift", "What is changed, to see what the network says"),
+    _row("trust", "yours", Switch(), False, "Whether the flag's own quality is shown"),
     _row("mine", "yours", Text(40), "", "A picture of one's own collection"),
     # Compare
     _row("sort", "compare", _words("test", "validation", "name", "epochs", "time"), "test", "What a list is sorted by"),
