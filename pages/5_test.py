@@ -18,9 +18,9 @@ from pages.parts.runs.cleaned import cleaned_switch
 from pages.parts.runs.moment import moment
 from pages.parts.runs.run_picker import run_picker
 from pages.parts.runs.take_away import take_away
-from pages.parts.test import abstaining, classes, confusion, mistakes, reliability
+from pages.parts.test import abstaining, classes, confusion, mistakes, reliability, robustness
 
-View = Literal["classes", "matrix", "mistakes", "calibration", "threshold"]
+View = Literal["classes", "matrix", "mistakes", "calibration", "threshold", "robustness"]
 
 
 def main() -> None:
@@ -84,6 +84,8 @@ def main() -> None:
             reliability.draw(tested)
         case "threshold":
             abstaining.draw(tested)
+        case "robustness":
+            robustness.draw(tested)
 
 
 def _say_what_is_tested(run: Run, step: int) -> None:

@@ -168,7 +168,7 @@ CHANGES: dict[Kind, Change] = {
     "thickness": Change("Thicker", "pixels", 0, _steps(-3, 3, 7), (), thickened),
     "noise": Change("Noise", "gray levels", 0, (), (10, 25, 50, 80), noisy),
     "blur": Change("Blurred", "pixels", 0, (), (0.5, 1.0, 1.5, 2.5), blurred),
-    "invert": Change("Inverted", "share", 0, (), (0.1, 0.25, 0.5, 1.0), inverted),
+    "invert": Change("Inverted", "share", 0, (), (0.1, 0.25, 0.75, 1.0), inverted),
 }
 """What is tried. Directions alternate from picture to picture in the test set; a single picture moves right and turns left."""
 

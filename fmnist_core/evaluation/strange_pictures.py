@@ -133,7 +133,7 @@ def pairs(images: Images, random: np.random.Generator) -> Images:
 
 def coarse(images: Images, _random: np.random.Generator) -> Images:
     """In 7 x 7 squares of one gray each."""
-    squares = images.reshape(len(images), 7, 4, 7, 4).mean((2, 4)).astype(np.uint8)
+    squares: Images = images.reshape(len(images), 7, 4, 7, 4).mean((2, 4)).astype(np.uint8)
     return squares.repeat(4, axis=1).repeat(4, axis=2)
 
 
@@ -152,7 +152,8 @@ def soft_noise(images: Images, random: np.random.Generator) -> Images:
     """Clouds: noise, blurred, from black to white."""
     noise = robustness.blurred(random.integers(0, 256, images.shape, np.uint8), 2.0).astype(np.float32)
     low, high = noise.min((1, 2), keepdims=True), noise.max((1, 2), keepdims=True)
-    return np.rint((noise - low) * 255 / np.maximum(high - low, 1)).astype(np.uint8)
+    spread: Images = np.rint((noise - low) * 255 / np.maximum(high - low, 1)).astype(np.uint8)
+    return spread
 
 
 def shuffled(images: Images, random: np.random.Generator) -> Images:

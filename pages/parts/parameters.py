@@ -82,7 +82,7 @@ TABLE: tuple[Parameter, ...] = (
     _row("edits", "inside", Text(3000), "", "What was changed in the network, one edit after the other"),
     # which view
     _view("browse", "Batch", "All images", "Statistics", "Biographies"),
-    _view("test", "classes", "matrix", "mistakes", "calibration", "threshold"),
+    _view("test", "classes", "matrix", "mistakes", "calibration", "threshold", "robustness"),
     _view("inside", "way"),
     _view("yours", "draw", "photo", "collection"),
     _view("compare", "runs", "seeds", "leaderboard"),
@@ -90,7 +90,7 @@ TABLE: tuple[Parameter, ...] = (
     _view("data", "copies", "labels"),
     # which runs
     _row("run", "browse image train test inside yours", RUN, "", "A run"),
-    _row("runs", "compare", LIST, "", "Runs, or their moments, such as a,b@3000"),
+    _row("runs", "compare test", LIST, "", "Runs, or their moments, such as a,b@3000"),
     _row("settings", "compare", LIST, "", "Settings over seeds, each by one of its runs"),
     _row("race", "explore", RUN, "", "A race"),
     _row("sweep", "explore", RUN, "", "A sweep"),
@@ -117,6 +117,8 @@ TABLE: tuple[Parameter, ...] = (
     _row("bin", "test", Whole(0, BINS - 1), None, "A bin of the reliability diagram"),
     _row("threshold", "test", Real(0, 1), 0.7, "Least confidence for an answer"),
     _row("which", "test", _words("abstained", "answered wrong"), "abstained", "Which pictures are below the threshold's curve"),
+    _row("changed", "test", _words("shift", "turn", "scale", "brightness", "noise", "blur", "invert"), "shift", "How test pictures are changed"),
+    _row("strength", "test", Whole(1, 4), 1, "How much they are changed, from 1"),
     # Yours
     _row("pixels", "yours", Text(1_400), "", "A drawing: its 784 pixels, compressed"),
     _row("start", "yours", Whole(0, 9_999), 0, "The test picture to begin a drawing with"),

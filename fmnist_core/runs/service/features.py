@@ -11,7 +11,6 @@ from __future__ import annotations
 import fcntl
 import io
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -22,8 +21,8 @@ import numpy.typing as npt
 from fmnist_core.data import dataset
 from fmnist_core.files import write_whole
 from fmnist_core.runs.arrays import read_array
-from fmnist_core.runs.bell import REPOSITORY
 from fmnist_core.runs.folder import RunFolder
+from fmnist_core.runs.service import background
 
 if TYPE_CHECKING:
     import torch
@@ -33,13 +32,8 @@ KEPT = 3
 MOST_UNITS = 512
 """A wider layer is not kept: 70,000 images of more numbers than this would not fit a small web process."""
 
-NO_WEIGHTS = 3
-"""Exit status where the weights of the moment were not kept."""
-
 Features = npt.NDArray[np.float16]
 State = Literal["ready", "computing", "no hidden layer", "unknown weights", "too wide", "failed"]
-
-_begun: dict[tuple[Path, int], subprocess.Popen[bytes]] = {}
 
 
 def read(folder: RunFolder, step: int) -> Features | None:
@@ -60,25 +54,7 @@ def begin(folder: RunFolder, step: int) -> State:
         return "no hidden layer"
     if config.architecture in ("net", "perceptron") and config.hidden_units > MOST_UNITS:
         return "too wide"
-    process = _begun.get((folder.path, step))
-    if process is None:
-        try:
-            process = _begun[folder.path, step] = subprocess.Popen(
-                [sys.executable, "-m", "fmnist_core.runs.service.features", str(folder.path), str(step)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                cwd=REPOSITORY,
-                env=os.environ | {"FMNIST_DATA": str(dataset.data_folder())},
-                start_new_session=True,
-            )
-        except OSError:
-            return "failed"
-    if process.poll() is None:
-        return "computing"
-    if process.returncode:
-        return "unknown weights" if process.returncode == NO_WEIGHTS else "failed"
-    del _begun[folder.path, step]  # it has ended well: its file is there, or was removed again later
-    return "ready" if _file(folder, step).exists() else "computing"
+    return background.begin(__name__, folder.path, step, _file(folder, step))
 
 
 def compute(folder: RunFolder, step: int) -> Features:
@@ -134,7 +110,7 @@ def main(run_folder: str, step: str) -> None:
         try:
             found = compute(folder, int(step))
         except LookupError:
-            sys.exit(NO_WEIGHTS)
+            sys.exit(background.NO_WEIGHTS)
         content = io.BytesIO()
         np.save(content, found)
         write_whole(file, content.getvalue(), durable=False)

@@ -1,0 +1,44 @@
+"""What a page asks of a run and takes too long, or takes torch: computed in a process of its own, kept beside the run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Literal
+
+from fmnist_core.data import dataset
+from fmnist_core.runs.bell import REPOSITORY
+
+NO_WEIGHTS = 3
+"""Exit status where the weights of the moment were not kept."""
+
+State = Literal["ready", "computing", "unknown weights", "failed"]
+
+_begun: dict[Path, subprocess.Popen[bytes]] = {}
+
+
+def begin(module: str, run_folder: Path, step: int, file: Path) -> State:
+    """`python -m module RUN_FOLDER STEP`, which writes `file`, unless that is there or being computed; how it stands."""
+    if file.exists():
+        return "ready"
+    process = _begun.get(file)
+    if process is None:
+        try:
+            process = _begun[file] = subprocess.Popen(
+                [sys.executable, "-m", module, str(run_folder), str(step)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                cwd=REPOSITORY,
+                env=os.environ | {"FMNIST_DATA": str(dataset.data_folder())},
+                start_new_session=True,
+            )
+        except OSError:
+            return "failed"
+    if process.poll() is None:
+        return "computing"
+    if process.returncode:
+        return "unknown weights" if process.returncode == NO_WEIGHTS else "failed"
+    del _begun[file]  # it has ended well: its file is there, or was removed again later
+    return "ready" if file.exists() else "computing"
