@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-import numpy as np
 import streamlit as st
 
-from fmnist_core.evaluation.evaluate import CHANCE
 from fmnist_core.runs import client
 from fmnist_core.runs.record import Run, State
-from fmnist_core.settings.config import HIGHEST_LEARNING_RATE, TrainingConfig
+from fmnist_core.runs.verdict import Next, Outcome, verdict_of
+from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.views import sketch
 from fmnist_core.views.charts import objective_words
 from pages.parts import address, frame
 from pages.parts.components.live_chart import live_chart
+from pages.parts.person import person
 from pages.parts.runs.drawing import drawing
 from pages.parts.runs.family import family, parent_of
-from pages.parts.text import number
+from pages.parts.starting import start_once
 from pages.parts.train import recipe_choice
 from pages.parts.train.batch_view import batch_view
+from pages.parts.train.setting_groups import in_words
 from pages.parts.train.single_step_view import single_step_view
 from pages.parts.train.steering import steering
+
+ICONS = {
+    Outcome.LEARNED: ":green[:material/check_circle:]",
+    Outcome.STILL_LEARNING: ":blue[:material/trending_down:]",
+    Outcome.OVERFITTING: ":orange[:material/call_split:]",
+    Outcome.FELL_BACK: ":red[:material/error:]",
+    Outcome.LEARNED_NOTHING: ":red[:material/error:]",
+    Outcome.DIVERGED: ":red[:material/error:]",
+    Outcome.TOO_EARLY: ":gray[:material/hourglass_empty:]",
+    Outcome.FAILED: ":red[:material/cancel:]",
+}
 
 
 def run_view(run: Run, runs: Sequence[Run], *, is_example: bool = False) -> None:
@@ -125,42 +136,46 @@ def _buttons(run: Run) -> None:
 
 
 def _verdict(run: Run) -> None:
-    """What came of it, and the next thing to try."""
-    if not run.state.is_final or (not _guesses(run) and run.state is not State.DIVERGED):
+    """What came of it, and the next thing to try; nothing as long as it trains."""
+    if not (found := verdict_of(run)):
         return
-    too_large = run.state is State.DIVERGED or _jumped(run)
-    if run.state is State.DIVERGED:
-        st.markdown(frame.plain(run.reason))
-    else:
-        st.markdown(
-            "But it learned nothing: the learning rate was probably so large that its units died (ReLU gives 0 for ever)."
-            if too_large
-            else "But it learned next to nothing, and its loss never jumped: the learning rate was probably too small for so "
-            "few steps."
-        )
-    rate = run.config.learning_rate * (0.1 if too_large else 10)
-    better = replace(run.config, learning_rate=min(float(f"{rate:.1g}"), HIGHEST_LEARNING_RATE))
-    st.button(
-        f"Fill in learning rate {number(better.learning_rate)}",
-        icon=":material/edit:",
-        type="primary",
-        on_click=address.put_settings,
-        args=(better,),
-        key="better_rate",
-    )
+    with st.container(border=True, key="verdict", horizontal=True, vertical_alignment="center"):
+        words = frame.plain(found.words)
+        st.markdown(f"{ICONS[found.outcome]} {words}", width="stretch")
+        if found.next:
+            st.button(
+                found.next.label,
+                icon=":material/arrow_forward:",
+                type="primary",
+                on_click=_try,
+                args=(run.id, found.next),
+                key="next",
+                help=f"Starts a run: {in_words(_differences(run.config, found.next.config)) or 'the same settings'}.",
+            )
 
 
-def _guesses(run: Run) -> bool:
-    """Whether it ended no better than chance."""
-    score = run.latest and run.latest.shown
-    return run.state is State.FINISHED and score is not None and score.accuracy < 1.1 * CHANCE
+def _differences(then: TrainingConfig, now: TrainingConfig) -> dict[str, object]:
+    before, after = then.to_dict(), now.to_dict()
+    return {name: value for name, value in after.items() if value != before[name]}
 
 
-def _jumped(run: Run) -> bool:
-    """Whether its loss was ever a tenth above the first one: what too large steps do and too small ones do not."""
-    losses = client.folder(run.id).losses()
-    losses = losses[np.isfinite(losses)]  # a branch knows none from before it began
-    return bool(len(losses) and losses.max() > 1.1 * losses[0])
+def _try(run_id: str, wanted: Next) -> None:
+    """A callback: start it, show it, and fill its settings in."""
+
+    def start() -> str:
+        if wanted.from_step is None:
+            return client.start(wanted.config, owner=person())
+        return client.branch(run_id, wanted.from_step, wanted.config, owner=person())
+
+    try:
+        started = start_once((run_id, wanted), start)
+    except client.RunNotFound as error:
+        st.toast(frame.plain(str(error)), icon=":material/block:")
+        return
+    if started:
+        st.session_state["just_started"] = started
+        address.put_settings(wanted.config)
+        address.put(run=started, batch_at=None)
 
 
 def _ask(request: object, run_id: str) -> None:
