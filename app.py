@@ -6,7 +6,6 @@ import base64
 import io
 from collections.abc import Sequence
 from html import escape
-from typing import Literal
 
 import numpy as np
 import streamlit as st
@@ -14,24 +13,20 @@ from PIL import Image
 
 from fmnist_core.data import dataset
 from fmnist_core.runs import client
+from fmnist_core.runs.people import is_own
 from fmnist_core.runs.record import Run, State
 from pages.parts import address, frame, streamlit_inside
 from pages.parts.components.drawing_pad import route as drawing_pad
 from pages.parts.components.live_chart import route as live_chart
 from pages.parts.components.microscope import route as microscope
+from pages.parts.components.run_table import RUN, run_table
+from pages.parts.components.run_table import route as run_table_route
 from pages.parts.components.time_slider import route as time_slider
 from pages.parts.doorway import is_guarded
+from pages.parts.person import me, remember
 
 SHOWN_RUNS = 5
 ROWS = 2
-STATE_COLOURS: dict[State, Literal["green", "blue", "orange", "red"]] = {
-    State.FINISHED: "green",
-    State.RUNNING: "blue",
-    State.STARTING: "blue",
-    State.PAUSED: "orange",
-    State.DIVERGED: "orange",
-    State.FAILED: "red",
-}
 DEVICE_NAMES = {"cuda": "NVIDIA GPU (CUDA)", "mps": "Apple GPU (MPS)", "cpu": "CPU"}
 
 
@@ -47,6 +42,7 @@ def home() -> None:
     train = state_of_data()
     runs = client.list_runs()
     done = progress(runs, frame.visited())
+    remember(visited=frame.visited())
     if train is not None:
         wall(train)
     first_step(done)
@@ -65,14 +61,20 @@ def state_of_data() -> dataset.Split | None:
 
 
 def progress(runs: Sequence[Run], visited: set[str]) -> dict[str, tuple[bool, str]]:
-    """For each step: whether it has been done, and in what words. Runs are counted; pages are those of this session."""
-    finished = [run for run in runs if run.state is State.FINISHED]
-    active = [run for run in runs if run.is_active]
+    """For each step: whether it has been done, and in what words. Pages are those that this browser has opened.
+
+    What others have trained is counted as theirs; a run that nobody has put a name to counts as one's own.
+    """
+    who = me()
+    own = [run for run in runs if not run.owner or is_own(run, who)]
+    finished = [run for run in own if run.state is State.FINISHED]
+    active = [run for run in own if run.is_active]
     tested = [run for run in runs if run.latest is not None and run.latest.epoch > 0 and run.latest.test]
     words = {step.title: "Opened" if step.title in visited else "" for step in frame.STEPS}
     done = {step.title: step.title in visited for step in frame.STEPS}
     counts = [f"{len(finished)} finished" if finished else "", f"{len(active)} under way" if active else ""]
-    words["Train"] = ", ".join(filter(None, counts))
+    others = f"{len(runs) - len(own)} by others" if len(runs) > len(own) else ""
+    words["Train"] = ", ".join(filter(None, [*counts, others]))
     done["Train"] = bool(finished)
     if tested:
         words["Test"] = f"Best so far {frame.percent(max(run.latest.test.accuracy for run in tested), 1)}"
@@ -172,34 +174,14 @@ def machine(runs: Sequence[Run], data_is_right: bool) -> None:
             else:
                 st.markdown("None yet")
                 st.caption("Step 4 starts the first. It goes on when you close the browser.")
-    if runs:
-        st.subheader("Latest runs", anchor=False)
-        moving = any(run.is_active for run in runs)
-        st.fragment(latest_runs, run_every=2.0 if moving else None)(moving)
-
-
-def latest_runs(moving: bool) -> None:
-    """The newest runs with state, accuracy and progress; while one is `moving`, looked at every two seconds."""
-    runs = client.list_runs()
-    if moving and not any(run.is_active for run in runs):
-        st.rerun()  # the counts above have changed too, and there is nothing more to wait for
-    with st.container(border=True, gap="xsmall", key="latest_runs"):
-        for run in runs[:SHOWN_RUNS]:
-            page = "train" if run.is_active or run.state is State.PAUSED else "test"
-            with st.container(horizontal=True, vertical_alignment="center"):
-                frame.page_link(page, frame.plain(run.title), run=run.id)
-                st.badge(run.state, color=STATE_COLOURS.get(run.state, "gray"))
-                if run.is_active and run.steps:
-                    st.progress(run.progress, f"Epoch {min(run.epoch + 1, run.config.epochs)} of {run.config.epochs}")
-                elif run.latest and (score := run.latest.shown):
-                    which = "Test accuracy" if run.latest.test else "Accuracy on held-out images"
-                    st.caption(f"{which} {frame.percent(score.accuracy, 1)} after {_epochs(run.latest.epoch)}")
-    if len(runs) > SHOWN_RUNS:
-        st.caption(f"And {len(runs) - SHOWN_RUNS:,} more on the page Train.")
-
-
-def _epochs(count: float) -> str:
-    return "1 epoch" if count == 1 else f"{count:.3g} epochs"
+    st.subheader("Latest runs", anchor=False)
+    run_table(
+        links={"active": address.link("train", {"run": RUN}), "ended": address.link("test", {"run": RUN})},
+        me=me(),
+        key="latest_runs",
+        columns=("run", "state", "accuracy", "epochs", "owner", "started"),
+        most=SHOWN_RUNS,
+    )
 
 
 if __name__ == "__main__":
@@ -210,6 +192,12 @@ else:
     from pages.parts.door import Door  # only the server needs these
     from pages.parts.hosts import Hosts
 
-    routes = [*drawing_pad.routes, *live_chart.routes, *time_slider.routes, *microscope.routes]
+    routes = [
+        *drawing_pad.routes,
+        *live_chart.routes,
+        *run_table_route.routes,
+        *time_slider.routes,
+        *microscope.routes,
+    ]
     guard = [Middleware(Hosts), *([Middleware(Door)] if is_guarded() else [])]
     app = st.App(__file__, middleware=guard, routes=streamlit_inside.at_base(routes))

@@ -9,13 +9,12 @@ from fmnist_core.runs.record import Run, State
 from fmnist_core.settings.config import TrainingConfig
 from pages.parts import address, frame
 from pages.parts.person import person
-from pages.parts.runs.run_list import run_list
 from pages.parts.runs.run_picker import run_in_address
 from pages.parts.runs.take_away import bring
 from pages.parts.starting import start_once
 from pages.parts.train import recipe_choice, train_form, trouble
+from pages.parts.train.all_runs import all_runs
 from pages.parts.train.plan import plan
-from pages.parts.train.queue_view import queue_view
 from pages.parts.train.rate_finder import rate_finder
 from pages.parts.train.run_view import run_to_come, run_view
 
@@ -46,13 +45,7 @@ def main() -> None:
     with result:
         rate_finder()
         _what_is_seen(run, runs, config or TrainingConfig())
-    queue_view()
-    st.subheader("All runs", anchor=False)
-    if not runs:
-        st.info("No run yet: press **Start training**.", icon=":material/info:")
-    elif (clicked := run_list(runs, run.id if run else "")) and (run is None or clicked != run.id):
-        address.put(run=clicked)
-        st.rerun()
+    all_runs(run.id if run else "")
     trouble.unreadable()
     bring()
 

@@ -12,6 +12,7 @@ import streamlit as st
 
 from fmnist_core.data import dataset
 from pages.parts import address, show_the_code, streamlit_inside
+from pages.parts.person import visited_before
 from pages.parts.text import plain as plain
 from pages.parts.who import who
 
@@ -124,7 +125,7 @@ def page(title: str, lead: str, *, code: Sequence[object] = ()) -> None:
         menu_items={"About": "Fashion-MNIST Lab: from the first picture to a tested network, on your own machine."},
     )
     refused = address.begin("home" if title == "Fashion-MNIST Lab" else title.lower())
-    st.session_state.setdefault("visited", set()).add(title)
+    st.session_state.setdefault("visited", visited_before()).add(title)
     st.html(STYLE)
     st.logo(MARK, size="large")
     with st.sidebar:
@@ -142,7 +143,7 @@ def page(title: str, lead: str, *, code: Sequence[object] = ()) -> None:
 
 
 def visited() -> set[str]:
-    """Titles of the pages that this session has opened; a reload begins a new session."""
+    """Titles of the pages that this browser has opened."""
     return set(st.session_state.get("visited", ()))
 
 

@@ -12,6 +12,7 @@ from fmnist_core.evaluation.calibration import BINS
 from fmnist_core.settings.config import SETTINGS, TrainingConfig
 from fmnist_core.settings.jobs import LARGEST_RACE
 from fmnist_core.settings.ranges import Range, Real, Switch, Text, Whole, Word
+from fmnist_core.settings.recipes import RECIPES
 from fmnist_core.settings.search import MOST_RUNS, SCALES
 
 
@@ -96,6 +97,11 @@ TABLE: tuple[Parameter, ...] = (
     _row("sweep", "explore", RUN, "", "A sweep"),
     _row("rate_test", "train", RUN, "", "A learning-rate test"),
     _row("step", "browse image test inside yours", Whole(0, 12_000_000), None, "A moment of the run, in weight updates"),
+    _row("beside", "train", LIST, "", "Runs laid over the chart, separated by commas"),
+    _row("whose", "train", _words("everyone", "mine"), "everyone", "Whose runs are listed"),
+    _row("state", "train", _words("any", "under way", "finished", "ended early"), "any", "In which state listed runs are"),
+    _row("recipe", "train", _words("any", *RECIPES, "own"), "any", "The recipe of the runs that are listed"),
+    _row("grouped", "train", _words("no", "person", "settings"), "no", "What brings listed runs together"),
     _row("batch_at", "train", Whole(1, 12_000_000), None, "The step whose batch is shown"),
     _row("cleaned", "test compare", Switch(), False, "Whether copies and wrong labels are left out of the test set"),
     # Browse: biographies

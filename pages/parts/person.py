@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Iterable
 from urllib.parse import quote, unquote
 
 import streamlit as st
@@ -28,13 +29,18 @@ BIRDS = (
 )
 NUMBERS = 90_000
 """With 576 pairs of words 52 million names: two of 200 people share one in fewer than one class of a thousand."""
+VISITED = "fmnist-pages"
+LONGEST_LIST = 200
+"""Characters of the kept list of pages."""
 
 _keeper = st.components.v2.component(
     "person",
     html="<span></span>",
     js="""
     export default ({ data }) => {
-      document.cookie = `${data.cookie}=${data.value}; max-age=31536000; path=/; SameSite=Lax`;
+      for (const [name, value] of Object.entries(data)) {
+        document.cookie = `${name}=${value}; max-age=31536000; path=/; SameSite=Lax`;
+      }
     };
     """,
 )
@@ -57,11 +63,20 @@ def person() -> str:
     return me().name
 
 
-def remember() -> None:
-    """Have the browser keep the name; once a page."""
-    if not is_guarded():
-        now = me()
-        _keeper(key="person_keeper", data={"cookie": COOKIE, "value": f"{quote(now.name, safe='')}:{now.id}"})
+def remember(visited: Iterable[str] = ()) -> None:
+    """Have the browser keep the name, and which pages it has opened; once a page."""
+    now = me()
+    kept = {} if is_guarded() else {COOKIE: f"{quote(now.name, safe='')}:{now.id}"}
+    if visited:
+        kept[VISITED] = quote(",".join(sorted(visited)), safe="")
+    if kept:
+        _keeper(key="person_keeper", data=kept)
+
+
+def visited_before() -> set[str]:
+    """The pages that this browser had opened when its session began."""
+    kept = unquote(st.context.cookies.get(VISITED, ""))
+    return set(filter(None, kept[:LONGEST_LIST].split(",")))
 
 
 def call_me(name: str) -> None:

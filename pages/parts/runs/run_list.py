@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
-
-import pandas as pd
-import streamlit as st
 
 from fmnist_core.runs.record import Run, State
-from fmnist_core.runs.text import cell
-from fmnist_core.training.events import Measured
 
 STATES: dict[State, tuple[str, str, str]] = {
     State.QUEUED: ("Waiting", ":material/hourglass_empty:", "It starts when a slot is free."),
@@ -69,59 +63,3 @@ def as_tree(runs: Sequence[Run]) -> list[tuple[Run, int]]:
         found.append((run, depth))
         waiting += [(branch, depth + 1) for branch in reversed(branches.get(run.id, []))]
     return found
-
-
-def run_list(runs: Sequence[Run], chosen: str = "") -> str | None:
-    """All runs as a table, branches indented under their parents; the id of the one that was just clicked, else None."""
-    tree = as_tree(runs)
-    runs = [run for run, _ in tree]
-    table = pd.DataFrame(
-        {
-            "Run": [cell(_indented(run, depth, run.id == chosen)) for run, depth in tree],
-            "State": [state_words(run) for run in runs],
-            "Accuracy": [_accuracy(run.latest) for run in runs],
-            "Before": [_accuracy(run.before) for run in runs],
-            "Epochs": [f"{run.step / run.config.steps_per_epoch:.3g} of {run.config.epochs}" for run in runs],
-            "Learning rate": [f"{run.config.learning_rate:g}" for run in runs],
-            "Batch": [run.config.batch_size for run in runs],
-            "Optimizer": [_optimizer(run) for run in runs],
-            "Dropout": [run.config.dropout for run in runs],
-            "Seed": [run.config.seed for run in runs],
-            "Training time": [duration(run.seconds) for run in runs],
-            "Started": [datetime.fromisoformat(run.created_at) for run in runs],
-            "Whose": [cell(run.owner) for run in runs],
-            "Note": [cell(run.note.partition("\n")[0]) for run in runs],
-        }
-    )
-    percent = st.column_config.NumberColumn(format="%.2f %%", help="Share of the 10,000 test images that are right")
-    event = st.dataframe(
-        table,
-        hide_index=True,
-        height=min(38 + 35 * max(len(runs), 1), 430),
-        on_select="rerun",
-        selection_mode="single-row",
-        key=f"runs_{chosen}",  # a new choice starts with nothing selected
-        column_config={
-            "Run": st.column_config.TextColumn(pinned=True, width="medium"),
-            "Accuracy": percent,
-            "Before": percent,
-            "Started": st.column_config.DatetimeColumn(format="distance"),
-        },
-    )
-    rows = event.selection.rows
-    return runs[rows[0]].id if rows and rows[0] < len(runs) else None
-
-
-def _indented(run: Run, depth: int, is_chosen: bool) -> str:
-    indent = "\u2003" * (depth - 1) + "└ " if depth else ""
-    return f"{indent}{'▸ ' if is_chosen else ''}{run.title}"
-
-
-def _accuracy(measured: Measured | None) -> float | None:
-    """On the test images, in percent; None where that is not known, or not to be seen yet."""
-    return 100 * measured.test.accuracy if measured and measured.test else None
-
-
-def _optimizer(run: Run) -> str:
-    name = {"sgd": "SGD", "nesterov": "Nesterov", "adam": "Adam", "muon": "Muon"}[run.config.optimizer]
-    return name if run.config.optimizer == "adam" else f"{name}, momentum {run.config.momentum:g}"

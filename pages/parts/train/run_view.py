@@ -16,9 +16,10 @@ from pages.parts import address, frame
 from pages.parts.components.live_chart import live_chart
 from pages.parts.person import person
 from pages.parts.runs.drawing import drawing
-from pages.parts.runs.family import family, parent_of
+from pages.parts.runs.family import family
 from pages.parts.starting import start_once
 from pages.parts.train import recipe_choice
+from pages.parts.train.all_runs import laid_over
 from pages.parts.train.batch_view import batch_view
 from pages.parts.train.setting_groups import in_words
 from pages.parts.train.single_step_view import single_step_view
@@ -45,10 +46,9 @@ def run_view(run: Run, runs: Sequence[Run], *, is_example: bool = False) -> None
         st.caption(f":material/sticky_note_2: {frame.plain(run.note)}")
     family(run, runs)
     _verdict(run)
-    parent = parent_of(run, runs)
     live_chart(
         run,
-        [parent] if parent else [],
+        laid_over(list(runs), run),
         on_step=lambda: _open_step(run.id),
         is_new=st.session_state.pop("just_started", "") == run.id,
     )

@@ -130,6 +130,8 @@ def in_words(changed: Values) -> str:
 
 def _short(name: str, value: Any) -> str:
     row = SETTINGS[name]
+    if (name, value) == ("epochs", 1):
+        return "1 epoch"
     if value == "nesterov":
         return "Nesterov"
     if isinstance(row.range, Word):
