@@ -38,6 +38,8 @@ def main() -> None:
     trouble.trouble()
     runs = client.list_runs()
     run = run_in_address()
+    if run:
+        trouble.of_run(run)
     with st.container(key="run_first" if run else "form_first"):  # on a narrow screen
         settings, result = st.columns([5, 11], gap="medium")
     with settings, st.container(border=True, gap="small", key="settings"):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from fmnist_core.data.dataset import data_folder
 from fmnist_core.files import is_shared, make_folder, open_log, read
+from fmnist_core.runs import environment
 
 REPOSITORY = Path(__file__).parents[2]
 BELL = ".bell"
@@ -51,12 +52,13 @@ def ensure_dispatcher() -> None:
     if process is not None and time.monotonic() - at < (LATER if process.poll() else SOON):  # `poll` reaps it, too
         return
     try:
+        environment.check()
         if not may_serve(runs):
             return
         make_folder(runs, parents=True)
         _started[runs] = start_dispatcher(runs), time.monotonic()
-    except OSError:
-        return  # read-only: looking still works
+    except (OSError, ValueError):
+        return  # read-only, or a setting that cannot be, as `client.trouble` says: looking still works
 
 
 def start_dispatcher(runs: Path) -> subprocess.Popen[bytes]:

@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
+from fmnist_core.files import make_folder, set_aside
 from fmnist_core.runs import client, sealed
 from fmnist_core.runs.folder import is_run_id
 from fmnist_core.runs.group import Group
@@ -63,7 +64,9 @@ def choose(name: str, run_id: str) -> str:
     """
     path = _path(name)
     try:
-        path.parent.mkdir(exist_ok=True)
+        if os.path.lexists(path.parent) and not path.parent.is_dir():
+            set_aside(path.parent)
+        make_folder(path.parent)
         with open(path, "x", encoding="ascii") as file:
             file.write(run_id)
             file.flush()

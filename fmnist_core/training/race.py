@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 
@@ -75,7 +76,7 @@ def measure(copies: Copies, config: TrainingConfig, data: TrainingData, count: i
         images, labels = data.images[held_out], data.labels[held_out]
     accuracy: list[float | None] = [None] * count
     for number, value in zip(copies.numbers, copies.accuracies(images, labels), strict=True):
-        accuracy[number] = value
+        accuracy[number] = value if math.isfinite(value) else None
     return tuple(accuracy)
 
 

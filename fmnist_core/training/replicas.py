@@ -49,7 +49,7 @@ class Copies(Protocol):
         """Only these copies go on."""
 
     def accuracies(self, images: torch.Tensor, labels: torch.Tensor) -> list[float]:
-        """The share of `images` that each copy has right, in evaluation mode."""
+        """The share of `images` that each copy has right, in evaluation mode; NaN where its logits have overflowed."""
 
 
 def _order(data: TrainingData, config: TrainingConfig, seed: int, epoch: int) -> npt.NDArray[np.int64]:
@@ -170,13 +170,15 @@ class BatchedCopies:
     def accuracies(self, images: torch.Tensor, labels: torch.Tensor) -> list[float]:
         """See `Copies`."""
         right = torch.zeros(len(self.numbers), device=self.weights.device)
+        finite = torch.ones(len(self.numbers), dtype=torch.bool, device=self.weights.device)
         for some, true in zip(
             torch.split(images, MEASURED_AT_ONCE), torch.split(labels, MEASURED_AT_ONCE), strict=True
         ):
             inputs = as_input(some, standardise=self.config.standardise).view(1, -1, 28, 28)
             logits = self.logits(self.weights, inputs.expand(len(right), -1, -1, -1), training=False)
             right += (logits.argmax(2) == true).sum(1)  # (copies, some)
-        shares: list[float] = (right / len(labels)).tolist()
+            finite &= logits.isfinite().all(2).all(1)
+        shares: list[float] = (right / len(labels)).where(finite, torch.nan).tolist()
         return shares
 
 
@@ -279,4 +281,5 @@ class CompiledCopies:
     def accuracies(self, images: torch.Tensor, labels: torch.Tensor) -> list[float]:
         """See `Copies`."""
         config, nets = replace(self.config, flip_test=False), [single.net for single in self.singles]
-        return [evaluated(config, net, images, labels, in_c=True).accuracy for net in nets]
+        found = [evaluated(config, net, images, labels, in_c=True) for net in nets]
+        return [one.accuracy if np.isfinite(one.logits).all() else math.nan for one in found]

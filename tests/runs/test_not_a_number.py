@@ -11,10 +11,13 @@ import torch
 from fmnist_core.files import parse
 from fmnist_core.runs.record import State
 from fmnist_core.runs.snapshots import Snapshots
+from fmnist_core.settings.jobs import Race
 from fmnist_core.settings.schedules import learning_rate_at
 from fmnist_core.training.events import Diverged, Logits, Losses, Measured
 from fmnist_core.training.loop import train
 from fmnist_core.training.measuring import measure
+from fmnist_core.training.race import measure as measure_copies
+from fmnist_core.training.replicas import BatchedCopies
 from fmnist_core.training.state import TrainingData, TrainingState
 from tests.runs.by_hand import BRIEF, Worker, create, little, one_thread_an_event_for_each_step, work
 from tests.runs.lab import events, recorded
@@ -115,3 +118,14 @@ def test_large_logits_are_kept_as_they_were(tmp_path):
         assert snapshots.logits(step) == pytest.approx(logits, rel=0 if scale > 65_504 else 1e-3, abs=scale * 1e-3)
         if scale > 65_504:
             assert snapshots.logits(step).tobytes() == logits.tobytes()
+
+
+def test_a_copy_whose_logits_overflow(little: TrainingData):
+    """In a race it has no accuracy any more; the others keep theirs."""
+    config = replace(BRIEF, dropout=0.0)
+    copies = BatchedCopies(config, Race(copies=3))
+    with torch.no_grad():
+        copies.weights[1, -1] = torch.inf
+    first, spoiled, last = measure_copies(copies, config, little, 3)
+    assert spoiled is None
+    assert 0 <= min(first, last) <= max(first, last) <= 1

@@ -29,7 +29,7 @@ def state_words(run: Run) -> str:
         return "Stopping"
     if run.pausing and run.is_active:
         return "Pausing"
-    return STATES[run.state][0]
+    return f"{STATES[run.state][0]}, damaged" if run.fault else STATES[run.state][0]
 
 
 def duration(seconds: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from fmnist_core.runs import client
+from fmnist_core.runs.record import Run
 from pages.parts import frame
 
 MOST = 5
@@ -15,6 +16,12 @@ def trouble() -> None:
     """One sentence while something keeps every run from starting; else nothing."""
     if why := client.trouble():
         st.error(frame.plain(why), icon=":material/error:")
+
+
+def of_run(run: Run) -> None:
+    """What of this run's record cannot be read, where that is not why it is over."""
+    if run.fault and run.fault != run.reason:
+        st.warning(f"{frame.plain(run.fault)} The rest is shown.", icon=":material/broken_image:")
 
 
 def unreadable() -> None:

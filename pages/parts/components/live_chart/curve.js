@@ -30,7 +30,8 @@ class Curve {
     }
     this.losses.set(losses, step); // by step: hearing it twice changes nothing
     const before = step && Number.isFinite(this.times[step - 1]) ? this.times[step - 1] : Math.min(this.told, seconds);
-    losses.forEach((_, i) => (this.times[step + i] = before + ((seconds - before) * (i + 1)) / losses.length));
+    const until = Math.max(seconds, before); // a record from before 2026-11-28 goes back after a recovery
+    losses.forEach((_, i) => (this.times[step + i] = before + ((until - before) * (i + 1)) / losses.length));
     this.told = seconds;
     this.first = Math.min(this.first, step);
     this.count = Math.max(this.count, end);

@@ -1,0 +1,280 @@
+"""Whatever keeps runs from starting is said; who only looks does not serve; others on the machine read nothing."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from fmnist_core.files import lock_of_ours
+from fmnist_core.runs import bell, client, environment
+from fmnist_core.runs.bell import REPOSITORY
+from fmnist_core.runs.folder import RunFolder
+from fmnist_core.runs.index import FILE, VERSION, Index, IndexTooNew
+from fmnist_core.runs.service import place
+from fmnist_core.runs.service.dispatcher import Dispatcher
+from fmnist_core.runs.service.executor import LocalExecutor
+from fmnist_core.runs.service.place import Place, open_bell, protect
+from tests.runs.hostile import CONFIG, Counts
+from tests.runs.lab import is_alive, wait_until
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("FMNIST_RUNS", str(tmp_path / "runs"))
+    monkeypatch.delenv("FMNIST_SHARED", raising=False)
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def starts(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The folders for which a dispatcher would have been started."""
+    asked: list[Path] = []
+
+    def start(runs: Path) -> subprocess.Popen[bytes]:
+        asked.append(runs)
+        return subprocess.Popen([sys.executable, "-c", ""])
+
+    monkeypatch.setattr(bell, "start_dispatcher", start)
+    monkeypatch.setattr(bell, "_started", {})
+    return asked
+
+
+# --- Said ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["FMNIST_SLOTS", "FMNIST_SNAPSHOTS"])
+@pytest.mark.parametrize("value", ["two", "-1", "1.5", "9" * 50, "٣"])
+def test_settings_of_the_environment_are_refused_where_they_enter(
+    runs: Path, starts: list[Path], monkeypatch: pytest.MonkeyPatch, name: str, value: str
+):
+    """The page, the terminal and the process that would start runs say the same sentence."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ValueError, match=f"^{name} must be a whole number from") as error:
+        environment.check()
+    assert client.trouble() == str(error.value)
+    with pytest.raises(client.RunRefused) as refused:
+        client.start(CONFIG)
+    assert str(refused.value) == str(error.value)
+    assert not runs.exists()
+
+
+def test_a_file_in_the_place_of_the_runs_folder(runs: Path, starts: list[Path]):
+    """One sentence that names it, and no traceback."""
+    runs.write_text("mine")
+    assert client.list_runs() == []
+    assert client.trouble() == f"A run cannot be started: {runs} is a file, not a folder."
+    with pytest.raises(client.RunRefused, match="is a file, not a folder"):
+        client.start(CONFIG)
+
+
+def test_a_dispatcher_that_cannot_start_says_why(runs: Path, monkeypatch: pytest.MonkeyPatch):
+    """Its last words are on Train and in `queue`; it is not tried again at every look."""
+    monkeypatch.setattr(bell, "_started", {})
+    runs.mkdir()
+    (runs / "dispatcher.log").write_text("The file system of this folder knows no locks: take another.\n")
+    ended = subprocess.Popen([sys.executable, "-c", "import sys; sys.exit(78)"])
+    ended.wait()
+    bell._started[runs] = ended, time.monotonic()
+    monkeypatch.setattr(bell, "start_dispatcher", lambda _: pytest.fail("tried again at once"))
+    assert client.trouble() == "The file system of this folder knows no locks: take another."
+
+
+def test_a_file_system_without_locks(runs: Path, tmp_path: Path):
+    """The process ends with one sentence that has the way out."""
+    program = (
+        "import errno, fcntl, os, sys\n"
+        "def flock(*_): raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))\n"
+        "fcntl.flock = flock\n"
+        "from fmnist_core.runs.service import dispatcher\n"
+        "sys.exit(dispatcher.main(sys.argv[1:]))"
+    )
+    ended = subprocess.run([sys.executable, "-c", program, str(runs)], cwd=REPOSITORY, capture_output=True, text=True)
+    assert ended.returncode == 78
+    assert ended.stderr.strip() == place.NO_LOCKS_THERE.format(runs=runs)
+
+
+def test_a_file_system_without_named_pipes(runs: Path, monkeypatch: pytest.MonkeyPatch):
+    """Works without the bell: a run that is put in is found a moment later."""
+    runs.mkdir()
+
+    def mkfifo(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "mkfifo", mkfifo)
+    assert open_bell(runs) is None
+    RunFolder.create(runs, "0123456789ab", 1, "", CONFIG)
+    executor = Counts()
+    dispatcher = Dispatcher(runs, executor)
+    dispatcher.serve(None, lambda: bool(executor.started))
+    assert executor.started == ["0123456789ab"]
+
+
+def test_what_goes_wrong_with_every_turn_is_said(runs: Path, monkeypatch: pytest.MonkeyPatch):
+    """No process can be made, say: the sentence is in the index, and gone when the trouble is over."""
+    runs.mkdir()
+    RunFolder.create(runs, "0123456789ab", 1, "", CONFIG)
+    monkeypatch.setattr(client, "ensure_dispatcher", lambda: None)
+    executor = Counts()
+    broken = {"count": 0}
+
+    def start(_folder: Path, _slot: str = "") -> None:
+        broken["count"] += 1
+        if broken["count"] == 1:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        executor.started.append("started")
+
+    monkeypatch.setattr(executor, "start", start)
+    dispatcher = Dispatcher(runs, executor)
+    told = []
+    dispatcher.serve(None, lambda: told.append(client.trouble()) or broken["count"] > 1)
+    dispatcher.index = Index(runs)
+    dispatcher.turn()
+    dispatcher.index.close()
+    assert any(why and "Resource temporarily unavailable" in why for why in told)
+    assert executor.started == ["started"]
+
+
+# --- Who serves ----------------------------------------------------------------------------------------------------
+
+
+def test_who_only_looks_at_anothers_folder_does_not_serve(
+    runs: Path, starts: list[Path], monkeypatch: pytest.MonkeyPatch
+):
+    """In a folder of another user nobody else starts a dispatcher, or a run; with FMNIST_SHARED both work."""
+    runs.mkdir()
+    monkeypatch.setattr(os, "geteuid", lambda: runs.stat().st_uid + 1)
+    assert client.list_runs() == []
+    with pytest.raises(client.RunRefused, match=r"belongs to .*: start runs as that user"):
+        client.start(CONFIG)
+    assert "belongs to" in client.trouble()
+    assert starts == []
+    monkeypatch.setenv("FMNIST_SHARED", "1")
+    assert client.start(CONFIG)
+    assert starts == [runs]
+
+
+def test_others_read_and_lock_nothing(runs: Path, starts: list[Path], monkeypatch: pytest.MonkeyPatch):
+    """Folders are 0700 and files 0600, those from before as soon as a dispatcher serves; shared ones follow the umask."""
+    before = os.umask(0o022)
+    try:
+        run_id = client.start(CONFIG)
+        for path in (runs, *runs.rglob("*")):
+            assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
+        (runs / run_id).chmod(0o755)
+        (runs / ".sequence").chmod(0o644)
+        (runs / "holiday.jpg").touch(0o644)
+        protect(runs)
+        assert stat.S_IMODE((runs / run_id).stat().st_mode) == 0o700
+        assert stat.S_IMODE((runs / ".sequence").stat().st_mode) == 0o600
+        assert stat.S_IMODE((runs / "holiday.jpg").stat().st_mode) == 0o644, "not ours"
+        monkeypatch.setenv("FMNIST_SHARED", "1")
+        os.umask(0o022)
+        assert stat.S_IMODE((runs / client.start(CONFIG)).stat().st_mode) == 0o755
+    finally:
+        os.umask(before)
+
+
+def test_a_dispatcher_of_an_older_version_is_replaced(runs: Path, starts: list[Path]):
+    """One that has not signed its lock gets an index that is too new for it, and ends; one that has signed stays."""
+    runs.mkdir()
+    lock = lock_of_ours(runs / bell.LOCK)
+    pipe = open_bell(runs)
+    old = Index(runs)
+    old._connection.execute(f"PRAGMA user_version = {VERSION - 1}")
+    assert client.list_runs() == []
+    assert not old.is_as_left
+    old.close()
+    Index(runs).close()  # of this version now, and sound
+    inode = (runs / FILE).stat().st_ino
+    Place(runs, lock).sign()
+    assert client.list_runs() == []
+    assert (runs / FILE).stat().st_ino == inode
+    assert os.read(pipe, 10) == b"!!"
+    os.close(pipe)
+    lock.close()
+    assert starts == []
+
+
+def test_another_number_of_slots_is_heard(runs: Path, starts: list[Path], monkeypatch: pytest.MonkeyPatch):
+    """A server that was started later, with other slots, has the dispatcher make room; one without a wish does not."""
+    runs.mkdir()
+    lock, pipe = lock_of_ours(runs / bell.LOCK), open_bell(runs)
+    Place(runs, lock).sign()
+    monkeypatch.setattr(bell, "_SINCE", time.time() + 10)
+    client.list_runs()
+    monkeypatch.setenv("FMNIST_SLOTS", "2")
+    client.list_runs()
+    assert os.read(pipe, 10) == b"!!" + bell.END
+    os.close(pipe)
+    lock.close()
+
+
+def test_a_changed_program_is_noticed(runs: Path, monkeypatch: pytest.MonkeyPatch):
+    """Once its files stand still, the dispatcher gives way to one of the new program; when they are gone, it ends."""
+    runs.mkdir()
+    lock = lock_of_ours(runs / bell.LOCK)
+    own = Place(runs, lock)
+    monkeypatch.setattr(place, "watches_program", True)
+    monkeypatch.setattr(place, "LOOKS_EVERY", -1.0)
+    assert not own.is_lost()
+    for state, is_lost in (((("a", 1, 1),), False), ((("a", 2, 1),), False), ((("a", 2, 1),), True)):
+        monkeypatch.setattr(place, "program", lambda state=state: state)
+        assert own.is_lost() is is_lost
+    assert own.is_outdated
+    monkeypatch.setattr(place, "program", lambda: ())
+    assert own.is_lost()
+    assert not own.is_outdated
+    lock.close()
+
+
+def test_an_index_of_a_newer_version_still_ends_a_dispatcher(runs: Path):
+    """Nothing that is caught for the sake of the others hides it."""
+    runs.mkdir()
+    dispatcher = Dispatcher(runs, Counts())
+    index = Index(runs)
+    index._connection.execute(f"PRAGMA user_version = {VERSION + 1}")
+    index.close()
+    with pytest.raises(IndexTooNew):
+        dispatcher.serve(None)
+
+
+# --- A spare that is suspended -------------------------------------------------------------------------------------
+
+
+def test_a_suspended_spare_is_noticed(runs: Path, monkeypatch: pytest.MonkeyPatch):
+    """A spare that does not say that it has heard of its run is killed, and another worker takes the run."""
+    monkeypatch.setattr("fmnist_core.runs.service.executor.ANSWERS_WITHIN", 0.3)
+    hears = "import os, sys; line = sys.stdin.readline(); os.write(1, b'heard\\n'); import time; time.sleep(600)"
+    executor, started = LocalExecutor(), []
+
+    def popen(*arguments: str, stdin: int, stdout: int, extra: dict[str, str]) -> subprocess.Popen[bytes]:
+        started.append(arguments)
+        deaf = "import time; time.sleep(600)"
+        program = deaf if len(started) == 1 else hears
+        return subprocess.Popen([sys.executable, "-c", program], stdin=stdin, stdout=stdout)
+
+    monkeypatch.setattr(executor, "_popen", popen)
+    executor._last_start = -100.0
+    for name, expected in (("one", [("--spare",), ("one",)]), ("two", [("--spare",)])):
+        started[1:] = [] if name == "one" else started[1:]
+        executor.look_after(spare=True)
+        spare = executor._spare
+        executor._last_start = time.monotonic()
+        executor.start(Path(name))
+        until = time.monotonic() + 20
+        while executor._given and time.monotonic() < until:
+            executor.look_after(spare=False)
+            time.sleep(0.02)
+        assert executor._given == {}
+        assert (spare.poll() is None) is (name == "two")
+        assert [*started][-len(expected) :] == expected
+        assert executor.is_at_work(Path(name))
+        executor.kill(Path(name))
+        wait_until(lambda spare=spare: not is_alive(spare.pid))
+        executor._last_start = -100.0
