@@ -35,9 +35,10 @@ def roc_curves(
     )
     figure.add_vline(at, line={"color": REFERENCE, "width": 1})
     figure.update_layout(
-        height=360,
+        height=460,
         margin={"l": 10, "r": 10, "t": 10, "b": 10},
         xaxis={"title": "test pictures flagged by mistake", "tickformat": ".0%", "range": [-0.01, 1]},
+        legend={"orientation": "h", "y": -0.25, "font": {"size": 11}},
         yaxis={"title": "strangers flagged", "tickformat": ".0%", "range": [0, 1.02]},
     )
     return figure

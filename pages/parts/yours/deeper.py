@@ -66,7 +66,7 @@ def _turning_point(amounts: Sequence[float], classes: npt.NDArray[np.int64], neu
     for places in (range(at + 1, len(amounts)), range(at - 1, -1, -1)):
         other = next((place for place in places if classes[place] != classes[at]), None)
         if other is not None:
-            parts.append(f"at {amounts[other]:g} {unit} it becomes {CLASSES[classes[other]]}")
+            parts.append(f"at {amounts[other]:g} {unit} it becomes {CLASSES[classes[other]]}".replace("-", "−"))
     here = CLASSES[classes[at]]
     return f"{here} as it is; {', '.join(parts)}." if parts else f"{here} as it is, and all along this way."
 

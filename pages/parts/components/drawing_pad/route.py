@@ -25,6 +25,8 @@ def answer(request: Request) -> Response:
         return _json({"error": f"pixels: {error}"}, 400)
     try:
         run = client.get(request.path_params["run_id"])
+        if run.is_sealed:  # of an open sweep: what it says of test pictures stays hidden, whoever brings them
+            return _json({"error": "This run belongs to a sweep in which nothing has been chosen yet"}, 403)
         answers = respondent(client.folder(run.id), int(step)).answer(picture[None])
     except (client.RunNotFound, dataset.DatasetError, OSError, ValueError):
         return _json({"error": "No such run, or its weights at this step were not kept"}, 404)
