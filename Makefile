@@ -10,7 +10,7 @@ COMPUTING := $(filter-out $(WAITING),$(patsubst %/,%,$(wildcard tests/*/))) $(wi
 
 .DEFAULT_GOAL := help
 unexport PYTHONSAFEPATH
-.PHONY: help run class test test-all check lock format bench bench-recipes clean
+.PHONY: help run class test test-all check lock format gpu bench bench-recipes clean
 
 help: ## Print this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -52,6 +52,9 @@ format: $(VENV)/dev.installed ## Format the code
 
 bench: $(VENV)/dev.installed ## Measure: a table and one line of JSON for each benchmark (minutes)
 	@for b in epoch target evaluation race recorder pages views slider clicks live; do $(BIN)/python -m benchmarks.$$b || exit 1; done
+
+gpu: ## Everything that a GPU is needed for, in six minutes; needs torch, torchvision, numpy and safetensors
+	@$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m benchmarks.gpu
 
 bench-recipes: $(VENV)/dev.installed ## Train the recipes with 5 seeds each and measure them (half an hour); RECIPES="fast minute" SEEDS=3
 	@$(BIN)/python -m benchmarks.recipes $(if $(RECIPES),--recipes $(RECIPES)) $(if $(SEEDS),--seeds $(SEEDS))

@@ -186,6 +186,7 @@ FIELDS: dict[type[RunEvent], dict[str, Check]] = {
         "threads": _THREADS,
         "parameters": whole(0, 10**12),
         "engine": one_of(*get_args(Engine)),
+        "card": text(200),
     },
     Losses: {"step": _STEP, "losses": losses, "seconds": _SECONDS},
     Measured: {

@@ -164,6 +164,8 @@ class Run:
     deaths: int = 0
     """Workers that died over it."""
     device: str = ""
+    card: str = ""
+    """The GPU's name and memory; empty on a CPU."""
     threads: int = 0
     engine: training.Engine = "torch"
     """What takes the steps, once training has started."""
@@ -297,6 +299,7 @@ class Run:
                     self,
                     state=State.RUNNING,
                     device=event.device,
+                    card=event.card,
                     threads=event.threads,
                     engine=event.engine,
                     steps=event.steps,

@@ -31,6 +31,8 @@ class Started:
     parameters: int
     """Weights and biases of the network."""
     engine: Engine = "torch"
+    card: str = ""
+    """The GPU's name and memory, such as "NVIDIA H100 80GB HBM3, 79 GB"; empty on a CPU."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,10 @@ class Diverged:
 
 @dataclass(frozen=True)
 class Slowed:
-    """The processor is so busy with other programs that threads waited for each other: from here on, fewer compute."""
+    """The processor is so busy with other programs that threads waited for each other: from here on, fewer compute.
+
+    Or as many as before, where it is free again.
+    """
 
     step: int
     threads: int

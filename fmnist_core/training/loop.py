@@ -12,7 +12,8 @@ steps, many in one call (`compiled/`), where there is one for the machine, the n
 steps are captured once and then launched as one piece (`graphs.py`).
 
 With PyTorch, on a processor that is busy with other programs, threads spend their time waiting for each other: on two cores beside one
-other busy program, two threads are ten times slower than one. `train` notices that, and goes on with one (`Slowed`).
+other busy program, two threads are ten times slower than one. `train` notices that, and goes on with one (`Slowed`); when the
+processor is free again, with all of them.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from fmnist_core.data import augmentation, dataset
 from fmnist_core.evaluation.evaluate import as_input
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.schedules import factor_at
+from fmnist_core.training.devices import card
 from fmnist_core.training.events import Diverged, Event, Logits, Losses, Reached, Slowed, Started
 from fmnist_core.training.graphs import GraphedSteps
 from fmnist_core.training.measuring import measure
@@ -58,7 +60,8 @@ def train(state: TrainingState, data: TrainingData, stops: Iterable[int] = ()) -
     steps_per_epoch, steps = extent(config, data)
     parameters = sum(parameter.numel() for parameter in state.net.parameters())
     threads = torch.get_num_threads()
-    yield Started(state.step, steps, steps_per_epoch, state.device.type, threads, parameters, state.engine)
+    name, engine = card(state.device), state.engine
+    yield Started(state.step, steps, steps_per_epoch, state.device.type, threads, parameters, engine, name)
 
     factors = factor_at(config.schedule, np.arange(steps), steps).tolist()
     reduced = precision(state.device, config.architecture)
@@ -130,6 +133,9 @@ def train(state: TrainingState, data: TrainingData, stops: Iterable[int] = ()) -
                     if is_due and pace.is_lost(losses.speed, images, labels):
                         torch.set_num_threads(1)
                         yield Slowed(state.step, 1)
+                    elif is_due and pace.is_regained(losses.speed, images, labels):
+                        torch.set_num_threads(pace.all)
+                        yield Slowed(state.step, pace.all)
             if state.step == end:
                 break
 

@@ -61,8 +61,11 @@ class TrainingState:
     def new(cls, config: TrainingConfig) -> TrainingState:
         """Fresh weights. Seeds torch's generators, which dropout goes on using: one run per process at a time.
 
+        Numbers below float32's normal range become zero from here on: the momentum of weights that get no gradient any more
+        decays into it, and stays. With one in ten of them an Intel processor took fourteen times as long for a step of Muon.
         Raises ValueError when the device is not there.
         """
+        torch.set_flush_denormal(True)  # of this thread, and of those that it starts
         device = find_device(config.device)
         torch.manual_seed(config.seed)
         torch.backends.cudnn.deterministic = True  # same seed, same losses, on a GPU too

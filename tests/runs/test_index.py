@@ -269,3 +269,23 @@ def test_round_trip(tmp_path: Path):
         assert reader.run("ffffffffffff") is None
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
             reader._connection.execute("DELETE FROM runs")
+
+
+def test_only_the_newest_text_of_a_run_is_kept_parsed(tmp_path: Path):
+    """However often a run changes, a reader keeps one version of it, and none of a run that is gone."""
+    from fmnist_core.runs import index as reader
+
+    index = Index(tmp_path)
+    for step in range(20):
+        index.save([(Run("0123456789ab", 1, "first", "2026-01-01", TrainingConfig(), step=step), step)])
+        with IndexReader(tmp_path) as reading:
+            ((run, _offset),) = reading.runs()
+        assert run.step == step
+        assert list(reader._parsed) == ["0123456789ab"]
+    with IndexReader(tmp_path) as reading:
+        assert reading.runs()[0][0] is run, "the same text is not read again"
+    index.save([], gone=["0123456789ab"])
+    with IndexReader(tmp_path) as reading:
+        assert reading.runs() == []
+    assert reader._parsed == {}
+    index.close()

@@ -19,10 +19,9 @@ from fmnist_core.networks.net import Net
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.training import loop
 from fmnist_core.training.devices import available_devices, find_device
-from fmnist_core.training.events import Diverged, Event, Losses, Measured, Slowed, Started
+from fmnist_core.training.events import Diverged, Event, Losses, Measured, Started
 from fmnist_core.training.loop import batches, train
 from fmnist_core.training.measuring import measure
-from fmnist_core.training.pace import Pace
 from fmnist_core.training.state import TrainingData, TrainingState
 
 
@@ -348,53 +347,3 @@ def test_auto_is_the_fastest_device():
 
 
 # --- A processor that is busy with other programs ---------------------------------------------------------------------
-
-
-@pytest.fixture
-def two_threads() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.mark.usefixtures("two_threads")
-def test_training_goes_on_with_one_thread_when_two_wait_for_each_other(
-    little: TrainingData, monkeypatch: pytest.MonkeyPatch
-):
-    """Where one thread would be more than twice as quick, it takes over, says so once, and every step is there."""
-    monkeypatch.setattr(loop, "NEWS_EVERY", 0.0)
-    real = loop._Losses.collect
-
-    def collect_slowly(self: loop._Losses) -> object:
-        news = real(self)
-        self.speed = 1e9 if self.state.step <= 3 else 0.001  # as if threads had begun to wait for each other
-        return news
-
-    monkeypatch.setattr(loop._Losses, "collect", collect_slowly)
-    events = list(train(TrainingState.new(on_cpu(epochs=1, batch_size=20)), little))
-    assert [event for event in events if isinstance(event, Slowed)] == [Slowed(3 + Pace.PATIENCE, 1)]
-    assert sum(len(event.losses) for event in events if isinstance(event, Losses)) == 50
-    assert torch.get_num_threads() == 1
-
-
-@pytest.mark.usefixtures("two_threads")
-def test_trying_one_thread_changes_nothing(little: TrainingData):
-    """Weights, gradients, dropout's generator and the number of threads are as they were."""
-    state = TrainingState.new(on_cpu())
-    before = {name: tensor.clone() for name, tensor in state.tensors().items()}
-    pace = Pace(state)
-    batch = little.images[:20, None] / 255, little.labels[:20]
-    assert [pace.is_lost(0.001, *batch) for _time in range(pace.PATIENCE)] == [False] * (pace.PATIENCE - 1) + [True]
-    assert all(torch.equal(tensor, before[name]) for name, tensor in state.tensors().items())
-    assert all(parameter.grad is None for parameter in state.net.parameters())
-    assert torch.get_num_threads() == 2
-
-
-@pytest.mark.usefixtures("two_threads")
-def test_a_moments_disturbance_changes_nothing(little: TrainingData):
-    """Slow, then quick again, then slow: patience starts anew."""
-    pace = Pace(TrainingState.new(on_cpu()))
-    batch = little.images[:20, None] / 255, little.labels[:20]
-    speeds = [1e9, *[0.001] * (pace.PATIENCE - 1), 1e9, *[0.001] * (pace.PATIENCE - 1)]
-    assert not any(pace.is_lost(speed, *batch) for speed in speeds)

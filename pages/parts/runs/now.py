@@ -91,7 +91,7 @@ def figures(run: Run) -> list[Figure]:
             f"{run.images_per_second:,.0f}" if run.images_per_second else NOTHING,
             f"{run.threads} thread{'s' if run.threads > 1 else ''}, {ENGINES[run.engine]}"
             if run.device == "cpu"
-            else "",
+            else run.card,
             "Training images, of late; the processor's threads that compute, and the engine: PyTorch, or the same steps "
             "compiled for this processor. On a busy processor PyTorch goes on with one thread: several would wait for each "
             "other.",
