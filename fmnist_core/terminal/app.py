@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,14 +22,13 @@ from fmnist_core.files import explain
 from fmnist_core.runs.client import RunNotFound, RunRefused
 from fmnist_core.terminal.doctor import doctor
 from fmnist_core.terminal.predict import predict
-from fmnist_core.terminal.printing import Refused
+from fmnist_core.terminal.printing import CONTEXT, Commands, Refused, SeenEnough
 from fmnist_core.terminal.recipes import recipes
 from fmnist_core.terminal.runs import runs
 from fmnist_core.terminal.taking_away import export, import_
 
 NAME = "fashion-mnist-lab"
 REPOSITORY = Path(__file__).parents[2]
-CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 EPILOG = """\b
 Begin with:
@@ -41,7 +41,7 @@ Begin with:
 """
 
 
-@click.group(context_settings=CONTEXT, epilog=EPILOG)
+@click.group(cls=Commands, context_settings=CONTEXT, epilog=EPILOG)
 @click.version_option(app_version(), prog_name="Fashion-MNIST Lab")
 def cli() -> None:
     """Fashion-MNIST Lab: train, watch, test and take away small image classifiers.
@@ -60,6 +60,11 @@ def serve(port: int) -> None:
     from fmnist_core.data import dataset
 
     dataset.load("train")
+    try:
+        with socket.create_server(("127.0.0.1", port)):
+            pass
+    except OSError as error:
+        raise Refused(f"Port {port} is taken or not allowed: try another, such as --port {port + 1}.") from error
     os.chdir(REPOSITORY)
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
     sys.stdout.flush()
@@ -98,7 +103,7 @@ def main(arguments: Sequence[str] | None = None, *, name: str = NAME, group: cli
     try:
         status = group.main(given, prog_name=name, complete_var="_FASHION_MNIST_LAB_COMPLETE", standalone_mode=False)
         sys.stdout.flush()  # here, where an error is still caught
-    except BrokenPipeError:  # whoever reads, such as `head`, has seen enough
+    except (BrokenPipeError, SeenEnough):  # whoever reads, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that nothing is said at exit
         return 141  # as other commands, which SIGPIPE ends
     except click.ClickException as error:

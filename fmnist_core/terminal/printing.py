@@ -23,6 +23,25 @@ COLOURS = {
 }
 
 
+CONTEXT: dict[str, object] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+"""How help is asked for, and how wide it is."""
+
+
+class SeenEnough(Exception):
+    """Whoever reads the output, such as `head`, has closed it."""
+
+
+class Commands(click.Group):
+    """A group that says when its output was closed; Click's own would end the process with status 1."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Raises SeenEnough."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise SeenEnough from error
+
+
 class Refused(Exception):
     """A command cannot do what was asked for. The message says why."""
 

@@ -38,7 +38,7 @@ class RunId(click.ParamType[str]):
 ID = click.argument("run_id", metavar="ID", type=RunId())
 
 
-@click.group()
+@click.group(cls=printing.Commands, context_settings=printing.CONTEXT)
 def runs() -> None:
     """Start, watch, steer and remove runs."""
 

@@ -41,7 +41,7 @@ def export(run_id: str, kind: str, output: Path | None, force: bool) -> None:
     if target.exists() and not force:
         raise Refused(f"{target} is there already: choose another name with --output, or --force.")
     try:
-        write_whole(target, chosen.make(run), durable=False)
+        write_whole(target, chosen.make(run), durable=False, public=True)
     except OSError as error:
         raise Refused(f"{target} cannot be written ({error.strerror}).") from error
     click.echo(str(target))

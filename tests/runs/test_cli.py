@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
 import re
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 
 import pytest
@@ -12,8 +19,9 @@ from fmnist_core.data.dataset import CLASSES
 from fmnist_core.runs import client
 from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.record import State
+from fmnist_core.runs.service.executor import REPOSITORY
 from fmnist_core.training.events import Measured
-from tests.runs.lab import PATIENCE, SMALL, Lab, events, recorded
+from tests.runs.lab import LONGER, PATIENCE, SMALL, Lab, events, recorded
 
 
 def command(lab: Lab, *arguments: str) -> tuple[int, str, str]:
@@ -219,3 +227,40 @@ def test_help(lab: Lab):
     assert status == 0
     assert "--batch-size N" in out
     assert "default 20" in out
+
+
+def test_ctrl_c_leaves_the_run_in_training(lab: Lab):
+    """Who follows a run and has enough is told how to come back; the run goes on."""
+    run = lab.start(replace(SMALL, epochs=100))
+    process = lab.python("-m", "fmnist_core", "runs", "show", run.id, "--follow")
+    lab.wait_for_steps(run, 10)
+    time.sleep(2)  # it has begun to follow
+    process.send_signal(signal.SIGINT)
+    _out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    assert f"The run goes on. Come back to it: fashion-mnist-lab runs show {run.id} --follow" in err.decode()
+    assert client.get(run.id).is_active
+    client.stop(run.id)
+    lab.wait(run, State.STOPPED)
+
+
+def test_a_bar_on_a_terminal_only(lab: Lab):
+    """On a terminal a line shows how far the run is; what a program reads has nothing of it."""
+    run = lab.start(LONGER)
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "fmnist_core", "runs", "show", run.id, "--follow"],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=theirs, cwd=REPOSITORY, env=lab.environment,
+    )  # fmt: skip
+    lab.children.append(process)
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # the other end is closed
+        while block := os.read(ours, 4096):
+            shown += block
+    os.close(ours)
+    out, _err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
+    assert re.search(rb"\r(queued|starting|running) .*%  step [0-9]+/200", shown)
+    assert b"\r" not in out
+    assert out.startswith(b"Accuracy before training:")

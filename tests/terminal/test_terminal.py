@@ -146,7 +146,7 @@ def test_export_and_import(told, workshop: Workshop, elsewhere: Path, tmp_path: 
 
 def test_predict(told, workshop: Workshop, tmp_path: Path):
     """A picture gets a class with its probability; a file that is none is named, the others are answered all the same."""
-    run = workshop.train("first", epochs=2)
+    run = workshop.train("plain", epochs=2)
     test = dataset.load("test")
     picture, text = tmp_path / "picture.png", tmp_path / "text.png"
     Image.fromarray(255 - test.images[0]).resize((280, 280)).save(picture)
