@@ -30,12 +30,13 @@ import numpy as np
 
 from fmnist_core.export.history import ExportRefused
 from fmnist_core.export.words import app_version
-from fmnist_core.files import write_whole
-from fmnist_core.runs import bell, client, sealed
+from fmnist_core.files import file_mode, make_folder, to_json, write_whole
+from fmnist_core.runs import bell, client, people, sealed
 from fmnist_core.runs.folder import RunFolder, is_run_id
 from fmnist_core.runs.format import from_json
 from fmnist_core.runs.numbering import next_sequence
 from fmnist_core.runs.record import Run, State
+from fmnist_core.runs.trouble import refusal
 
 FORMAT, VERSION = "fashion-mnist-lab run", 1
 MANIFEST = "manifest.json"
@@ -133,11 +134,14 @@ def _entry(name: str, method: int) -> zipfile.ZipInfo:
 def read(source: IO[bytes], owner: str = "") -> str:
     """Check an archive and make it a run here; its id, which is another one where that of the archive is taken.
 
-    `owner`: who brings it. Raises ImportRefused with a sentence; then nothing is left behind.
+    `owner`: the name of who brings it, where nobody is known to act (`runs/people.py`). Raises ImportRefused with a
+    sentence; then nothing is left behind.
     """
     runs = client.runs_folder()
+    if why := refusal(runs):
+        raise ImportRefused(why)
     try:
-        runs.mkdir(parents=True, exist_ok=True)
+        make_folder(runs, parents=True)
         with zipfile.ZipFile(source) as archive:
             entries = _checked_entries(archive)
             total = sum(entry.file_size for entry in entries.values())
@@ -146,8 +150,8 @@ def read(source: IO[bytes], owner: str = "") -> str:
             manifest = _manifest(archive, entries)
             with tempfile.TemporaryDirectory(dir=runs, prefix=".new-") as temporary:
                 place = Path(temporary) / "run"
-                for name, entry in entries.items():
-                    _extract(archive, entry, place / name, manifest["files"].get(name))
+                for name, entry in entries.items():  # its names are known ones: none leads out of `place`
+                    _extract(archive, entry, place, manifest["files"].get(name))
                 _check(RunFolder(place))
                 return _settle(place, manifest["id"], owner)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
@@ -216,11 +220,16 @@ def _content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
         return file.read(entry.file_size)
 
 
-def _extract(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path, listed: object) -> None:
-    """Unpack one file, no more bytes than announced, and compare it with the list."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _extract(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, place: Path, listed: object) -> None:
+    """Unpack one file below `place`, no more bytes than announced, and compare it with the list."""
+    path = place / entry.filename
+    for folder in reversed(path.relative_to(place).parents):
+        make_folder(place / folder)
     digest, length = hashlib.sha256(), 0
-    with archive.open(entry) as source, path.open("xb") as copy:
+    with (
+        archive.open(entry) as source,
+        open(path, "xb", opener=lambda name, flags: os.open(name, flags, file_mode())) as copy,
+    ):
         while block := source.read(min(_BLOCK, entry.file_size - length + 1)):
             length += len(block)
             if length > entry.file_size:
@@ -290,19 +299,18 @@ def _check_arrays(path: Path) -> None:
 def _settle(place: Path, run_id: str, owner: str) -> str:
     """Move the checked folder to where runs are, under a free id."""
     runs = client.runs_folder()
-    run = RunFolder(place).run()
+    run, who = RunFolder(place).run(), people.current()
     wanted = json.loads((place / "config.json").read_bytes())
     now = dict(wanted)
-    if run.owner != owner:
-        now["owner"] = owner
+    now |= {"owner": who.name if who.role == "learner" else owner or who.name, "owner_id": who.id}
+    now["inode"] = place.stat().st_ino  # as RunFolder.create does: a run of this place, not a copy on its way
     if (number := _number_for(run.sequence)) != run.sequence:
         now["sequence"] = now["order"] = number
     if sealed.is_open(runs, run.group):
         now["group"] = None  # the choice was made elsewhere
-    if now != wanted:
-        write_whole(place / "config.json", json.dumps(now, indent=2).encode())
+    write_whole(place / "config.json", to_json(now, indent=2).encode())
     for name in ("checkpoints", "snapshots", "requests"):
-        (place / name).mkdir(exist_ok=True)
+        make_folder(place / name)
     while (runs / run_id).exists():
         run_id = secrets.token_hex(6)
     place.rename(runs / run_id)
@@ -313,7 +321,7 @@ def _settle(place: Path, run_id: str, owner: str) -> str:
 def _number_for(wanted: int) -> int:
     """`wanted`, where no run here has it or ever will; else the next number."""
     new = next_sequence(client.runs_folder())
-    return wanted if 0 < wanted < new and all(run.sequence != wanted for run in client.list_runs()) else new
+    return wanted if 0 < wanted < new and all(run.sequence != wanted for run in client._list()) else new
 
 
 def _shown(name: str) -> str:

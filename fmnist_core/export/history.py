@@ -14,7 +14,7 @@ import numpy.typing as npt
 from fmnist_core.runs import client
 from fmnist_core.runs.record import Run
 from fmnist_core.settings.config import TrainingConfig
-from fmnist_core.training.events import Engine, Slowed, Started
+from fmnist_core.training.events import Engine, Losses, Slowed, Started
 
 
 class ExportRefused(Exception):
@@ -66,12 +66,15 @@ class History:
         return list({stretch.run.id: stretch.run for stretch in self.stretches}.values())
 
     def losses(self) -> npt.NDArray[np.float32]:
-        """The loss of every step in it, (last - first,) float32."""
+        """The loss of every step in it, (last - first,) float32. Raises ExportRefused where one cannot be read."""
         parts = []
         for run in self.lineage:
             own = [stretch for stretch in self.stretches if stretch.run.id == run.id]
-            begin, end = own[0].first - run.first_step, own[-1].last - run.first_step
-            parts.append(client.folder(run.id).losses()[begin:end])
+            steps, losses = recorded_losses(run)
+            found = losses[(steps > own[0].first) & (steps <= own[-1].last)]
+            if len(found) != own[-1].last - own[0].first:
+                raise ExportRefused(f"Some losses of {run.title} cannot be read: its events.jsonl is damaged.")
+            parts.append(found)
         return np.concatenate(parts)
 
 
@@ -97,7 +100,7 @@ def history_of(run: Run, until: int | None = None) -> History:
         current, end = parent, branched.step
     if checkpoint and not (checkpoint.is_file() and stretches):
         raise ExportRefused(
-            "The run that this one branched off from is gone, and with it the state that it began with."
+            "The run that this one branched off from is not here, and the state that it began with was not kept."
         )
     if not stretches:
         raise ExportRefused("There is no trained network yet: wait for the first checkpoint.")
@@ -136,6 +139,16 @@ def _joined(stretches: Sequence[Stretch]) -> list[Stretch]:
         else:
             found.append(stretch)
     return found
+
+
+def recorded_losses(run: Run) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """The steps that the run took itself, counted from 1 over all that led to it, and their losses, (N,) each."""
+    told = [event for event in client.folder(run.id).events() if isinstance(event, Losses)]
+    steps = [np.arange(event.step + 1, event.step + len(event.losses) + 1) for event in told]
+    losses = [np.asarray(event.losses, np.float32) for event in told]
+    if not told:
+        return np.empty(0, np.int64), np.empty(0, np.float32)
+    return np.concatenate(steps), np.concatenate(losses)
 
 
 def last_step(run: Run) -> int | None:

@@ -117,7 +117,7 @@ def _introduction(history: History) -> str:
         lines.append(f"* It branched off: {way}. All of its steps are here, from the first one on.")
     if history.checkpoint:
         lines.append(
-            f"* Its first {history.first:,} steps were taken by a run that has been deleted. So this notebook begins with "
+            f"* Its first {history.first:,} steps were taken by a run that is not here any more. So this notebook begins with "
             "the state that was kept from it."
         )
     changed = words.changed_settings(run.config)
@@ -155,7 +155,8 @@ def _why(stretch: Stretch, before: TrainingConfig, run_id: str) -> str:
         rates = f"learning rate {words.number(stretch.config.learning_rate)}, momentum {words.number(stretch.config.momentum)}"
         return f"After step {stretch.first:,} somebody changed the settings: {rates}."
     if stretch.first and stretch.first != stretch.run.first_step:
-        return f"From step {stretch.first + 1:,} on, other threads or another engine computed."
+        threads = f"{stretch.threads} thread{'s' * (stretch.threads != 1)}"
+        return f"From step {stretch.first + 1:,} on {words.ENGINES[stretch.engine]} took the steps, with {threads}."
     return ""
 
 
@@ -180,7 +181,7 @@ def _changes(before: TrainingConfig, now: TrainingConfig, *, has_begun: bool) ->
     if "dropout" in differing and now.architecture in ("net", "perceptron"):
         lines.append("net.fc1_drop.p = dropout")
     if "standardise" in differing:
-        lines.append(cells.as_input(now))
+        lines += ["", "", cells.as_input(now), "", ""]
     if {"loss", "label_smoothing"} & set(differing):
         lines.append(cells.criterion(now))
     if {"optimizer", "weight_decay"} & set(differing):
@@ -205,14 +206,14 @@ def _beginning(history: History, checkpoint: Path) -> list[Cell]:
     state = state_of(checkpoint)
     if sum(array.nbytes for array in state.values()) > LARGEST_BEGINNING:
         raise ExportRefused(
-            f"The first {history.first:,} steps were taken by a run that has been deleted, and the state after them is too "
+            f"The first {history.first:,} steps were taken by a run that is not here any more, and the state after them is too "
             "large for a notebook: take the archive or the weights instead."
         )
     content = io.BytesIO()
     np.savez_compressed(content, **state)  # type: ignore[arg-type]
     return [
         _text(
-            f"## After {history.first:,} steps\nThe steps before were taken by a run that has been deleted: its state was kept."
+            f"## After {history.first:,} steps\nThe steps before were taken by a run that is not here any more: its state was kept."
         ),
         _code(
             f"state = np.load(io.BytesIO(base64.b64decode({_block(content.getvalue())})))\n"
@@ -287,7 +288,7 @@ else:
         print(f"Right at the end: {sum(here):,} here, {sum(wanted_correct):,} recorded.")
     print("The run was exported with", made_with)
     print("Here is torch", torch.__version__, "on", device, platform.processor() or platform.machine())
-    print("Rounding begins at about 1e-7 and grows with every step: a difference that is large from the first step on is none.")"""
+    print("Rounding begins at about 1e-7 and grows with every step: a difference that is large from the first step on is not rounding.")"""
 
 
 # --- The file ------------------------------------------------------------------------------------------------------

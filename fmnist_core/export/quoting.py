@@ -24,7 +24,12 @@ def quoted(module: str, *names: str) -> str:
     """
     text = (CORE / module).read_text(encoding="utf-8")
     tree = ast.parse(text)
-    return "\n\n\n".join(_cleaned(text, _definition(tree, name)) for name in names)
+    found = ""
+    for before, name in zip(("", *names), names, strict=False):
+        node = _definition(tree, name)
+        is_list = before and all(isinstance(n, ast.Assign | ast.AnnAssign) for n in (node, _definition(tree, before)))
+        found += ("\n" if is_list else "\n\n\n" if before else "") + _cleaned(text, node)
+    return found
 
 
 def _definition(tree: ast.Module, name: str) -> ast.stmt:

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from fmnist_core.data.dataset import CLASSES
+from fmnist_core.export.history import recorded_losses
 from fmnist_core.export.results import results_of, score_of
-from fmnist_core.runs import client
 from fmnist_core.runs.record import Run
 from fmnist_core.settings.schedules import learning_rate_at
 
@@ -31,8 +31,7 @@ def tables(run: Run) -> bytes:
 
 def losses(run: Run) -> pd.DataFrame:
     """A row for each step that the run took itself: step, epoch, loss, learning rate, momentum, as Trackio imports it."""
-    found = client.folder(run.id).losses()
-    steps = np.arange(run.first_step + 1, run.first_step + 1 + len(found))
+    steps, found = recorded_losses(run)
     rates, momenta = rates_of(run, steps - 1)
     return pd.DataFrame(
         {

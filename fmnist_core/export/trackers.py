@@ -8,12 +8,9 @@ import zipfile
 from datetime import datetime
 from pathlib import Path
 
-import numpy as np
-
 from fmnist_core.export import words
-from fmnist_core.export.history import ExportRefused
+from fmnist_core.export.history import ExportRefused, recorded_losses
 from fmnist_core.export.tables import rates_of
-from fmnist_core.runs import client
 from fmnist_core.runs.record import Run
 
 
@@ -48,12 +45,11 @@ def write_events(run: Run, folder: Path) -> None:
         summary = Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()])
         writer.add_event(Event(wall_time=began + seconds, step=step, summary=summary))
 
-    found = client.folder(run.id).losses()
-    done = np.arange(run.first_step, run.first_step + len(found))
-    rates, _momenta = rates_of(run, done)
-    pace = run.seconds / max(1, len(found))
-    for number, (loss, rate) in enumerate(zip(found.tolist(), rates.tolist(), strict=True), start=1):
-        add(run.first_step + number, number * pace, {"loss/batch": loss, "learning_rate": rate})
+    steps, found = recorded_losses(run)
+    rates, _momenta = rates_of(run, steps - 1)
+    pace = run.seconds / max(1, run.step)
+    for step, loss, rate in zip(steps.tolist(), found.tolist(), rates.tolist(), strict=True):
+        add(step, step * pace, {"loss/batch": loss, "learning_rate": rate})
     for measured in run.measured:
         scores = {"train": measured.train, "validation": measured.validation, "test": measured.test}
         values = {f"loss/{name}": score.loss for name, score in scores.items() if score}

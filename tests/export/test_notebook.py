@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from nbclient import NotebookClient
 
 from fmnist_core.data import dataset
-from fmnist_core.export.history import ExportRefused, history_of
+from fmnist_core.export.history import ExportRefused, history_of, recorded_losses
 from fmnist_core.export.notebook import notebook
 from fmnist_core.runs import client
 from fmnist_core.runs.record import Moment, Run
@@ -37,10 +40,28 @@ def executed(content: bytes, place: Path) -> list[str]:
     return ["".join(output.get("text", "") for output in cell.outputs) for cell in code]
 
 
+def imported(content: bytes) -> set[str]:
+    """The packages that its cells import."""
+    code = "\n".join(
+        cell.source
+        for cell in nbformat.reads(content.decode(), as_version=4).cells
+        if cell.cell_type == "code" and not cell.source.startswith("%%writefile")
+    )
+    found = set()
+    for node in ast.walk(ast.parse(code)):
+        match node:
+            case ast.Import():
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            case ast.ImportFrom():
+                found.add((node.module or "").partition(".")[0])
+    return found
+
+
 def certified(run: Run, place: Path) -> list[str]:
     """What the notebook of `run` printed, once it has found itself equal."""
     content = notebook(run)
     assert b"fmnist_core" not in content
+    assert imported(content) - sys.stdlib_module_names == {"numpy", "torch", "torchvision"}
     printed = executed(content, place)
     assert printed[-1].startswith(EQUAL.format(steps=run.step)), printed[-1]
     return printed
@@ -122,7 +143,7 @@ def test_a_branch_whose_parent_is_gone(
     content = notebook(branched)
     printed = executed(content, tmp_path)
     assert printed[-1].startswith(EQUAL.format(steps=30))
-    assert "Its first 120 steps were taken by a run that has been deleted" in content.decode()
+    assert "Its first 120 steps were taken by a run that is not here any more" in content.decode()
 
 
 @pytest.mark.slow
@@ -141,6 +162,34 @@ def test_nothing_was_trained(workshop: Workshop):
     run = workshop.train("to be empty", step_limit=1)
     with pytest.raises(ExportRefused, match="no trained network yet"):
         notebook(replace(run, step=0))
+
+
+def test_a_run_that_diverged(workshop: Workshop):
+    """Its last finite weights can be taken away; the notebook ends where they stand."""
+    run = workshop.train(  # from step 61 on each weight becomes its eightfold
+        "too fast", ends="diverged", architecture="linear", epochs=3, weight_decay=0.9, planned=[Changed(61, 10.0, 0.0)]
+    )
+    history = history_of(run)
+    assert history.last == 60 < run.step
+    assert np.isfinite(history.losses()).all()
+    assert len(history.losses()) == 60
+    assert "train(60)" in notebook(run).decode()
+
+
+def test_a_damaged_record(workshop: Workshop, elsewhere: Path):
+    """A line of losses that cannot be read: no notebook, with a sentence; the table leaves those steps out."""
+    run = workshop.train("plain", epochs=2)
+    shutil.copytree(workshop.runs / run.id, elsewhere / run.id)
+    path = elsewhere / run.id / "events.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    at = [number for number, line in enumerate(lines) if b'"Losses"' in line][1]
+    lines[at] = b"#" + lines[at]
+    path.write_bytes(b"".join(lines))
+    with pytest.raises(ExportRefused, match=r"events\.jsonl is damaged"):
+        notebook(client.get(run.id))
+    steps, losses = recorded_losses(client.get(run.id))
+    assert len(steps) == len(losses) < 120
+    assert steps[-1] == 120
 
 
 def test_the_history_is_whole(branched: Run):
