@@ -7,12 +7,15 @@ import streamlit as st
 from fmnist_core.export import archive
 from fmnist_core.export.catalogue import EXPORTS, Export
 from fmnist_core.runs import client
+from fmnist_core.runs.people import Person, acting_as
 from fmnist_core.runs.record import Run
 from pages.parts import address, frame
-from pages.parts.person import person
+from pages.parts.person import me, person
 
 LARGEST_UPLOAD = 200
 """MB: a run of the tutorial's network has about 40."""
+LARGEST_DOWNLOAD = 300_000_000
+"""Bytes that the page holds in memory for a download."""
 
 
 def take_away(run: Run) -> None:
@@ -21,6 +24,7 @@ def take_away(run: Run) -> None:
 
 
 def _menu(run_id: str) -> None:
+    who = me()
     menu = st.popover("Take away", icon=":material/download:", key="take_away_menu", on_change="rerun")
     if not menu.open:
         return
@@ -30,11 +34,14 @@ def _menu(run_id: str) -> None:
         st.rerun()
     with menu:
         for export in EXPORTS:
-            _entry(run, export)
+            _entry(run, export, who)
 
 
-def _entry(run: Run, export: Export) -> None:
+def _entry(run: Run, export: Export, who: Person) -> None:
+    size = export.size(run)
     why_not = export.why_not(run)
+    if not why_not and size > LARGEST_DOWNLOAD:
+        why_not = f"It has about {_size(size)}, too much for the page. In a terminal: {export.command(run)}"
     with st.container(gap="small"):
         st.markdown(f"**{export.title}** · {export.use}")
         if why_not:
@@ -42,8 +49,8 @@ def _entry(run: Run, export: Export) -> None:
             return
         with st.container(horizontal=True, vertical_alignment="center"):
             st.download_button(
-                f"Download, about {_size(export.size(run))}",
-                data=lambda: export.make(run),  # on a click, not at every rerun
+                f"Download, about {_size(size)}",
+                data=lambda: _made(run, export, who),  # on a click, not at every rerun
                 file_name=export.file_name(run),
                 mime=export.mime,
                 on_click="ignore",
@@ -51,6 +58,12 @@ def _entry(run: Run, export: Export) -> None:
                 key=f"take_away_{export.name}",
             )
             st.code(export.command(run), language=None, width="stretch")
+
+
+def _made(run: Run, export: Export, who: Person) -> bytes:
+    """The file, made for whoever clicked: Streamlit asks for it in a thread that knows nobody."""
+    with acting_as(who):
+        return export.make(run)
 
 
 def _size(count: int) -> str:
