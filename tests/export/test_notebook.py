@@ -35,7 +35,9 @@ def executed(content: bytes, place: Path) -> list[str]:
     (place / "data").symlink_to(root)
     cells = nbformat.reads(content.decode(), as_version=4)
     nbformat.validate(cells)
-    NotebookClient(cells, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(place)}}).execute()
+    NotebookClient(
+        cells, timeout=900, startup_timeout=300, kernel_name="python3", resources={"metadata": {"path": str(place)}}
+    ).execute()
     code = [cell for cell in cells.cells if cell.cell_type == "code"]
     return ["".join(output.get("text", "") for output in cell.outputs) for cell in code]
 
