@@ -87,7 +87,7 @@ COUNTED: dict[str, tuple[Callable[[], set[str]], set[str]]] = {
     ),
     "may be steered": (lambda: ids(run for run in client.list_runs() if not run.state.is_final), {"paused", "waiting"}),
     "told apart from its settings": (
-        lambda: ids(run for run in client.list_runs() if "from step" in run_words(run) or "branched" in run_words(run)),
+        lambda: ids(run for run in client.list_runs() if "after step" in run_words(run) or "branched" in run_words(run)),
         MADE | {"steered", "branch of an open sweep"},
     ),
     "begins within its parent's training": (
@@ -209,7 +209,7 @@ def test_a_steered_run_is_told_from_the_tutorials(zoo: Zoo):
     steered = client.get(zoo.ids["steered"])
     assert steered.course("learning_rate", 40) == [(0, 0.002), (10, 0.02)]
     assert steered.course("learning_rate", 10) == [(0, 0.002)]
-    assert "learning rate 0.002, 0.02 from step 10 on" in run_words(steered)
+    assert "learning rate 0.002, 0.02 after step 10" in run_words(steered)
     assert TUTORIAL not in run_words(steered)
 
 

@@ -88,7 +88,7 @@ def course_words(run: Run, step: int) -> dict[str, str]:
         course = run.course(name, step)
         if len(course) > 1 or course[0] != (run.first_step, getattr(run.config, name)):
             words[name] = ", ".join(
-                f"{value:g}" + (f" from step {since:,} on" if since > run.first_step else "") for since, value in course
+                f"{value:g}" + (f" after step {since:,}" if since > run.first_step else "") for since, value in course
             )
     return words
 
