@@ -87,7 +87,9 @@ COUNTED: dict[str, tuple[Callable[[], set[str]], set[str]]] = {
     ),
     "may be steered": (lambda: ids(run for run in client.list_runs() if not run.state.is_final), {"paused", "waiting"}),
     "told apart from its settings": (
-        lambda: ids(run for run in client.list_runs() if "after step" in run_words(run) or "branched" in run_words(run)),
+        lambda: ids(
+            run for run in client.list_runs() if "after step" in run_words(run) or "branched" in run_words(run)
+        ),
         MADE | {"steered", "branch of an open sweep"},
     ),
     "begins within its parent's training": (

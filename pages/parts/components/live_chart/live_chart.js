@@ -237,7 +237,7 @@ class LiveChart {
   secondAxis(type) {
     if (!this.hasTwoMeasures) return {};
     const log = type === "log" ? { dtick: 1 } : {};
-    const yaxis2 = { title: { text: "Cross-entropy (nats per image)" }, type, ...log, overlaying: "y", side: "right", showgrid: false, automargin: true };
+    const yaxis2 = { title: { text: "Cross-entropy (nats per image)" }, type, tickmode: "auto", ...log, overlaying: "y", side: "right", showgrid: false, automargin: true };
     return { yaxis2 };
   }
 
