@@ -6,15 +6,20 @@ from typing import Literal, get_args
 
 import streamlit as st
 
-from fmnist_core.inside import activations, graph
+from fmnist_core.inside import activations, attribution, edits, graph, trust, units
 from pages.parts import controls, frame
-from pages.parts.inside import way
+from pages.parts.inside import ledger_view, surgery, units_view, way
 from pages.parts.inside.subject import picture_choice, subject, ways_back
 from pages.parts.runs.moment import moment
 from pages.parts.runs.run_picker import run_picker
 
-View = Literal["way"]
-WORDS: dict[View, str] = {"way": "The way through"}
+View = Literal["way", "ledger", "units", "surgery"]
+WORDS: dict[View, str] = {
+    "way": "The way through",
+    "ledger": "Which pixels",
+    "units": "What a unit looks for",
+    "surgery": "Surgery",
+}
 
 
 def main() -> None:
@@ -22,7 +27,15 @@ def main() -> None:
     frame.page(
         "Inside",
         "Point at any value to see the numbers that make it: this is your network, at any moment of its training.",
-        code=(graph.graph, activations.forward, activations.backward),
+        code=(
+            graph.graph,
+            activations.forward,
+            activations.backward,
+            attribution.ledger,
+            trust.trust,
+            units.excitement,
+            edits.Edits,
+        ),
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         run = run_picker()
@@ -39,6 +52,12 @@ def main() -> None:
     match view:
         case "way":
             way.draw(shown)
+        case "ledger":
+            ledger_view.draw(shown)
+        case "units":
+            units_view.draw(shown)
+        case "surgery":
+            surgery.draw(shown)
 
 
 main()

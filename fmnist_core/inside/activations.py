@@ -49,7 +49,7 @@ def forward(nodes: Graph, weights: Weights, x: Array, *, only: Sequence[str] | N
     values: Values = {INPUT: x}
     last_use = {name: place for place, node in enumerate(nodes) for name in node.inputs}
     for place, node in enumerate(nodes):
-        values[node.name] = _apply(node, weights, [values[name] for name in node.inputs])
+        values[node.name] = apply(node, weights, [values[name] for name in node.inputs])
         if only is not None:
             for name in {name for name in node.inputs if last_use[name] == place and name not in only}:
                 del values[name]
@@ -144,7 +144,8 @@ def pool_ties(before: Array) -> npt.NDArray[np.bool_]:
 # --- One operation -------------------------------------------------------------------------------------------------
 
 
-def _apply(node: Node, weights: Weights, inputs: Sequence[Array]) -> Array:
+def apply(node: Node, weights: Weights, inputs: Sequence[Array]) -> Array:
+    """What one node puts out for what it reads, (N, …) each."""
     x, y = inputs[0], inputs[-1]
     match node.op:
         case "convolution":

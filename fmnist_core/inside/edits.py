@@ -21,6 +21,7 @@ from fmnist_core.inside.network import Network
 MOST_EDITS = 30
 LARGEST = 100.0
 """Largest size of a number that a weight or a bias may be set to."""
+KINDS = ("mute", "copy", "kernel", "weight", "bias", "dropout", "cover", "quantise", "prune")
 PRESETS = ("sobel", "sobel-across", "blur", "identity", "zero", "noise")
 COVERS = ("border", "left", "right", "top", "bottom", "square")
 BITS = (8, 4, 2)
@@ -102,9 +103,9 @@ class Edits:
 def parse(text: str, network: Network) -> Edit:
     """One edit. Raises EditError with a sentence."""
     kind, *rest = text.split(":")
-    if kind not in _KINDS:
-        raise EditError(f"“{text[:60]}” is no edit: there are {', '.join(_KINDS)}.")
-    how, form = _KINDS[kind]
+    if kind not in _FORMS:
+        raise EditError(f"“{text[:60]}” is no edit: there are {', '.join(_FORMS)}.")
+    how, form = _FORMS[kind]
     if len(rest) != form.count(":"):
         raise EditError(f"“{text[:60]}” is no edit: it must read {form}.")
     return how(network, text, rest)
@@ -342,7 +343,7 @@ def _matrices(network: Network) -> list[str]:
     return [f"{node.module}.weight" for node in editable(network.nodes)]
 
 
-_KINDS: dict[str, tuple[Callable[[Network, str, list[str]], Edit], str]] = {
+_FORMS: dict[str, tuple[Callable[[Network, str, list[str]], Edit], str]] = {
     "mute": (_mute, "mute:layer:unit"),
     "copy": (_copy, "copy:layer:unit:unit"),
     "kernel": (_kernel, "kernel:layer:filter:map:numbers"),

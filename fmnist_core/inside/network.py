@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fmnist_core.inside import activations
-from fmnist_core.inside.graph import Graph, Weights, check_weights, graph
+from fmnist_core.inside.graph import CLASSES, Graph, Weights, check_weights, graph
 from fmnist_core.settings.config import TrainingConfig
+from fmnist_core.training.compiled.predict import predict
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +48,14 @@ class Network:
 
     def logits(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """(N, 10), as the run's own measurements compute them: where they average over mirror images, so does this."""
-        return activations.logits(self.nodes, self.weights, self.input(images), flip=self.config.flip_test)
+        config = self.config
+        if config.architecture == "net":  # in C where that is compiled
+            return predict(self.weights, images, standardise=config.standardise, flip=config.flip_test)
+        parts = [np.empty((0, CLASSES), np.float32)]
+        for begin in range(0, len(images), activations.CHUNK):
+            x = self.input(images[begin : begin + activations.CHUNK])
+            parts.append(activations.logits(self.nodes, self.weights, x, flip=config.flip_test))
+        return np.concatenate(parts)
 
 
 def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:

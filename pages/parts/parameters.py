@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from fmnist_core.evaluation.calibration import BINS
+from fmnist_core.inside.edits import KINDS
 from fmnist_core.settings.config import SETTINGS, TrainingConfig
 from fmnist_core.settings.jobs import LARGEST_RACE
 from fmnist_core.settings.ranges import Range, Real, Switch, Text, Whole, Word
@@ -67,12 +68,12 @@ TABLE: tuple[Parameter, ...] = (
     _row("index", "browse", IMAGE, None, "A picture's place in its split"),
     _row("index", "image network inside", IMAGE, 0, "A picture's place in its split"),
     _row("picture", "data", IMAGE, None, "The doubtful picture that is judged, by its place in its split"),
-    _row("class", "browse compare", CLASS, None, "A class, by its number"),
+    _row("class", "browse compare inside", CLASS, None, "A class, by its number"),
     _row("true", "browse test", CLASS, None, "The true class, by its number"),
     _row("predicted", "browse test", CLASS, None, "The predicted class, by its number"),
     _row("given", "data", CLASS, None, "The published label, by its number"),
     _row("seen", "data", CLASS, None, "The class that the networks see, by its number"),
-    _row("page", "browse test compare data", Whole(1, 60_000), 1, "Page of many pictures, from 1"),
+    _row("page", "browse test compare data inside", Whole(1, 60_000), 1, "Page of many pictures, from 1"),
     _row("batch", "browse", Whole(1, 60_000), 1, "A batch of the epoch, from 1"),
     _row("scale", "image", _words("tensor", "raw", "standardised"), "tensor", "The scale in which pixels are read"),
     _row("layer", "network", _words("conv1", "conv2", "fc1", "fc2"), "conv1", "A layer of the network"),
@@ -80,11 +81,17 @@ TABLE: tuple[Parameter, ...] = (
     _row("unit", "inside", Whole(0, 2047), None, "A channel or a unit of that layer"),
     _row("place", "inside", Whole(0, 783), None, "A value of that channel: row times width, plus column"),
     _row("colours", "inside", _words("map", "layer"), "map", "Whether each map has its own scale of colours, or each layer"),
+    _row("for", "inside", CLASS, None, "The class whose score is explained, by its number"),
+    _row("rather_than", "inside", CLASS, None, "The class that it is held against, by its number"),
+    _row("black", "inside", Switch(), False, "Whether pixels count relative to black"),
+    _row("erased", "inside", Text(140), "", "Pixels that were erased: 784 bits in base64"),
+    _row("edit", "inside", _words(*KINDS), "mute", "The kind of change that is offered"),
+    _row("all_pictures", "inside", Switch(), False, "Whether a slow network is tested on all test pictures"),
     _row("edits", "inside", Text(3000), "", "What was changed in the network, one edit after the other"),
     # which view
     _view("browse", "Batch", "All images", "Statistics", "Biographies"),
     _view("test", "classes", "matrix", "mistakes", "calibration", "threshold", "robustness"),
-    _view("inside", "way"),
+    _view("inside", "way", "ledger", "units", "surgery"),
     _view("yours", "draw", "photo", "collection"),
     _view("compare", "runs", "seeds", "leaderboard"),
     _view("explore", "race", "sweep"),
@@ -148,6 +155,7 @@ TABLE: tuple[Parameter, ...] = (
     _row("references", "compare", Switch(), True, "Whether others' results are listed"),
     _row("log", "compare", Switch(), False, "Whether the loss axis is logarithmic"),
     _row("other", "compare", Whole(1, 9), 1, "Which of the chosen runs the first is compared with"),
+    _row("change", "inside", _words("broken", "fixed"), "broken", "Pictures that a change makes wrong, or right"),
     _row("change", "compare", _words("fixed", "broken"), "fixed", "Pictures that the second gets right, or wrong"),
     # Data
     _row("copies", "data", _words("leaks", "train", "test"), "leaks", "Which copies are shown"),

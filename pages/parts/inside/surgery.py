@@ -1,0 +1,192 @@
+"""Surgery: change the network by hand, and see at once what that does to all test pictures."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import streamlit as st
+
+from fmnist_core.data.dataset import CLASSES, Split
+from fmnist_core.evaluation import comparison
+from fmnist_core.evaluation.comparison import Difference
+from fmnist_core.evaluation.evaluate import Evaluation
+from fmnist_core.inside.edits import Patient
+from pages.parts import address, controls, frame
+from pages.parts.components.image_grid import image_grid
+from pages.parts.components.ranking import Column, Row, ranking
+from pages.parts.inside.edit_form import edit_form
+from pages.parts.inside.subject import Subject
+
+AT_ONCE = 20
+FIRST = 1_000
+"""Test pictures on which a network that takes milliseconds for each is scored before it is asked for all."""
+SURE = 0.05
+COLUMNS = (
+    Column("Class"),
+    Column("Before", number=True),
+    Column("After", number=True),
+    Column("Fixed", number=True),
+    Column("Broken", number=True),
+)
+
+
+def draw(subject: Subject) -> None:
+    """The view."""
+    left, right = st.columns([1, 1.25], gap="large")
+    with left:
+        edit_form(subject)
+        edit_list(subject)
+    with right:
+        if subject.edits.edits:
+            outcome(subject)
+        else:
+            st.info(
+                "Nothing has been changed yet. Mute a filter, put Sobel's kernel in its place, round all weights to 2 bits: "
+                "the network is then tested again on all 10,000 test pictures.",
+                icon=":material/healing:",
+            )
+
+
+def edit_list(subject: Subject) -> None:
+    """What was done, in its order; each line can be undone."""
+    if not subject.edits.edits:
+        return
+    st.subheader("What was changed", anchor=False)
+    for number, edit in enumerate(subject.edits.edits):
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            st.markdown(f"{number + 1}. {frame.plain(edit.words)}")
+            rest = [other.text for place, other in enumerate(subject.edits.edits) if place != number]
+            st.button(
+                "Undo",
+                icon=":material/undo:",
+                type="tertiary",
+                key=f"undo_{number}",
+                on_click=address.put,
+                kwargs={"edits": ";".join(rest) or None, "page": None},
+            )
+    if len(subject.edits.edits) > 1:
+        st.button("Undo all", key="undo_all", on_click=address.put, kwargs={"edits": None, "page": None})
+    st.caption("The list is in the address: a link shows the same patient. The way through shows it from inside.")
+
+
+def outcome(subject: Subject) -> None:
+    """The patient on the test pictures, held against the network as it was trained."""
+    test, scored = frame.data_or_stop("test"), _scored(subject)
+    before, after = scored.before, scored.after
+    apart = comparison.difference(before, after)
+    p = apart.p_value
+    with st.grid(3, min_column_width=130):
+        change = 100 * (after.accuracy - before.accuracy)
+        st.metric("Accuracy now", frame.percent(after.accuracy), f"{change:+.2f} points", border=True)
+        st.metric("Before", frame.percent(before.accuracy), border=True, height="stretch")
+        words = "more than chance" if p < SURE else "may be chance"
+        st.metric(
+            "Fixed · broken",
+            f"{len(apart.only_second):,} · {len(apart.only_first):,}",
+            words,
+            delta_color="off",
+            delta_arrow="off",
+            border=True,
+            help="Pictures that only the changed network has right, and those that only the network as trained had right. "
+            f"Two equally good networks would differ at least so much with probability {p:.2g} (McNemar's exact test).",
+        )
+    st.caption(f"{len(after.labels):,} test pictures in {scored.seconds:.2f} s.")
+    if scored.is_part:
+        controls.switch("All 10,000 pictures (takes about ten times as long)", "all_pictures")
+    _by_class(before, after, apart, test)
+    _pictures(before, after, apart, test)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Before and after on the same pictures."""
+
+    before: Evaluation
+    after: Evaluation
+    seconds: float
+    is_part: bool
+    """Whether the network is slow, so that a person may choose between some pictures and all."""
+
+
+def _scored(subject: Subject) -> Scored:
+    test = frame.data_or_stop("test")
+    is_slow = subject.run.config.architecture not in ("net", "linear", "perceptron")
+    count = FIRST if is_slow and not address.flag("all_pictures") else len(test)
+    began = time.perf_counter()
+    with st.spinner("Testing the changed network", show_time=True):
+        logits = [_as_trained(subject, count), subject.patient.logits(test.images[:count])]
+    before, after = (Evaluation.from_logits(part, test.labels[:count]) for part in logits)
+    return Scored(before, after, time.perf_counter() - began, is_slow)
+
+
+def _as_trained(subject: Subject, count: int) -> npt.NDArray[np.float32]:
+    """Logits of the network without edits, by the same arithmetic: the last one asked for stays in memory."""
+    key = subject.run.id, subject.step, count
+    found = _LAST.get(key)
+    if found is None:
+        found = Patient(subject.trained).logits(frame.data_or_stop("test").images[:count])
+        _LAST.clear()
+        _LAST[key] = found
+    return found
+
+
+_LAST: dict[tuple[str, int, int], npt.NDArray[np.float32]] = {}
+"""(count, 10) float32, 400 kB: weights of a moment never change, so this cannot be out of date."""
+
+
+def _by_class(before: Evaluation, after: Evaluation, apart: Difference, test: Split) -> None:
+    chosen = address.optional("class")
+    rows = []
+    for part, name in zip(comparison.by_class(apart, test.labels), CLASSES, strict=True):
+        number = CLASSES.index(name)
+        shares = [frame.percent(result.correct[number] / max(1, result.total[number]), 1) for result in (before, after)]
+        counts = f"{len(part.apart.only_second):,}", f"{len(part.apart.only_first):,}"
+        link = address.here(**{"class": None if number == chosen else number, "page": None})
+        rows.append(Row((name, *shares, *counts), link=link, is_shaded=number == chosen))
+    ranking(COLUMNS, rows, sorted_by="", descending=False, label="Class by class", key="surgery_classes")
+
+
+def _pictures(before: Evaluation, after: Evaluation, apart: Difference, test: Split) -> None:
+    number = address.optional("class")
+    sides = {"fixed": apart.only_second, "broken": apart.only_first}
+    if number is not None:
+        sides = {kind: indices[test.labels[indices] == number] for kind, indices in sides.items()}
+    kind = controls.one_of(
+        "Pictures",
+        "change",
+        ("broken", "fixed"),
+        words={kind: f"{kind.capitalize()} ({len(found):,})" for kind, found in sides.items()},
+        then=lambda: address.put(page=None),
+        label_visibility="collapsed",
+    )
+    found = sides[kind]
+    if not len(found):
+        st.info("There is no such picture.", icon=":material/image_not_supported:")
+        return
+    page = controls.page_number(-(-len(found) // AT_ONCE))
+    shown = found[(page - 1) * AT_ONCE : page * AT_ONCE]
+    _grid(shown, before, after, test)
+
+
+def _grid(shown: npt.NDArray[np.int64], before: Evaluation, after: Evaluation, test: Split) -> None:
+    turns = [(CLASSES[before.predictions[i]], CLASSES[after.predictions[i]]) for i in shown.tolist()]
+    image_grid(
+        test.images[shown],
+        captions=[f"{was} → {now}" for was, now in turns],
+        hovers=[
+            f"Test picture {i}\nTrue: {CLASSES[test.labels[i]]}\nBefore: {was}\nNow: {now}"
+            for i, (was, now) in zip(shown.tolist(), turns, strict=True)
+        ],
+        links=[
+            address.here(index=i, split=None, view=None, page=None, layer=None, unit=None, place=None)
+            for i in shown.tolist()
+        ],
+        columns=5,
+        cell=84,
+        alt="Pictures whose prediction turned",
+        key="flipped",
+    )
+    st.caption("What the network said before and says now. A click opens the picture inside the changed network.")
