@@ -5,20 +5,20 @@ from __future__ import annotations
 import ast
 import textwrap
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import streamlit as st
 
 from fmnist_core.data import dataset
+from fmnist_core.inside import fresh
+from fmnist_core.inside.fresh import Layer
+from fmnist_core.inside.network import softmax
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.ranges import as_text
 from fmnist_core.views import architecture
 from pages.parts import address, controls, frame, show_the_code
 from pages.parts.runs.drawing import drawing
-
-if TYPE_CHECKING:
-    from fmnist_core.networks.net import Layer, Net
 
 TUTORIAL = TrainingConfig()
 WIDTHS = ("conv1_channels", "conv2_channels", "hidden_units")
@@ -67,45 +67,6 @@ def _reset() -> None:
     address.put(**dict.fromkeys((*WIDTHS, "dropout")))
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
-def network(config: TrainingConfig) -> tuple[Net, list[Layer]]:
-    """The network with fresh weights from seed 0, and its layers. Imports torch."""
-    import torch
-
-    from fmnist_core.networks.net import build, describe
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        net = build(config).eval()
-    return net, describe(net)
-
-
-def outputs(net: Net, picture: np.ndarray) -> dict[str, np.ndarray]:
-    """What each layer puts out for one picture (28, 28) in [0, 1], after ReLU where one follows; "pool" as a list."""
-    import torch
-
-    seen: dict[str, Any] = {"pool": []}
-
-    def keep(name: str) -> Any:
-        def hook(_module: object, _inputs: object, output: torch.Tensor) -> None:
-            values = output[0].numpy()
-            if name == "pool":
-                seen["pool"].append(values)
-            else:
-                seen[name] = values if name == "fc2" else np.maximum(values, 0)
-
-        return hook
-
-    handles = [getattr(net, name).register_forward_hook(keep(name)) for name in ("pool", *LEARNED)]
-    try:
-        with torch.no_grad():
-            net(torch.tensor(picture, dtype=torch.float32)[None, None])
-    finally:
-        for handle in handles:
-            handle.remove()
-    return seen
-
-
 def totals(config: TrainingConfig, layers: list[Layer], tutorial: list[Layer]) -> None:
     """What the controls change, each number against the tutorial's network."""
     parameters, multiplications = _sums(layers)
@@ -139,7 +100,7 @@ def _sums(layers: list[Layer]) -> tuple[int, int]:
     return sum(layer.parameters for layer in layers), sum(layer.multiplications for layer in layers)
 
 
-def picture(net: Net, layers: list[Layer]) -> None:
+def picture(config: TrainingConfig, layers: list[Layer]) -> None:
     """One real picture on its way through the network, drawn to scale."""
     try:
         images = dataset.load("train").images
@@ -150,22 +111,21 @@ def picture(net: Net, layers: list[Layer]) -> None:
         st.subheader("One picture on its way through", anchor=False)
         with st.container(width="content"):
             index = controls.whole_number("Training picture", "index", high=len(images) - 1, width=170)
-    shown = outputs(net, images[index] / 255)
+    shown = {name: values[0] for name, values in fresh.fresh(config).values(images[index : index + 1]).items()}
     parameters = {layer.name: f"{layer.parameters:,} parameters" for layer in layers}
-    first, second = (int(shown[name].sum((1, 2)).argmax()) for name in ("conv1", "conv2"))
-    pooled1, pooled2 = shown["pool"]
+    first, second = (int(shown[name].sum((1, 2)).argmax()) for name in ("relu1", "relu2"))
+    pooled1, pooled2 = shown["pool1"], shown["pool2"]
     stage = architecture.Stage
     stages = [
         stage("image", images[index][None].astype(np.float32), "", window=3, at=12, all_maps=True),
-        stage("conv1 + ReLU", shown["conv1"], parameters["conv1"], window=2, at=12, focus=first),
+        stage("conv1 + ReLU", shown["relu1"], parameters["conv1"], window=2, at=12, focus=first),
         stage("pool", pooled1, "", window=3, at=6, focus=first, all_maps=True),
-        stage("conv2 + ReLU", shown["conv2"], parameters["conv2"], window=2, at=6, focus=second),
+        stage("conv2 + ReLU", shown["relu2"], parameters["conv2"], window=2, at=6, focus=second),
         stage("pool", pooled2, "", at=3, focus=second),
         stage("flatten", pooled2.reshape(-1)),
-        stage("fc1 + ReLU", shown["fc1"], parameters["fc1"]),
+        stage("fc1 + ReLU", shown["relu3"], parameters["fc1"]),
     ]
-    odds = np.exp(shown["fc2"] - shown["fc2"].max())
-    scores = architecture.Scores("fc2 + softmax", dataset.CLASSES, odds / odds.sum(), parameters["fc2"])
+    scores = architecture.Scores("fc2 + softmax", dataset.CLASSES, softmax(shown["fc2"]), parameters["fc2"])
     drawing(wide=architecture.wide(stages, scores), narrow=architecture.narrow(stages, scores), key="architecture")
     label = dataset.CLASSES[int(dataset.load("train").labels[index])]
     st.caption(
@@ -276,25 +236,23 @@ def line_by_line(config: TrainingConfig) -> None:
     st.html(f'<div class="lines">{rows}</div>')
 
 
-def printed(net: Net) -> None:
+def printed(config: TrainingConfig) -> None:
     """What the tutorial's `print(net)` prints."""
     st.subheader("print(net)", anchor=False)
-    st.code(repr(net), language=None, wrap_lines=True)
+    st.code(fresh.printed(config), language=None, wrap_lines=True)
 
 
 frame.page(
     "Network",
     "This is all there is between a picture and its ten scores. Change a width and see what it costs; nothing is "
     "trained on this page.",
-    code=("fmnist_core.networks.net.Net", "fmnist_core.networks.net.describe"),
+    code=("fmnist_core.networks.net.Net", fresh.layers, fresh.fresh),
 )
 config = chosen_settings()
-with st.skeleton(height=480), st.spinner("Loading PyTorch, a few seconds the first time"):
-    net, layers = network(config)
-    usual = network(TUTORIAL)[1]
-totals(config, layers, usual)
-picture(net, layers)
+layers = fresh.layers(config)
+totals(config, layers, fresh.layers(TUTORIAL))
+picture(config, layers)
 table(layers)
 worked_out(layers)
 line_by_line(config)
-printed(net)
+printed(config)
