@@ -38,9 +38,14 @@ def main() -> None:
     with grid:
         st.subheader(f"{words} picture {index:,}: {label}", anchor=False)
         pixel_grid(split.images[index], scale=scale, alt=f"{words} picture {index:,}, {label}", key="pixels")
+        ink = (
+            "Numbers are white on dark pixels and black on light ones, so that they can be read."
+            if scale == "standardised"  # where max / 2.5 is another pixel value
+            else "Numbers are white below max / 2.5, else black, as in the tutorial."
+        )
         st.caption(
             "The grid is drawn as `imshow` does with the gray colour map: the darkest value of the picture black, its "
-            "brightest white. Numbers are white below max / 2.5, else black, as in the tutorial."
+            f"brightest white. {ink}"
         )
     with notes:
         over_time(split, index)

@@ -46,9 +46,14 @@ ORDERS: Mapping[str, Callable[[Biographies, npt.NDArray[np.float32]], Values]] =
 
 def biographies(test: Split) -> None:
     """Filters, orders, and the pictures, each with its strip; a click opens one at `?run=` on the Image page."""
+    st.markdown(
+        "What a run made of each test picture, from its first step to its last: which were learned early, which were forgotten again, "
+        "which never came."
+    )
     run = run_picker()
     if run is None:
         return
+    frame.page_link("test", "Test this run", icon=":material/fact_check:", run=run.id)
     folder = client.folder(run.id)
     known = folder.predictions()
     steps = known.steps.tolist()
