@@ -9,7 +9,7 @@ stranger of the two counts:
   length (Sun et al., 2022, "Out-of-Distribution Detection with Deep Nearest Neighbors", with k = 5).
 
 Each is ranked among training pictures that were set aside. It measures likeness, not correctness: a picture may be flagged
-and recognised, or look familiar and be mistaken. What it catches: docs/strangers.md. NumPy only.
+and recognised, or look familiar and be mistaken. What it catches and what not: docs/strangers.md. NumPy only.
 """
 
 from __future__ import annotations

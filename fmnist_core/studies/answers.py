@@ -68,8 +68,14 @@ class Respondent:
 
     def answer(self, pictures: npt.NDArray[np.uint8]) -> Answers:
         """What the network says of pictures (N, 28, 28) uint8, as the run's own measurements would count it."""
-        inner = hidden(self.network, pictures) if self.looks_inside else None
-        return Answers(softmax(logits(self.network, pictures)), self.familiar.of(pictures, inner))
+        config = self.network.config
+        if config.architecture == "net" and not config.flip_test and len(pictures):  # one look gives both
+            found, inner = predict.activations(
+                self.network.weights, pictures, standardise=config.standardise, threads=1
+            )
+            return Answers(softmax(found), self.familiar.of(pictures, inner))
+        seen = hidden(self.network, pictures) if self.looks_inside else None
+        return Answers(softmax(logits(self.network, pictures)), self.familiar.of(pictures, seen))
 
     def neighbours(self, pictures: npt.NDArray[np.uint8], count: int) -> npt.NDArray[np.int64]:
         """Training pictures nearest in the hidden layer, of `REFERENCE` that were looked at: (N, count) indices."""

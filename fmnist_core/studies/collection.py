@@ -37,6 +37,7 @@ class Kept:
 
     id: str
     owner: str
+    """The id of whoever kept it."""
     name: str
     label: int | None
     """The class that its owner gave it, 0 to 9."""

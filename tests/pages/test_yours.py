@@ -14,6 +14,7 @@ from fmnist_core.data import dataset
 from fmnist_core.data.brought.pixels import as_text
 from fmnist_core.evaluation.evaluate import Evaluation
 from fmnist_core.runs import client
+from fmnist_core.runs.people import Person
 from fmnist_core.studies import collection
 from pages.parts.components.drawing_pad.route import routes
 from tests.pages.conftest import HOSTILE, Open, Trained, words
@@ -145,7 +146,7 @@ def test_the_collection_tests_a_run(trained: Trained, open_page: Open, monkeypat
     for index in range(4):
         collection.keep(trained.folder, "Ann", f"test {index}", test.images[index], int(test.labels[index]))
     collection.keep(trained.folder, "Bob", "another's", test.images[9], 1)
-    monkeypatch.setattr("pages.parts.yours.collection.person", lambda: "Ann")
+    monkeypatch.setattr("pages.parts.yours.collection.me", lambda: Person("Ann", "Ann", "teacher"))
     page = open_page(PAGE, run=trained.first, view="collection")
     assert not page.exception
     table = page.dataframe[0].value

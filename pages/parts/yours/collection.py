@@ -16,8 +16,11 @@ from fmnist_core.studies.collection import CollectionFull, Kept
 from fmnist_core.views.colours import RIGHT, WRONG
 from pages.parts import address, frame
 from pages.parts.components.image_grid import image_grid
-from pages.parts.person import person, remember
+from pages.parts.person import me, remember
 from pages.parts.yours.answering import Judge, answers_html, said
+
+NOBODY = ("", "nobody")
+"""Who has not said who they are keeps nothing."""
 
 
 def keep_button(picture: npt.NDArray[np.uint8], name: str, label: int | None = None) -> None:
@@ -35,9 +38,9 @@ def keep_button(picture: npt.NDArray[np.uint8], name: str, label: int | None = N
             format_func=lambda k: "I leave that open" if k is None else CLASSES[k],
             key="keep_label",
         )
-        if st.button("Keep", type="primary", key="keep", disabled=not picture.any()):
+        if st.button("Keep", type="primary", key="keep", disabled=not picture.any() or me().id in NOBODY):
             try:
-                kept = collection.keep(client.runs_folder(), person(), called, picture, chosen)
+                kept = collection.keep(client.runs_folder(), me().id, called, picture, chosen)
             except CollectionFull as error:
                 st.warning(str(error))
             except OSError as error:
@@ -50,7 +53,7 @@ def keep_button(picture: npt.NDArray[np.uint8], name: str, label: int | None = N
 def draw(judges: Sequence[Judge]) -> npt.NDArray[np.uint8] | None:
     """The view; the picture that is marked (28, 28) uint8."""
     remember()
-    kept = collection.collection(client.runs_folder(), person())
+    kept = collection.collection(client.runs_folder(), me().id)
     if not kept:
         st.info(
             "Your collection is empty. Below a drawing or a photo, “Keep in the collection” puts its 28 x 28 pixels here; "
@@ -143,11 +146,11 @@ def _one(judges: Sequence[Judge], kept: Kept) -> None:
 
 
 def _relabel(id: str, key: str) -> None:
-    collection.relabel(client.runs_folder(), person(), id, st.session_state[key])
+    collection.relabel(client.runs_folder(), me().id, id, st.session_state[key])
 
 
 def _delete(id: str) -> None:
-    collection.delete(client.runs_folder(), person(), id)
+    collection.delete(client.runs_folder(), me().id, id)
     address.put(mine=None)
 
 

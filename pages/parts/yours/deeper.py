@@ -12,7 +12,9 @@ from fmnist_core.data.dataset import CLASSES
 from fmnist_core.evaluation.neighbours import nearest
 from fmnist_core.evaluation.robustness import CHANGES, Kind, family
 from fmnist_core.evaluation.strangers import REFERENCE
+from fmnist_core.inside.attribution import ledger, target
 from fmnist_core.views.colours import CLASS_COLOURS
+from fmnist_core.views.pictures import signed_picture
 from fmnist_core.views.probabilities import probability_curves
 from pages.parts import address, controls, frame
 from pages.parts.components.image_grid import image_grid
@@ -32,8 +34,33 @@ def draw(judges: Sequence[Judge], picture: npt.NDArray[np.uint8]) -> None:
     """Everything about the picture (28, 28) uint8 that goes beyond the answer."""
     if not picture.any():
         return
+    evidence(judges, picture)
     what_if(judges, picture)
     neighbours(judges, picture)
+
+
+def evidence(judges: Sequence[Judge], picture: npt.NDArray[np.uint8]) -> None:
+    """Each pixel's part in the score of the class that was named: together with the biases they are that score."""
+    st.subheader("Which pixels speak for it", anchor=False)
+    columns = st.columns(2)
+    for column, judge in zip(columns, judges, strict=False):
+        network = judge.respondent.network
+        label = int(network.logits(picture[None])[0].argmax())
+        found = ledger(network, picture, target(label), black=True)
+        with column:
+            st.markdown(f"**{frame.plain(judge.name)}**: {CLASSES[label]}")
+            st.html(
+                f'<img alt="What each pixel adds to the score of {CLASSES[label]}" src="{signed_picture(found.contributions)}" '
+                'style="width:224px;image-rendering:pixelated;border-radius:4px">'
+            )
+            minus = found.contributions.clip(max=0).sum()
+            st.caption(
+                f"Pixels for it add {found.contributions.clip(min=0).sum():.2f}, pixels against it {minus:.2f}, a black picture has "
+                f"{found.constant:.2f}: together {found.total:.2f}, the score that the network computed.".replace(
+                    "-", "−"
+                )
+            )
+    st.caption("Blue speaks for the class, orange against it. Inside, on the menu, opens every value in between.")
 
 
 def what_if(judges: Sequence[Judge], picture: npt.NDArray[np.uint8]) -> None:
