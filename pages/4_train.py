@@ -6,7 +6,7 @@ import streamlit as st
 
 from fmnist_core.runs import client
 from fmnist_core.runs.record import Run, State
-from fmnist_core.settings.config import TrainingConfig
+from fmnist_core.settings.config import SETTINGS, TrainingConfig
 from pages.parts import address, frame
 from pages.parts.person import person
 from pages.parts.runs.run_picker import run_in_address
@@ -36,6 +36,7 @@ def main() -> None:
         ),
     )
     trouble.trouble()
+    frame.come_back_to("Train", address.kept(*SETTINGS))
     runs = client.list_runs()
     run = run_in_address()
     if run:

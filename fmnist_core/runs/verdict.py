@@ -31,6 +31,7 @@ LOOKED_AT = 1_000
 
 
 DeadUnits = Callable[[], Sequence[Dead]]
+Losses = Callable[[], npt.NDArray[np.float32]]
 
 
 class Outcome(StrEnum):
@@ -71,18 +72,17 @@ def verdict_of(run: Run) -> Verdict | None:
     if not run.state.is_final:
         return None
     try:
-        folder = client.folder(run.id)
-        losses, kept = folder.losses(), folder.branch_steps()
+        kept = client.folder(run.id).branch_steps()
     except (client.RunNotFound, OSError, ValueError):
-        losses, kept = np.empty(0, np.float32), []
-    return verdict(run, losses, kept, lambda: _dead_at_the_end(run))
+        kept = []
+    return verdict(run, lambda: _losses(run), kept, lambda: _dead_at_the_end(run))
 
 
-def verdict(run: Run, losses: npt.NDArray[np.float32], kept: Sequence[int], dead: DeadUnits) -> Verdict:
+def verdict(run: Run, losses: Losses, kept: Sequence[int], dead: DeadUnits) -> Verdict:
     """What came of a run that is over.
 
-    `losses`: (steps,) of every batch. `kept`: steps that another run can branch off at. `dead`: counts the dead units,
-    called only where nothing was learned.
+    `losses`: gives (steps,) of every batch, `dead`: counts the dead units; called only where nothing was learned. `kept`: steps
+    that another run can branch off at.
     """
     points = [measured for measured in run.measured if measured.shown and measured.step]
     if run.state is State.FAILED:
@@ -96,7 +96,7 @@ def verdict(run: Run, losses: npt.NDArray[np.float32], kept: Sequence[int], dead
         words = "It was stopped before its first epoch was over: too early to tell."
         return Verdict(Outcome.TOO_EARLY, words, again or Next("Start it again", run.config))
     if _accuracy(points[-1]) < NOTHING_LEARNED:
-        return _learned_nothing(run, knew, losses, kept, dead())
+        return _learned_nothing(run, knew, losses(), kept, dead())
     return _learned(run, points, kept)
 
 
@@ -202,6 +202,12 @@ def _slower(run: Run, knew: Measured | None, kept: Sequence[int]) -> Next:
 
 def _with_rate(config: TrainingConfig, rate: float) -> Next:
     return Next(f"Try learning rate {_number(rate)}", replace(config, learning_rate=rate))
+
+
+def _losses(run: Run) -> npt.NDArray[np.float32]:
+    with contextlib.suppress(client.RunNotFound, OSError, ValueError):
+        return client.folder(run.id).losses()
+    return np.empty(0, np.float32)
 
 
 def _dead_at_the_end(run: Run) -> list[Dead]:

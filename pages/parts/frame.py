@@ -101,6 +101,7 @@ STEPS = (
     ),
 )
 PAGES = (HOME, *STEPS)
+LEFT = "pages_as_they_were_left"
 ABOUT_RUNS = {"Train", "Test", "Inside", "Yours", "Compare"}
 
 # A T-shirt in 12 x 12 pixels. A ":material/…:" favicon would be fetched from fonts.gstatic.com.
@@ -157,7 +158,13 @@ def step_link(step: Page, label: str, *, width: Literal["content", "stretch"] = 
     """A link to a page; between those about runs it takes the run of the address along."""
     run = st.query_params.get("run", "")
     keeps = step.title in ABOUT_RUNS and re.fullmatch(r"[0-9a-f]{12}", run)
-    page_link(step.title.lower(), label, icon=step.icon, width=width, **({"run": run} if keeps else {}))
+    stood = st.session_state.get(LEFT, {}).get(step.title, {})
+    page_link(step.title.lower(), label, icon=step.icon, width=width, **(stood | ({"run": run} if keeps else {})))
+
+
+def come_back_to(title: str, values: dict[str, str]) -> None:
+    """From other pages the menu leads back to the page at these parameters of the address, as it was left."""
+    st.session_state.setdefault(LEFT, {})[title] = values
 
 
 def page_link(

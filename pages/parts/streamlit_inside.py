@@ -20,6 +20,7 @@ NAMES = {
     "sidebar": '[data-testid="stSidebar"]',
     "sidebar_header": '[data-testid="stSidebarHeader"]',
     "column": '[data-testid="stColumn"]',
+    "caption": '[data-testid="stCaptionContainer"]',
     "page_link": '[data-testid="stPageLink"]',
     "menu_link": '[data-testid="stPageLink-NavLink"]',
 }

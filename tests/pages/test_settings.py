@@ -21,6 +21,7 @@ from fmnist_core.training.loop import batches
 from fmnist_core.training.state import TrainingData
 from fmnist_core.views import settings
 from pages.parts.train.plan import plan
+from pages.parts.train.run_view import why_above
 from tests.pages.conftest import HOSTILE, Open, Trained, words
 from tests.pages.test_train import PAGE, wait_for
 
@@ -206,3 +207,24 @@ def test_folded_groups_say_what_they_change(open_page: Open, trained: Trained, m
     assert "Optimizer · **Muon, batch size 256, weight decay 0.00001**" in labels
     assert "Pictures · **mirrored**" in labels
     assert "Network" in labels
+
+
+def test_form_keeps_its_values_over_a_visit_elsewhere(
+    open_page: Open, trained: Trained, monkeypatch: pytest.MonkeyPatch
+):
+    """From another page the menu leads back to the settings as they were left; their run is another matter."""
+    monkeypatch.setenv("FMNIST_RUNS", str(trained.folder))
+    page = open_page(PAGE, epochs="3", optimizer="adam")
+    page.switch_page("app.py").run()
+    assert not page.exception
+    links = [link.proto for link in page.get("page_link") if link.proto.label == "4 · Train"]
+    assert [link.query_string for link in links] == ["epochs=3&optimizer=adam"]
+
+
+def test_reasons_for_the_gap_between_line_and_points_are_those_of_the_run():
+    """Dropout where there is some, augmentation, another objective; the mean over an epoch always."""
+    assert len(why_above(TrainingConfig())) == 2
+    assert "40\u00a0% of the hidden units" in why_above(TrainingConfig())[0]
+    assert len(why_above(TrainingConfig(dropout=0.0))) == 1
+    assert len(why_above(TrainingConfig(architecture="linear"))) == 1
+    assert len(why_above(TrainingConfig(flip=True, label_smoothing=0.1))) == 4

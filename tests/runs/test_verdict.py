@@ -53,7 +53,7 @@ def run_with(
 
 
 def judged(run: Run, losses: np.ndarray = FLAT, kept: Sequence[int] = (0,), dead: Sequence[Dead] = ()) -> Verdict:
-    return verdict(run, losses, kept, lambda: dead)
+    return verdict(run, lambda: losses, kept, lambda: dead)
 
 
 UNTRAINED = (2.31, 0.1)

@@ -82,6 +82,28 @@ def _how_to_read(run: Run) -> None:
         "10,000 training images. Epoch 0 is before training. "
         "A click on the curve opens that step: its batch of images, the worst first."
     )
+    st.markdown(f"**Why the line can lie above the points.** {'; '.join(why_above(run.config))}.")
+    st.markdown(
+        "**Why about 10 % at the start.** With random weights the network calls nearly every picture by the same name, and one "
+        "picture in ten bears it."
+    )
+
+
+def why_above(config: TrainingConfig) -> list[str]:
+    """What makes the loss while training larger than that of the same network at rest."""
+    reasons = []
+    if config.dropout and config.architecture in ("net", "perceptron"):
+        reasons.append(
+            f"dropout leaves out {100 * config.dropout:.0f}\u00a0% of the hidden units while it trains, and none when it is measured"
+        )
+    if config.shift or config.flip or config.erase:
+        reasons.append(
+            "it trains on pictures that are moved, mirrored or partly erased, and is measured on them as they are"
+        )
+    if trained := objective_words(config):
+        reasons.append(f"the line is another measure, {trained}")
+    reasons.append("the line is a mean over steps during which the network was still getting better")
+    return [reasons[0][0].upper() + reasons[0][1:], *reasons[1:]]
 
 
 def run_to_come(config: TrainingConfig) -> None:

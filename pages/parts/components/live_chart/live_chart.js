@@ -192,6 +192,7 @@ class LiveChart {
       this.plot("accuracy", traces, { title: "Accuracy (%)", range: this.reach() }, this.chance());
     }
     this.describe(windows);
+    put(this.find("gap"), this.gap());
     this.drawnAt = performance.now();
     this.drawnIn = this.drawnAt - began;
     this.find("loss").dataset.drawn = this.drawnIn.toFixed(1);
@@ -261,6 +262,21 @@ class LiveChart {
       marker: { size: 7, symbol: split === "train" ? "circle-open" : "circle", color: colour },
       hovertemplate: `${template}<extra>${name}</extra>`,
     };
+  }
+
+  // The last epoch's loss while it trained, and that of the same network at rest: why one can lie above the other is said below.
+  gap() {
+    const own = this.curves[0];
+    const last = own.measured.at(-1), before = own.measured.at(-2);
+    if (!last || !before || last.step - before.step < 1 || own.objective) return "";
+    const losses = own.losses.slice(before.step, last.step).filter(Number.isFinite);
+    const judged = last[own.split];
+    if (!losses.length || !judged) return "";
+    const mean = losses.reduce((a, b) => a + b, 0) / losses.length;
+    return (
+      `Loss of the last epoch while training: ${mean.toFixed(3)}. ` +
+      `The same network at rest: ${last.train.loss.toFixed(3)} on training images, ${judged.loss.toFixed(3)} on ${own.judge}.`
+    );
   }
 
   // Where a setting was changed while it trained; where a branch leaves its parent.
