@@ -126,6 +126,8 @@ class IndexReader:
     def __enter__(self) -> Self:
         try:
             (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+            if version > VERSION:  # nothing is wrong with it: this process is too old, as `client.trouble` says
+                raise sqlite3.OperationalError(f"index version {version}, newer than {VERSION}")
             if version != VERSION:
                 raise sqlite3.DatabaseError(f"index version {version}, not {VERSION}")
         except sqlite3.Error:

@@ -278,3 +278,18 @@ def test_a_suspended_spare_is_noticed(runs: Path, monkeypatch: pytest.MonkeyPatc
         executor.kill(Path(name))
         wait_until(lambda spare=spare: not is_alive(spare.pid))
         executor._last_start = -100.0
+
+
+def test_a_server_that_is_too_old_does_not_doubt_the_index(runs: Path, starts: list[Path]):
+    """What a newer program wrote is no damage: nobody has it made anew, and the page says what to do."""
+    runs.mkdir()
+    lock, pipe = lock_of_ours(runs / bell.LOCK), open_bell(runs)
+    Place(runs, lock).sign()
+    index = Index(runs)
+    index._connection.execute(f"PRAGMA user_version = {VERSION + 1}")
+    index.close()
+    assert client.list_runs() == []
+    assert os.read(pipe, 10) == b"!"
+    assert client.trouble() == f"{runs / FILE} was written by a newer version of Fashion-MNIST Lab: use that one."
+    os.close(pipe)
+    lock.close()

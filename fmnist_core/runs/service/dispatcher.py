@@ -54,6 +54,9 @@ GRACE = 300.0
 STEP_AGAIN = 60.0
 """Seconds after which a single step that nobody has taken is given out once more."""
 
+DOUBTED_EVERY = 5.0
+"""Seconds between two doubts about the index: a server of an older program, which cannot read it, has them at every look."""
+
 DEVELOP_AGAIN = 60.0
 """Seconds between two processes that develop films which others have left."""
 
@@ -92,7 +95,7 @@ class Dispatcher:
         self.trouble = ""
         """What keeps all runs from starting: a sentence."""
         self.index_doubted = self.ending = False
-        self.visited_at = time.monotonic()
+        self.visited_at, self.doubted_at = time.monotonic(), -DOUBTED_EVERY
         self.told: dict[str, str] = {}
         """Facts that the index has."""
         self.served: dict[str, int] = {}
@@ -314,7 +317,8 @@ class Dispatcher:
                 self.visited_at = time.monotonic()  # nobody can ring: it cannot know that nobody looks
             elif select.select([bell], [], [], pause)[0]:
                 rung = os.read(bell, 4096)
-                self.index_doubted |= INDEX_DAMAGED in rung
+                if INDEX_DAMAGED in rung and time.monotonic() - self.doubted_at > DOUBTED_EVERY:
+                    self.index_doubted, self.doubted_at = True, time.monotonic()
                 self.ending |= END in rung
                 self.visited_at = time.monotonic()
             if self.is_busy:
