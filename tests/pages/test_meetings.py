@@ -15,15 +15,18 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from fmnist_core.runs import client
-from fmnist_core.runs.record import Run, State
+from fmnist_core.runs.record import Moment, Run, State
+from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.jobs import Race, RateTest
 from fmnist_core.studies import cross_validation, label_evidence, scores, seeds, sweep
 from fmnist_core.terminal.following import lines
 from fmnist_core.terminal.printing import run_keys, run_row
+from fmnist_core.training.events import Changed
 from fmnist_core.training.state import TrainingData
 from fmnist_core.views import charts
 from pages.parts.compare.contenders import Contender
 from pages.parts.compare.side_by_side import TUTORIAL, run_words
+from pages.parts.train.recipe_choice import is_the_tutorials
 from tests.pages.conftest import Open
 from tests.pages.meetings import CONFIG, Zoo, build, train
 
@@ -213,6 +216,11 @@ def test_a_steered_run_is_told_from_the_tutorials(zoo: Zoo):
     assert steered.course("learning_rate", 10) == [(0, 0.002)]
     assert "learning rate 0.002, 0.02 after step 10" in run_words(steered)
     assert TUTORIAL not in run_words(steered)
+    tutorial = replace(client.get(zoo.ids["plain"]), config=TrainingConfig())
+    assert is_the_tutorials(tutorial)
+    assert not is_the_tutorials(replace(tutorial, changes=(Changed(30, 0.01, 0.9),)))
+    assert not is_the_tutorials(replace(tutorial, parent=Moment(zoo.ids["plain"], 20)))
+    assert is_the_tutorials(replace(tutorial, changes=(Changed(30, 0.001, 0.9),))), "nothing was changed"
 
 
 def test_scores_of_a_run_that_was_deleted_meanwhile(zoo: Zoo):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -11,9 +12,11 @@ import torch
 from fmnist_core.settings import jobs
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.jobs import RateTest, suggest
+from fmnist_core.training import precision
 from fmnist_core.training.events import Losses, Started
+from fmnist_core.training.loop import train
 from fmnist_core.training.rate_finder import rate_test
-from fmnist_core.training.state import TrainingData
+from fmnist_core.training.state import TrainingData, TrainingState
 
 CONFIG = TrainingConfig(device="cpu", batch_size=20)
 
@@ -99,3 +102,18 @@ def test_what_is_no_job_is_refused(values: dict[str, object]):
     """A config.json from elsewhere."""
     with pytest.raises(ValueError, match=r"job|steps"):
         jobs.from_dict(values)
+
+
+def test_finder_computes_in_trainings_precision(data: TrainingData, monkeypatch: pytest.MonkeyPatch):
+    """Where training multiplies in bfloat16 the finder does: its first loss is training's, and not float32's."""
+    config = TrainingConfig(device="cpu", architecture="residual", batch_size=20, step_limit=1)
+    found = []
+    for is_reduced in (True, False):
+        monkeypatch.setattr(precision, "multiplies_bfloat16", lambda _device, is_reduced=is_reduced: is_reduced)
+        little = replace(data, test_images=data.test_images[:20], test_labels=data.test_labels[:20])
+        events = train(TrainingState.new(config), replace(little, images=data.images[:200], labels=data.labels[:200]))
+        trained = next(event.losses[0] for event in events if isinstance(event, Losses))
+        few = replace(data, images=data.images[:200], labels=data.labels[:200])
+        assert losses(config, RateTest(steps=10, highest=0.001), few)[0] == pytest.approx(trained, rel=1e-6)
+        found.append(trained)
+    assert found[0] != pytest.approx(found[1], rel=1e-6)
