@@ -51,7 +51,7 @@ format: $(VENV)/dev.installed ## Format the code
 	@$(BIN)/ruff check --fix .
 
 bench: $(VENV)/dev.installed ## Measure: a table and one line of JSON for each benchmark (minutes)
-	@for b in epoch target evaluation race recorder pages views slider clicks live; do $(BIN)/python -m benchmarks.$$b || exit 1; done
+	@for b in epoch target evaluation race recorder pages views slider inside clicks live; do $(BIN)/python -m benchmarks.$$b || exit 1; done
 
 gpu: ## Everything that a GPU is needed for, in six minutes; needs torch, torchvision, numpy and safetensors
 	@$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m benchmarks.gpu

@@ -19,6 +19,7 @@ from pages.parts import address, frame, streamlit_inside
 from pages.parts.components.drawing_pad import route as drawing_pad
 from pages.parts.components.live_chart import route as live_chart
 from pages.parts.components.microscope import route as microscope
+from pages.parts.components.picture_map import route as picture_map
 from pages.parts.components.run_table import RUN, run_table
 from pages.parts.components.run_table import route as run_table_route
 from pages.parts.components.time_slider import route as time_slider
@@ -198,6 +199,7 @@ else:
         *run_table_route.routes,
         *time_slider.routes,
         *microscope.routes,
+        *picture_map.routes,
     ]
     guard = [Middleware(Hosts), *([Middleware(Door)] if is_guarded() else [])]
     app = st.App(__file__, middleware=guard, routes=streamlit_inside.at_base(routes))

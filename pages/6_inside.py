@@ -8,16 +8,17 @@ import streamlit as st
 
 from fmnist_core.inside import activations, attribution, edits, graph, trust, units
 from pages.parts import controls, frame
-from pages.parts.inside import ledger_view, surgery, units_view, way
+from pages.parts.inside import ledger_view, map_view, surgery, units_view, way
 from pages.parts.inside.subject import picture_choice, subject, ways_back
 from pages.parts.runs.moment import moment
 from pages.parts.runs.run_picker import run_picker
 
-View = Literal["way", "ledger", "units", "surgery"]
+View = Literal["way", "ledger", "units", "map", "surgery"]
 WORDS: dict[View, str] = {
     "way": "The way through",
     "ledger": "Which pixels",
     "units": "What a unit looks for",
+    "map": "Map",
     "surgery": "Surgery",
 }
 
@@ -56,6 +57,8 @@ def main() -> None:
             ledger_view.draw(shown)
         case "units":
             units_view.draw(shown)
+        case "map":
+            map_view.draw(shown)
         case "surgery":
             surgery.draw(shown)
 

@@ -1,8 +1,12 @@
-"""Which settings a branch may change."""
+"""What a branch may change: settings, and weights by hand."""
 
 from __future__ import annotations
 
+from fmnist_core.inside.edits import Edits
+from fmnist_core.runs.folder import RunFolder
+from fmnist_core.runs.opened import opened
 from fmnist_core.runs.record import Run
+from fmnist_core.runs.snapshots import Weights
 from fmnist_core.settings.config import TrainingConfig
 
 
@@ -31,3 +35,17 @@ def check(parent: Run, step: int, config: TrainingConfig) -> None:
         raise RunRefused(
             f"With these settings a run ends after {config.total_steps:,} steps, and the branch begins after {step:,}: {way_out}."
         )
+
+
+def edited_weights(folder: RunFolder, step: int, edits: str) -> Weights | None:
+    """The network's weights after `step` and after `edits`, as an address writes them; None without edits. Raises RunRefused."""
+    if not edits:
+        return None
+    try:
+        network = opened(folder, step)
+        wanted = Edits.parse(edits, network)
+    except (OSError, ValueError) as error:
+        raise RunRefused(f"The weights cannot be changed so: {error}") from error
+    if not wanted.changes_weights:
+        raise RunRefused("Nothing in this list changes a weight, so there is nothing to train on from.")
+    return wanted.applied(network).weights

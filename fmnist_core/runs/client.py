@@ -17,7 +17,7 @@ from fmnist_core.runs import trouble as trouble_of
 from fmnist_core.runs.bell import INDEX_DAMAGED, ensure_dispatcher, ring
 from fmnist_core.runs.bell import runs_folder as runs_folder
 from fmnist_core.runs.branching import RunRefused as RunRefused
-from fmnist_core.runs.branching import check
+from fmnist_core.runs.branching import check, edited_weights
 from fmnist_core.runs.folder import RunFolder, is_run_id
 from fmnist_core.runs.group import Group
 from fmnist_core.runs.index import IndexReader
@@ -46,9 +46,6 @@ class RunNotFound(LookupError):
     """There is no such run. The message is meant for the page."""
 
 
-# --- Reading -------------------------------------------------------------------------------------------------------
-
-
 def list_runs() -> list[Run]:
     """All runs, newest first, as they may be seen; jobs, such as races, are no runs."""
     return _seen(run for run in _list() if run.job is None)
@@ -69,14 +66,13 @@ def _list() -> list[Run]:
     runs = runs_folder()
     found = {run.id: _up_to_date(run, offset) for run, offset in _from_index(IndexReader.runs) or []}
     try:
-        ids = [entry.name for entry in os.scandir(runs) if is_run_id(entry.name) and not entry.is_symlink()]
+        ids = {entry.name for entry in os.scandir(runs) if is_run_id(entry.name) and not entry.is_symlink()}
     except OSError:
-        ids = []
+        ids = set()
     for run_id in ids:
         if run_id not in found and (run := _from_folder(RunFolder(runs / run_id))):
             found[run_id] = run  # too new for the index, or there is no index
-    there = set(ids)
-    listed = as_seen(runs, (run for run in found.values() if run.id in there))
+    listed = as_seen(runs, (run for run in found.values() if run.id in ids))
     return sorted(listed, key=lambda run: run.sequence, reverse=True)
 
 
@@ -217,22 +213,24 @@ def start(
     return _create(config, name, owner=owner, group=group, parent=parent, job=job)
 
 
-def branch(run_id: str, step: int, config: TrainingConfig | None = None, name: str = "", *, owner: str = "") -> str:
+def branch(
+    run_id: str, step: int, config: TrainingConfig | None = None, name: str = "", *, owner: str = "", edits: str = ""
+) -> str:
     """Go on from a checkpoint of any run, after `step` steps, as a run of its own, and return its id.
 
     `config`: other settings than the parent's at that step (`Run.config_at`). A branch that changes nothing repeats
     what was changed in the parent later, and so lies exactly over it. A branch of a sweep's run stays with the sweep, so that
-    it is as sealed as its parent. Raises RunNotFound, RunRefused with a sentence.
+    it is as sealed as its parent. `edits`: changes by hand to its first weights (`inside/edits.py`). Raises RunNotFound,
+    RunRefused with a sentence.
     """
     parent = get(run_id)
     config = config or parent.config_at(step)
     if step not in (steps := folder(run_id).branch_steps()):
         raise RunRefused(f"No checkpoint was kept after step {step:,}: there are {', '.join(f'{s:,}' for s in steps)}.")
     check(parent, step, config)
-    is_same = config == parent.config_at(step)
-    planned = parent.to_come(step) if is_same else []
+    planned = parent.to_come(step) if config == parent.config_at(step) else []
     group = parent.group if parent.group and parent.group.kind == "sweep" else None
-    return _create(config, name, owner=owner, group=group, parent=Moment(run_id, step), planned=planned)
+    return _create(config, name, owner=owner, group=group, parent=Moment(run_id, step), planned=planned, edits=edits)
 
 
 def _create(
@@ -244,6 +242,7 @@ def _create(
     parent: Moment | None,
     planned: Sequence[Changed] = (),
     job: Job | None = None,
+    edits: str = "",
 ) -> str:
     who = people.current()
     runs, owner = runs_folder(), one_line(who.name if who.role == "learner" else owner or who.name)[:NAME_LENGTH]
@@ -270,6 +269,8 @@ def _create(
             job=job,
             planned=planned,
             checkpoint=folder(parent.run_id).checkpoint(parent.step) if parent else None,
+            edits=edits,
+            weights=edited_weights(folder(parent.run_id), parent.step, edits) if parent else None,
             engine=get(parent.run_id).engine if parent else "torch",
         )
     except OSError as error:

@@ -28,6 +28,7 @@ import numpy.typing as npt
 from fmnist_core.files import Unreadable, lock, make_folder, open_file, open_log, read, write_whole
 from fmnist_core.files import to_json as strict_json
 from fmnist_core.runs.arrays import MOST_BYTES, is_readable
+from fmnist_core.runs.edited import with_weights
 from fmnist_core.runs.format import (
     CONFIG,
     CONFIG_VERSION,
@@ -102,11 +103,14 @@ class RunFolder(Requests):
         job: Job | None = None,
         planned: Iterable[Changed] = (),
         checkpoint: Path | None = None,
+        edits: str = "",
+        weights: Weights | None = None,
         engine: Engine = "torch",
     ) -> RunFolder:
         """Appears complete or not at all. Raises FileExistsError where the id is taken, OSError where it cannot be.
 
-        `checkpoint`: the file that a branch starts from; it is copied. `engine`: what its parent trained with.
+        `checkpoint`: the file that a branch starts from; it is copied, with `weights` in place of its own where `edits`
+        say how those were changed by hand. `engine`: what its parent trained with.
         """
         wanted = {
             "version": CONFIG_VERSION,
@@ -121,6 +125,7 @@ class RunFolder(Requests):
             "group": group.to_dict() if group else None,
             "planned": [[change.step, change.learning_rate, change.momentum] for change in planned],
             **({"parent_engine": engine} if parent else {}),
+            **({"edits": edits} if edits else {}),
             "config": config.to_dict(),
             **({"job": jobs.to_dict(job)} if job else {}),
         }
@@ -131,7 +136,10 @@ class RunFolder(Requests):
             for folder in ("checkpoints", "snapshots", "requests"):
                 make_folder(temporary / folder)
             if checkpoint:
-                write_whole(temporary / "checkpoints" / checkpoint.name, read(checkpoint, MOST_BYTES))
+                content = read(checkpoint, MOST_BYTES)
+                write_whole(
+                    temporary / "checkpoints" / checkpoint.name, with_weights(content, weights) if weights else content
+                )
             write_whole(temporary / "config.json", strict_json(wanted, indent=2).encode())
             if (runs / run_id).exists():
                 raise FileExistsError(f"run {run_id} exists already")
@@ -159,6 +167,7 @@ class RunFolder(Requests):
                 owner=plain.get("owner", ""),
                 owner_id=plain.get("owner_id", ""),
                 parent=parent,
+                edits=plain.get("edits", ""),
                 group=Group.read(wanted.get("group"), plain["name"]),
                 job=jobs.from_dict(wanted.get("job")),
                 planned=planned(wanted.get("planned", [])),

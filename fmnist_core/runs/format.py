@@ -288,6 +288,7 @@ CONFIG: dict[str, Check] = {
     "order": number(-1e15, 1e15),
     "owner": text(1_000),
     "owner_id": text(100),
+    "edits": text(3_000),
     "parent_engine": one_of(*get_args(Engine)),
 }
 """Values of `config.json` that are taken as they are."""

@@ -146,6 +146,8 @@ class Run:
     """Tells two people of one name apart; empty in a run from a terminal, or from before people had an id."""
     parent: Moment | None = None
     """The run and the step that it branched off from; the parent may have been deleted since."""
+    edits: str = ""
+    """What was changed by hand in the weights before it went on from its parent's (`inside/edits.py`); usually nothing."""
     planned: tuple[Changed, ...] = ()
     """What a branch repeats of what was changed in its parent after the step at which it branched off."""
     group: Group | None = None

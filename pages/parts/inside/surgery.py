@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +15,13 @@ from fmnist_core.evaluation import comparison
 from fmnist_core.evaluation.comparison import Difference
 from fmnist_core.evaluation.evaluate import Evaluation
 from fmnist_core.inside.edits import Patient
+from fmnist_core.runs import client
 from pages.parts import address, controls, frame
 from pages.parts.components.image_grid import image_grid
 from pages.parts.components.ranking import Column, Row, ranking
 from pages.parts.inside.edit_form import edit_form
 from pages.parts.inside.subject import Subject
+from pages.parts.person import person
 
 AT_ONCE = 20
 FIRST = 1_000
@@ -39,6 +42,7 @@ def draw(subject: Subject) -> None:
     with left:
         edit_form(subject)
         edit_list(subject)
+        train_on(subject)
     with right:
         if subject.edits.edits:
             outcome(subject)
@@ -70,6 +74,39 @@ def edit_list(subject: Subject) -> None:
     if len(subject.edits.edits) > 1:
         st.button("Undo all", key="undo_all", on_click=address.put, kwargs={"edits": None, "page": None})
     st.caption("The list is in the address: a link shows the same patient. The way through shows it from inside.")
+
+
+def train_on(subject: Subject) -> None:
+    """The patient goes on training, as a branch that remembers what was done to it."""
+    if not subject.edits.changes_weights:
+        return
+    steps = client.folder(subject.run.id).branch_steps()
+    if subject.step not in steps:
+        at = ", ".join(f"{step:,}" for step in steps[-6:])
+        st.caption(
+            f"To train on from here, move the slider to a step whose checkpoint was kept: {at}." if steps else ""
+        )
+        return
+    with st.container(border=True):
+        st.markdown("**Train on**")
+        st.caption("A branch begins with these weights; what was changed is written down in it.")
+        epochs = int(st.number_input("Further epochs", 1, 20, 1, key="further_epochs"))
+        if st.button("Train on from here", icon=":material/call_split:", key="train_on"):
+            _branch(subject, epochs)
+
+
+def _branch(subject: Subject, further: int) -> None:
+    run, step = subject.run, subject.step
+    config = run.config_at(step)
+    epochs = min(200, math.ceil(step / config.steps_per_epoch) + further)
+    config = replace(config, epochs=epochs, step_limit=0)
+    try:
+        name = f"{run.title}, operated"
+        run_id = client.branch(run.id, step, config, name, owner=person(), edits=subject.edits.text)
+    except (client.RunRefused, client.RunNotFound, ValueError) as error:
+        st.error(frame.plain(str(error)))
+        return
+    st.switch_page("pages/4_train.py", query_params={"run": run_id})
 
 
 def outcome(subject: Subject) -> None:

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from fmnist_core.inside.edits import Edits
 from fmnist_core.runs import client
+from fmnist_core.runs.opened import opened, opened_steps
 from fmnist_core.runs.record import Run
 from pages.parts import frame
 
@@ -28,6 +30,8 @@ def family(run: Run, runs: Sequence[Run]) -> None:
                 _link(parent)
             else:
                 st.caption("a run that has been deleted.", width="content")
+        if run.edits:
+            st.caption(f":material/healing: Changed by hand before it went on: {edits_in_words(run)}")
         if parent:
             st.fragment(_proof, run_every=2.0 if run.is_active else None, key="proof")(run.id, parent.id)
     branches = [other for other in runs if other.parent and other.parent[0] == run.id]
@@ -37,6 +41,16 @@ def family(run: Run, runs: Sequence[Run]) -> None:
             st.caption(f":material/call_split: {words}", width="content")
             for branch in branches[:MOST_LINKS]:
                 _link(branch)
+
+
+def edits_in_words(run: Run) -> str:
+    """What was changed in its first weights, as Markdown."""
+    try:
+        folder = client.folder(run.id)
+        edits = Edits.parse(run.edits, opened(folder, opened_steps(folder)[0]))
+    except (client.RunNotFound, OSError, ValueError, IndexError):
+        return frame.plain(run.edits)
+    return frame.plain("; ".join(edit.words for edit in edits.edits))
 
 
 def _link(run: Run) -> None:
@@ -56,6 +70,8 @@ def _proof(run_id: str, parent_id: str) -> None:
             if ended
             else "Its losses are laid over those of its parent as they come."
         )
+    elif run.edits:
+        st.caption(_left(run, parent))
     elif not differ:
         st.markdown(f":material/verified: **It lies exactly over its parent: 0 of {compared:,} losses differ.**")
     elif run.config_at(run.first_step) == parent.config_at(run.first_step):

@@ -58,7 +58,7 @@ class Microscope {
     const { layer, unit, place } = data.selected;
     if (JSON.stringify(before?.selected) !== JSON.stringify(data.selected) || !this.selected) {
       this.selected = { stage: this.stages.find((stage) => stage.name === layer) ?? this.stages.at(-1), unit, place };
-      this.channel = null;
+      this.channel = this.hovered = null; // also where a finger has left its mark
     }
     this.moveTo(data.step);
   }
