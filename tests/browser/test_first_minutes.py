@@ -25,7 +25,7 @@ def test_three_clicks_and_no_scrolling_to_a_network_that_trains(browser: Browser
     """Home, Train, Start: all of it in sight, and the loss falls in sight. The time is printed."""
     context = browser.new_context(base_url=app, viewport={"width": width, "height": height})
     page = context.new_page()
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(180_000)  # many may share the machine: the time is printed, not held to
     began = time.monotonic()
     page.goto("/")
     to_train = page.get_by_role("link", name="Train a network")
