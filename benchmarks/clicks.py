@@ -94,7 +94,7 @@ def main() -> None:
             end_dispatcher()
         os.environ["FMNIST_RUNS"] = f"{folder}/warm"
         client.ensure_dispatcher()
-        for _round in range(rounds):
+        for _round in turns.rounds(rounds):
             wait_for_spare()
             run, seconds = start()
             warm.append(seconds)

@@ -30,7 +30,7 @@ from fmnist_core.training.events import Losses
 from fmnist_core.training.loop import train
 from fmnist_core.training.state import TrainingData, TrainingState
 
-IMAGES = 20_000
+IMAGES = 4_000 if turns.IS_QUICK else 20_000
 """Of one turn: a third of an epoch."""
 SIZES = {20: 4.0, 64: None, 512: None}
 """Batch sizes, and how many times the notebook's speed is wanted of the compiled step."""
@@ -141,11 +141,11 @@ def main() -> None:
     peers = {name: environment for name, environment in PEERS.items() if is_compiled or name != "compiled"}
     rows: list[tuple[str, str, str]] = []
     result: dict[str, object] = {}
-    for size in arguments.batch_sizes:
+    for number, size in enumerate(arguments.batch_sizes, 1):
         command = ("benchmarks.epoch", "--batch-sizes", str(size), "--peer")
         memory: dict[str, float] = {}
         commands = {name: ((*command, name), environment) for name, environment in peers.items()}
-        found = turns.take_turns(commands, arguments.rounds, memory)
+        found = turns.take_turns(commands, arguments.rounds, memory, number / len(arguments.batch_sizes))
         peak = statistics.median(found.pop("product"))
         rows.append((f"batch {size}: a product of matrices, GFLOP/s", f"{peak / 1e9:.0f}", ""))
         of_this_size: dict[str, object] = {"peak_gflops": round(peak / 1e9, 1)}

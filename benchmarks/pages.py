@@ -107,7 +107,7 @@ def main() -> None:
     listen, first, small, after_network = [], [], [], []
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=list(SWITCHES))
-        for round_ in range(arguments.rounds):
+        for round_ in turns.rounds(arguments.rounds):
             os.environ["FMNIST_RUNS"] = f"{folder}/{round_}"
             server = Server(arguments.port)
             try:

@@ -35,9 +35,12 @@ def run_once(name: str, seed: int, held_out: int) -> dict[str, float | str]:
     from fmnist_core.training.state import TrainingData, TrainingState
 
     config = replace(RECIPES[name].config, seed=seed, validation=held_out)
+    marks: list[tuple[int, float]] = []  # steps and seconds at the ends of epochs
     data, began, last = TrainingData.load(torch.device("cpu")), time.perf_counter(), None
     for event in train(state := TrainingState.new(config), data):
-        last = event if isinstance(event, Measured) else last
+        if isinstance(event, Measured):
+            last = event
+            marks.append((event.step, event.seconds))
     if not isinstance(event, Measured) or last is None:
         raise RuntimeError(f"{name} with seed {seed} did not come to its end: {event}")
     score = last.validation if held_out else last.test
@@ -49,8 +52,18 @@ def run_once(name: str, seed: int, held_out: int) -> dict[str, float | str]:
         "seconds": state.seconds,
         "waited": waited,
         "images_per_second": images,
+        "late_to_early": late_to_early(marks),
         "engine": state.engine,
     }
+
+
+def late_to_early(marks: list[tuple[int, float]]) -> float:
+    """Steps per second in the last fifth of the run by those in its first fifth; 1 where there are too few epochs."""
+    fifth = len(marks) // 5
+    if not fifth:
+        return 1.0
+    speeds = [(b[0] - a[0]) / (b[1] - a[1]) for a, b in ((marks[0], marks[fifth]), (marks[-1 - fifth], marks[-1]))]
+    return speeds[1] / speeds[0]
 
 
 def in_a_process(name: str, seed: int, held_out: int) -> dict[str, float | str]:
@@ -99,6 +112,7 @@ def main() -> None:
             "slowest": round(max(run["seconds"] for run in runs), 2),
             "engine": runs[0]["engine"],
             "images_per_second": round(speed),
+            "late_to_early": round(min(float(run["late_to_early"]) for run in runs), 2),
         }
     measured_on = f"{arguments.held_out} held out" if arguments.held_out else "test"
     print(json.dumps({"benchmark": "recipes", "cores": os.cpu_count(), "measured_on": measured_on, **result}))

@@ -150,7 +150,7 @@ def main() -> None:
         for name, config in RUNS.items():
             train(config, 0, data)  # warm
             ratios, shares, times = [], [], []
-            for _round in range(arguments.rounds):
+            for _round in turns.rounds(arguments.rounds):
                 _, without, _, _ = train(config, 0, data)
                 run, passed, training, spent = train(config, 100, data)
                 ratios.append(passed / without - 1)

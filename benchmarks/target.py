@@ -42,7 +42,7 @@ def main() -> None:
     engine.prepare()
     notebook_seconds()  # warm
     theirs, ours = [], []
-    for seed in range(arguments.seeds):
+    for seed in turns.rounds(arguments.seeds):
         theirs.append(notebook_seconds())
         ours.append(recipes.in_a_process("fast", seed, held_out=0))
     seconds = [run["seconds"] for run in ours]

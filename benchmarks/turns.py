@@ -8,13 +8,55 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+SECONDS = float(os.environ.get("BENCH_SECONDS", "inf"))
+"""What this benchmark may take: it takes fewer rounds, one at least, and says how many."""
+IS_QUICK = os.environ.get("QUICK", "0") not in ("", "0")
+BEGAN = time.monotonic()
+LOAD = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+"""Programs that wanted a processor, on average over the minute before."""
+_taken: list[int] = []
+
+
+def rounds(wanted: int, until: float = 1.0) -> Iterator[int]:
+    """The numbers from 0 to `wanted` - 1, fewer where the next round would end after this share of the time; 0 always."""
+    began = time.monotonic()
+    _taken.append(0)
+    for number in range(1 if IS_QUICK else wanted):
+        now = time.monotonic()
+        if number and now + (now - began) / number > BEGAN + SECONDS * until:
+            return
+        _taken[-1] += 1
+        yield number
+
+
+def machine() -> str:
+    """Processor, what it can do that matters here, threads, how busy it was at the start."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    found = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    has = found.get("flags", found.get("Features", "")).split()
+    sets = [name for name, flag in SETS.items() if flag in has]
+    threads = os.environ.get("OMP_NUM_THREADS", "all")
+    return (
+        f"{found.get('model name') or platform.processor() or platform.machine()}, family {found.get('cpu family', '?')} "
+        f"model {found.get('model', '?')}, {os.cpu_count()} cores, {' '.join(sets) or 'no vector sets known'}, "
+        f"threads {threads}, load {LOAD:.1f}"
+    )
+
+
+SETS = {"AVX2": "avx2", "AVX-512": "avx512f", "bfloat16": "avx512_bf16", "AMX": "amx_tile", "NEON": "asimd"}
+"""Sets of instructions, by name, and as Linux calls them."""
 
 
 def serve(turn: Callable[[], float]) -> None:
@@ -26,11 +68,14 @@ def serve(turn: Callable[[], float]) -> None:
 
 
 def take_turns(
-    peers: Mapping[str, tuple[Sequence[str], Mapping[str, str]]], rounds: int, memory: dict[str, float] | None = None
+    peers: Mapping[str, tuple[Sequence[str], Mapping[str, str]]],
+    wanted: int,
+    memory: dict[str, float] | None = None,
+    until: float = 1.0,
 ) -> dict[str, list[float]]:
     """Start the peers, each a Python command line and its environment; what each measured, round by round.
 
-    `memory` takes each peer's highest memory in MB (Linux only).
+    `memory` takes each peer's highest memory in MB (Linux only). `wanted` and `until`: see `rounds`.
     """
     processes = {
         name: subprocess.Popen(
@@ -47,7 +92,7 @@ def take_turns(
     try:
         for process in processes.values():
             _read(process)  # ready: from here on one works at a time
-        for _round in range(rounds):
+        for _round in rounds(wanted, until):
             for name, process in processes.items():
                 assert process.stdin
                 process.stdin.write("\n")
@@ -86,7 +131,8 @@ def report(name: str, rows: Sequence[tuple[str, str, str]], result: Mapping[str,
     """A table of (what, measured, wanted), then one line of JSON: the last line of output."""
     table = [("", "measured", "wanted"), *rows]
     widths = [max(len(row[column]) for row in table) for column in range(3)]
-    print(f"\n{name}")
+    taken = f"{min(_taken)} to {max(_taken)}" if len(set(_taken)) > 1 else str(_taken[0]) if _taken else "all"
+    print(f"\n{name}: {taken} rounds; {machine()}")
     for what, measured, wanted in table:
         print(f"  {what:<{widths[0]}}  {measured:>{widths[1]}}  {wanted:>{widths[2]}}")
-    print(json.dumps({"benchmark": name, "cores": os.cpu_count(), **result}))
+    print(json.dumps({"benchmark": name, "cores": os.cpu_count(), "machine": machine(), "rounds": taken, **result}))

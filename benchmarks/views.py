@@ -80,7 +80,7 @@ def in_the_browser(page: Page, rounds: int) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=1 if turns.IS_QUICK else 10)
     parser.add_argument("--port", type=int, default=8732)
     parser.add_argument("--run", default="", help="a run that is there already, in $FMNIST_RUNS")
     arguments = parser.parse_args()

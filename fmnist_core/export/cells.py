@@ -226,6 +226,7 @@ def set_up(needs: Needs) -> str:
     lines = [f"{name} = {getattr(config, name)!r}" for name in needs.settings]
     lines += [
         "",
+        "torch.set_flush_denormal(True)  # numbers below 1e-38 are zero: some processors compute slowly with them",
         "torch.manual_seed(seed)",
         f"net = {_constructor(config)}.to(device).to(memory_format=torch.channels_last)",
     ]

@@ -344,6 +344,3 @@ def test_auto_is_the_fastest_device():
     """ "auto" takes the first of what there is; the CPU is always there."""
     assert find_device("auto").type == available_devices()[0]
     assert available_devices()[-1] == "cpu"
-
-
-# --- A processor that is busy with other programs ---------------------------------------------------------------------
