@@ -135,7 +135,7 @@ TABLE: tuple[Parameter, ...] = (
     _row("changed", "test", _words("shift", "turn", "scale", "brightness", "noise", "blur", "invert"), "shift", "How test pictures are changed"),
     _row("strength", "test", Whole(1, 4), 1, "How much they are changed, from 1"),
     # Yours
-    _row("pixels", "yours", Text(1_400), "", "A drawing: its 784 pixels, compressed"),
+    _row("pixels", "yours inside", Text(1_400), "", "A drawing: its 784 pixels, compressed"),
     _row("start", "yours", Whole(0, 9_999), 0, "The test picture to begin a drawing with"),
     _row("beside", "yours", RUN, "", "A second run that answers beside the first"),
     _row("photo_of", "yours", Whole(0, 9_999), None, "The test picture that a photograph is made of"),

@@ -79,6 +79,12 @@ def test_a_drawing_is_its_address(trained: Trained, open_page: Open):
     assert [judge["run"] for judge in pad["judges"]] == [trained.first, trained.second]
     assert len(components(page, "image_grid")) == 2
     assert "What would have to change?" in words(page)
+    inside = open_page("pages/6_inside.py", run=trained.first, pixels=as_text(picture))
+    assert not inside.exception
+    (microscope,) = components(inside, "microscope")
+    assert microscope["title"] == "Your picture"
+    assert microscope["trueClass"] is None
+    assert not open_page("pages/6_inside.py", run=trained.first, pixels="AAAA").exception
     assert "nothing is kept unless you say so" in words(page)
 
 

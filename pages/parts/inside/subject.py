@@ -9,6 +9,7 @@ import numpy.typing as npt
 import streamlit as st
 
 from fmnist_core.data import dataset
+from fmnist_core.data.brought.pixels import from_text
 from fmnist_core.inside.edits import EditError, Edits, Patient
 from fmnist_core.inside.network import Network
 from fmnist_core.inside.stages import Stage, stages
@@ -38,16 +39,24 @@ class Subject:
     """`trained` after the edits."""
     split: dataset.Split
     index: int
+    drawing: npt.NDArray[np.uint8] | None = None
+    """(28, 28): a picture that somebody drew or brought, instead of the one at `index`."""
 
     @property
     def image(self) -> npt.NDArray[np.uint8]:
         """(28, 28): as the patient sees it."""
-        return self.patient.pictures(self.split.images[self.index : self.index + 1])[0]
+        picture = self.split.images[self.index] if self.drawing is None else self.drawing
+        return self.patient.pictures(picture[None])[0]
 
     @property
-    def label(self) -> int:
-        """The true class."""
-        return int(self.split.labels[self.index])
+    def label(self) -> int | None:
+        """The true class; None where nobody has said it."""
+        return int(self.split.labels[self.index]) if self.drawing is None else None
+
+    @property
+    def title(self) -> str:
+        """What the picture is called."""
+        return "Your picture" if self.label is None else dataset.CLASSES[self.label]
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -82,7 +91,7 @@ def subject(run: Run, wanted: int, split: dataset.Split, index: int) -> Subject 
     if step != wanted:
         st.caption(f"Of the moments near this one, the weights after step {step:,} were kept: those are shown.")
     edits = edits_in_address(network)
-    return Subject(run, step, steps, network, edits, edits.patient(network), split, index)
+    return Subject(run, step, steps, network, edits, edits.patient(network), split, index, drawing_in_address())
 
 
 def edits_in_address(network: Network) -> Edits:
@@ -93,6 +102,16 @@ def edits_in_address(network: Network) -> Edits:
         address.put(edits=None)
         st.warning(f"{frame.plain(str(error))} The network is shown as it was trained.", icon=":material/link_off:")
         return Edits()
+
+
+def drawing_in_address() -> npt.NDArray[np.uint8] | None:
+    """`?pixels=`, (28, 28), as the page Yours writes it; None where there is none or it cannot be read."""
+    try:
+        return from_text(address.text("pixels")) if address.has("pixels") else None
+    except ValueError:
+        address.put(pixels=None)
+        st.warning("The address holds no picture that can be read.", icon=":material/link_off:")
+        return None
 
 
 def picture_choice() -> tuple[dataset.Split, int]:
@@ -107,11 +126,23 @@ def picture_choice() -> tuple[dataset.Split, int]:
     ):
         move = {"shortcut": shortcut, "on_click": address.put, "kwargs": {"index": to}}
         st.button("", icon=icon, key=key, help=f"The {key} picture", **move)
+    if address.has("pixels"):
+        st.button(
+            "Put yours away",
+            key="no_drawing",
+            icon=":material/close:",
+            help="Below is the picture that you drew or brought. This shows the one of the data set again.",
+            on_click=address.put,
+            kwargs={"pixels": None},
+        )
     return split, index
 
 
 def ways_back(run: Run, name: str, index: int) -> None:
     """To the picture's own page, and to what the run gets wrong."""
     about = {"run": run.id} | address.kept("step")
+    if address.has("pixels"):
+        frame.page_link("yours", "To Yours", icon=":material/draw:", **about, **address.kept("pixels"))
+        return
     frame.page_link("image", "This picture", icon=":material/image:", split=name, index=index, **about)
     frame.page_link("test", "All mistakes", icon=":material/fact_check:", view="mistakes", **about)

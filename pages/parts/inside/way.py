@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-from fmnist_core.data.dataset import CLASSES
 from pages.parts import address
 from pages.parts.components.microscope import microscope
 from pages.parts.inside.subject import Subject
@@ -34,7 +33,7 @@ def _way(subject: Subject) -> None:
         steps=subject.steps,
         selected=(layer, unit, place),
         label=subject.label,
-        title=CLASSES[subject.label],
+        title=subject.title,
         per_layer=address.word("colours") == "layer",
         edits=subject.edits.text,
         on_select=_selected,

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import streamlit as st
 
+from fmnist_core.data.brought.pixels import as_text
 from fmnist_core.data.dataset import CLASSES
 from fmnist_core.evaluation.neighbours import nearest
 from fmnist_core.evaluation.robustness import CHANGES, Kind, family
@@ -60,7 +61,9 @@ def evidence(judges: Sequence[Judge], picture: npt.NDArray[np.uint8]) -> None:
                     "-", "−"
                 )
             )
-    st.caption("Blue speaks for the class, orange against it. Inside, on the menu, opens every value in between.")
+    st.caption("Blue speaks for the class, orange against it.")
+    about = {"run": judges[0].run.id, "step": judges[0].step, "pixels": as_text(picture)}
+    frame.page_link("inside", "Open it in Inside, value by value", icon=":material/biotech:", **about)
 
 
 def what_if(judges: Sequence[Judge], picture: npt.NDArray[np.uint8]) -> None:
