@@ -6,12 +6,15 @@ kind: none raises, and none shows what an open sweep's run does on the test imag
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 import pytest
 import torch
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
 from fmnist_core.runs import client
@@ -26,6 +29,7 @@ from fmnist_core.training.state import TrainingData
 from fmnist_core.views import charts
 from pages.parts.compare.contenders import Contender
 from pages.parts.compare.side_by_side import TUTORIAL, run_words
+from pages.parts.components.drawing_pad import route as drawing_pad
 from pages.parts.train.recipe_choice import is_the_tutorials
 from tests.pages.conftest import Open
 from tests.pages.meetings import CONFIG, Zoo, build, train
@@ -110,6 +114,8 @@ VIEWS: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "Image": ("pages/2_image.py", {"run": "{id}", "split": "test", "index": "7"}),
     "Browse, biographies": ("pages/1_browse.py", {"run": "{id}", "view": "Biographies", "split": "test"}),
+    "Yours": ("pages/7_yours.py", {"run": "{id}", "beside": "{plain}"}),
+    "Yours, beside": ("pages/7_yours.py", {"run": "{plain}", "beside": "{id}"}),
     "Compare": ("pages/8_compare.py", {"runs": "{id},{plain}"}),
 }
 """About one run: its script, and its address."""
@@ -180,6 +186,16 @@ def test_each_view_answers_for_each_kind(open_page: Open, zoo: Zoo, view: str):
     """No traceback for any of them, and the open sweep's secret in none."""
     for kind in VIEWED:
         assert_nothing_is_given_away(zoo, shown(open_page, zoo, *VIEWS[view], zoo.ids[kind]))
+
+
+def test_the_drawing_pad_asks_no_run_of_an_open_sweep(zoo: Zoo):
+    """Who brings a test picture is not told what the network makes of it; nor of its branches."""
+    web = TestClient(Starlette(routes=drawing_pad.routes), raise_server_exceptions=False)
+    black = base64.urlsafe_b64encode(bytes(784)).decode()
+    for kind in ("open sweep", "branch of an open sweep"):
+        answer = web.get(f"/api/runs/{zoo.ids[kind]}/answer", params={"step": "0", "pixels": black})
+        assert answer.status_code == 403
+        assert set(answer.json()) == {"error"}
 
 
 @pytest.mark.parametrize("view", OVERVIEWS)
