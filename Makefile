@@ -50,13 +50,8 @@ format: $(VENV)/dev.installed ## Format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-<<<<<<< HEAD
-bench: $(VENV)/dev.installed ## Measure: a table and one line of JSON for each benchmark (minutes)
-	@for b in epoch target evaluation race recorder pages views slider inside clicks live; do $(BIN)/python -m benchmarks.$$b || exit 1; done
-=======
 bench: $(VENV)/dev.installed ## Measure: a table and one line of JSON for each benchmark (20 minutes at most; QUICK=1: 4)
 	@QUICK=$(QUICK) $(BIN)/python -m benchmarks
->>>>>>> 29f6379 (Let benchmarks end, and say what slowed long trainings)
 
 gpu: ## Everything that a GPU is needed for, in six minutes; needs torch, torchvision, numpy and safetensors
 	@$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m benchmarks.gpu
