@@ -168,13 +168,14 @@ def _bars(scores: Scores, x: float, y: float, width: float) -> str:
     """A row of name and bar per class; the bar's full length is a probability of 1."""
     parts = []
     names = 82.0
-    room = width - names
+    room = width - names - 46.0
     for position, (label, share) in enumerate(zip(scores.labels, scores.probabilities, strict=True)):
         top = y + position * 17
         bar = f'<rect x="{x + names:.1f}" y="{top + 3:.1f}" height="9" rx="2" fill="rgb{INK}"'
         parts.append(
             f"<g><title>{escape(label)}: {share:.1%}</title>{_text(x, top + 12, label)}"
-            f'{bar} width="{room:.1f}" opacity="{FAINT}"/>{bar} width="{max(1.0, room * float(share)):.1f}"/></g>'
+            f'{bar} width="{room:.1f}" opacity="{FAINT}"/>{bar} width="{max(1.0, room * float(share)):.1f}"/>'
+            f"{_text(x + width, top + 12, f'{share:.1%}', anchor='end')}</g>"
         )
     return "".join(parts)
 

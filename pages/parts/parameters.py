@@ -62,7 +62,7 @@ LEARNED = ("Learned first", "Learned last", "Most often forgotten")
 
 TABLE: tuple[Parameter, ...] = (
     # which pictures
-    _row("split", "browse image", _words("train", "test"), "train", "Training or test set"),
+    _row("split", "browse image network", _words("train", "test"), "train", "Training or test set"),
     _row("split", "inside", _words("test", "train"), "test", "Training or test set"),
     _row("of", "data", _words("test", "train"), "test", "Training or test set of the doubtful labels"),
     _row("index", "browse", IMAGE, None, "A picture's place in its split"),
@@ -76,6 +76,7 @@ TABLE: tuple[Parameter, ...] = (
     _row("page", "browse test compare data inside", Whole(1, 60_000), 1, "Page of many pictures, from 1"),
     _row("batch", "browse", Whole(1, 60_000), 1, "A batch of the epoch, from 1"),
     _row("scale", "image", _words("tensor", "raw", "standardised"), "tensor", "The scale in which pixels are read"),
+    _row("weights", "network", _words("trained", "fresh"), "trained", "Whether a run's weights are drawn, or fresh ones"),
     _row("layer", "network", _words("conv1", "conv2", "fc1", "fc2"), "conv1", "A layer of the network"),
     _row("layer", "inside", Text(80), "", "A layer of the network"),
     _row("unit", "inside", Whole(0, 2047), None, "A channel or a unit of that layer"),
@@ -99,7 +100,7 @@ TABLE: tuple[Parameter, ...] = (
     _view("explore", "race", "sweep"),
     _view("data", "copies", "labels"),
     # which runs
-    _row("run", "browse image train test inside yours", RUN, "", "A run"),
+    _row("run", "browse image network train test inside yours", RUN, "", "A run"),
     _row("runs", "compare test", LIST, "", "Runs, or their moments, such as a,b@3000"),
     _row("settings", "compare", LIST, "", "Settings over seeds, each by one of its runs"),
     _row("race", "explore", RUN, "", "A race"),

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.pages.conftest import HOSTILE, Open, words
+from fmnist_core.data import dataset
+from tests.pages.conftest import HOSTILE, Open, Trained, words
 
 PAGE = "pages/3_network.py"
 
@@ -46,3 +47,16 @@ def test_wrong_address_gives_the_default_and_a_notice(open_page: Open, name: str
     assert not page.exception
     assert [f"The address says {name} = " in str(warning.value) for warning in page.warning] == [True]
     assert "Parameters 27,480" in words(page)
+
+
+def test_a_trained_network_is_drawn_where_there_is_one(
+    open_page: Open, trained: Trained, monkeypatch: pytest.MonkeyPatch
+):
+    """The newest run with these widths, or the one in the address; fresh weights by choice, and for other widths."""
+    monkeypatch.setenv("FMNIST_RUNS", str(trained.folder))
+    page = open_page(PAGE, run=trained.first, split="test", index="3")
+    assert not page.exception
+    label = dataset.CLASSES[dataset.load("test").labels[3]]
+    assert f"Test picture 3 ({label}) in a network with the weights of A" in words(page)
+    assert "with fresh weights" in words(open_page(PAGE, weights="fresh"))
+    assert "with fresh weights" in words(open_page(PAGE, conv1_channels="77"))
