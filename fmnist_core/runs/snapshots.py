@@ -156,13 +156,16 @@ class Snapshots:
 
     def weights(self, step: int) -> dict[str, npt.NDArray[np.float32]]:
         """The network's tensors by name, as they were after `step`. Raises FileNotFoundError when they were not kept."""
-        from safetensors import safe_open
+        from safetensors import SafetensorError, safe_open
 
         if step not in self._where:
             raise FileNotFoundError(f"the weights after step {step} were not kept")
         path, row = self._where[step]
-        with safe_open(path, "np") as file:
-            return {name: file.get_slice(name)[row] for name in file.keys()}  # noqa: SIM118 - not a dict
+        try:
+            with safe_open(path, "np") as file:
+                return {name: file.get_slice(name)[row] for name in file.keys()}  # noqa: SIM118 - not a dict
+        except (SafetensorError, IndexError, TypeError) as error:
+            raise Unreadable(f"{path} cannot be read: {error}.") from error
 
     def first_filters(self) -> tuple[list[int], npt.NDArray[np.float32]]:
         """The weights that touch the pixels, as pictures: steps, and (S, filters, height, width) float32.

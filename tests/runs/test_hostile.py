@@ -28,6 +28,7 @@ from pages.parts.components.live_chart.route import routes
 from tests.runs.hostile import CONFIG, FILES, OWN, WAYS, Counts, fifo, finished, folder, link_elsewhere, sparse
 
 BAD, GOOD = "bad000000000", "900d00000000"
+SPOILED = [fifo, folder, *(pytest.param(spoil, marks=pytest.mark.slow) for spoil in (link_elsewhere, sparse))]
 SECONDS = 20.0
 """In which everybody must have answered, on a machine that is busy with other things."""
 
@@ -114,7 +115,7 @@ def serve(runs: Path, turns: int = 2) -> Counts:
 @pytest.mark.parametrize(
     "name", ["config.json", "events.jsonl", "worker.lock", "requests", "requests/stop", "checkpoints"]
 )
-@pytest.mark.parametrize("spoil", [fifo, folder, link_elsewhere, sparse])
+@pytest.mark.parametrize("spoil", SPOILED)
 def test_a_bad_run_beside_a_good_one(runs: Path, name: str, spoil: Callable[[Path, random.Random], None]):
     """A run whose files are of the wrong kind keeps no other from starting, and is not started itself where that matters."""
     RunFolder.create(runs, BAD, 1, "bad", CONFIG)
@@ -171,7 +172,7 @@ def test_a_line_that_cannot_be_read_is_said_on_the_row(runs: Path):
 
 
 @pytest.mark.parametrize("name", [name for name in OWN if name not in (".dispatcher.lock",)])
-@pytest.mark.parametrize("spoil", [fifo, folder, link_elsewhere, sparse])
+@pytest.mark.parametrize("spoil", SPOILED)
 def test_own_files_of_the_wrong_kind(runs: Path, name: str, spoil: Callable[[Path, random.Random], None]):
     """They are made anew, or left out: the run that waits is started, everybody can look, and another run can be put in."""
     RunFolder.create(runs, GOOD, 2, "good", CONFIG)
