@@ -65,6 +65,20 @@ def test_what_is_typed_last_is_what_is_trained(page: Page):
     expect(number).to_have_value("500")
 
 
+def test_the_list_opens_the_row_that_was_clicked(page: Page):
+    """While the list stood there, another run took the first place: the click means the one that was shown."""
+    first = client.start(TrainingConfig(batch_size=600, epochs=1, step_limit=5), "Shown first")
+    wait_for(first, "finished")
+    page.goto("/train")
+    settled(page)
+    link = page.get_by_role("link", name="Shown first", exact=True)
+    expect(link).to_be_visible()
+    wait_for(client.start(TrainingConfig(batch_size=600, epochs=1, step_limit=5), "Came meanwhile"), "finished")
+    link.click()
+    page.wait_for_url(re.compile(f"run={first}"))
+    expect(page.get_by_role("heading", name=re.compile("Shown first"))).to_be_visible()
+
+
 def test_embedding_survives_every_kind_of_click(page: Page, finished: str):
     """A link of the menu, of a component, and one within the page keep `embed=true`; the last one moves the address."""
     page.goto("/browse?embed=true")
