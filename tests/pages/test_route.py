@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 
 from fmnist_core.runs import client
 from fmnist_core.runs.record import State
+from pages.parts import streamlit_inside
 from pages.parts.components.live_chart.route import routes
 from pages.parts.runs.now import drawn_for
 from tests.pages.conftest import Trained
@@ -38,6 +39,30 @@ def test_events_come_once_and_in_order(web: TestClient, trained: Trained):
     losses = [loss for line in lines if line["event"] == "Losses" for loss in line["losses"]]
     assert np.array_equal(np.float32(losses), client.folder(trained.first).losses())
     assert len(losses) == 120
+
+
+def test_a_slow_link_gets_as_little_as_it_asks_for(web: TestClient, trained: Trained):
+    """With `most` each answer has about so many bytes, a longer line alone; nothing is lost, and "more" says so."""
+    whole = web.get(f"/api/runs/{trained.first}/events", params={"after": 0}).json()["events"]
+    lines, after, answers, more = [], 0, 0, True
+    while more:
+        answer = web.get(f"/api/runs/{trained.first}/events", params={"after": after, "most": 1}).json()
+        lines, after, more, answers = lines + answer["events"], answer["next"], answer["more"], answers + 1
+    assert lines == whole
+    assert answers == len(whole)
+    assert web.get(f"/api/runs/{trained.first}/events", params={"most": "-1"}).status_code == 400
+
+
+@pytest.mark.parametrize("base", ["", "lab", "/a/b/"])
+def test_routes_are_below_the_base_path(monkeypatch: pytest.MonkeyPatch, base: str):
+    """Where a proxy gives the app a part of its addresses, `server.baseUrlPath`, our routes are in that part too."""
+    monkeypatch.setattr(streamlit_inside.st, "get_option", lambda name: {"server.baseUrlPath": base}[name])
+    placed = TestClient(Starlette(routes=streamlit_inside.at_base(routes)))
+    inside = "/".join(["", *filter(None, base.split("/"))])
+    assert placed.get(f"{inside}/api/plotly.js").status_code == 200
+    assert placed.get(f"{inside}/api/runs/x/events").status_code == 404
+    assert placed.post(f"{inside}/api/plotly.js").status_code == 405
+    assert base == "" or placed.get("/api/plotly.js").status_code == 404
 
 
 @pytest.mark.parametrize("run", ["0123456789ab", "..%2F..%2Fetc", "x", "%00", "0123456789AB"])

@@ -14,7 +14,7 @@ from fmnist_core.evaluation.evaluate import wilson
 from fmnist_core.evaluation.score import Score
 from fmnist_core.runs.record import Run
 from fmnist_core.runs.text import cell
-from fmnist_core.settings.config import TrainingConfig
+from fmnist_core.settings.config import SETTINGS, TrainingConfig
 from fmnist_core.studies import scores
 from fmnist_core.studies.scores import Mask
 from fmnist_core.views import charts
@@ -22,33 +22,7 @@ from pages.parts import controls, frame
 from pages.parts.compare.contenders import Contender
 from pages.parts.runs.run_list import duration, state_words
 
-NAMES = {
-    "batch_size": "Batch size",
-    "epochs": "Epochs",
-    "step_limit": "Step limit",
-    "learning_rate": "Learning rate",
-    "schedule": "Schedule",
-    "momentum": "Momentum",
-    "optimizer": "Optimizer",
-    "weight_decay": "Weight decay",
-    "loss": "Loss trained on",
-    "label_smoothing": "Label smoothing",
-    "dropout": "Dropout",
-    "seed": "Seed",
-    "device": "Device",
-    "architecture": "Architecture",
-    "conv1_channels": "Filters in conv1",
-    "conv2_channels": "Filters in conv2",
-    "hidden_units": "Hidden units",
-    "standardise": "Standardised input",
-    "shift": "Shift in pixels",
-    "flip": "Mirrored at random",
-    "erase": "Side of the erased square",
-    "flip_test": "Measured with mirror image",
-    "validation": "Images held out",
-    "fold": "Fold",
-    "branched": "Branched off at step",
-}
+NAMES = {name: setting.label for name, setting in SETTINGS.items()} | {"branched": "Branched off at step"}
 BRANCHED = "branched"
 STEERED = ("learning_rate", "momentum")
 """Settings that can be changed while a run trains."""
