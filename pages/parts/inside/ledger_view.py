@@ -82,7 +82,7 @@ def _maps(subject: Subject, wanted: npt.NDArray[np.float32]) -> list[Comparison]
     for kind in MAPS:
         if kind == "Grad-CAM" and all(node.op != "convolution" for node in subject.trained.nodes):
             continue
-        words = [measured[kind]] if kind in measured else ["trust: being measured"]
+        words = [measured[kind]] if kind in measured else ["trust: not measured"]
         if kind in untrained_trust:
             words.append(f"before training: {untrained_trust[kind]}")
         found.append(
@@ -133,10 +133,12 @@ def _wait(run_id: str, steps: list[int]) -> None:
 
 def _explain(subject: Subject) -> None:
     edited = " of the network as trained" if subject.edits.edits else ""
+    kept = inspection.read(client.folder(subject.run.id), subject.step, "trust")
+    pictures = "some" if kept is None else int(kept["pictures"])
     st.caption(
         "In testing this network is piecewise linear: as long as no ReLU and no pool chooses otherwise, an output is a constant "
         "plus each pixel times its slope. That is the ledger, and it is exact. Agreement: Spearman’s rank correlation with "
-        "what blacking each lit pixel alone really does to the prediction’s logit (1 perfect, 0 chance), over 60 test "
+        f"what blacking each lit pixel alone really does to the prediction’s logit (1 perfect, 0 chance), over {pictures} test "
         f"pictures{edited}, with its standard error. Left: the mean probability of the prediction while its strongest 5 to 50 % of lit pixels "
         "are black; less is better. A map that looks the same before training does not show what training has learned "
         "(Adebayo et al., 2018)."

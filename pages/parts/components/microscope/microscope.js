@@ -183,7 +183,10 @@ class Microscope {
     for (const button of this.find("scales").children) button.setAttribute("aria-pressed", String((button.dataset.scale === "layer") === this.data.perLayer));
     this.root.style.setProperty("--up", dark ? "#a9b0ff" : "#3b43b0");
     this.root.style.setProperty("--down", dark ? "#ffb27d" : "#a8480f");
-    for (const view of this.views) this.draw(view);
+    for (const view of this.views) {
+      view.caption.style.width = this.narrow ? "" : `${Math.max(view.outer, 68)}px`; // a long name makes no layer wide
+      this.draw(view);
+    }
     this.drawScores();
     this.fitOver();
     this.refresh();
