@@ -100,7 +100,7 @@ def text(most: int) -> Check:
     def check(value: object) -> str:
         if not isinstance(value, str) or len(value) > most:
             raise ValueError(f"must be text of at most {most:,} characters, got {value!r:.40}")
-        return value
+        return value.encode("utf-8", "replace").decode()  # half a surrogate pair fits into no index and no answer
 
     return check
 

@@ -168,6 +168,15 @@ def test_a_line_that_cannot_be_read_is_said_on_the_row(runs: Path):
     assert client.get(BAD).fault.startswith("The line at byte 28 of its events.jsonl is left out: ")
 
 
+def test_a_name_that_is_no_text(runs: Path):
+    """Half a surrogate pair in a name is replaced: the index can be written, for this run and for all others."""
+    run = RunFolder.create(runs, BAD, 1, "bad", CONFIG)
+    (run.path / "config.json").write_text((run.path / "config.json").read_text().replace('"bad"', '"bad \\ud800"'))
+    RunFolder.create(runs, GOOD, 2, "good", CONFIG)
+    serve(runs)
+    assert [listed.name for listed in client.list_runs()] == ["good", "bad ?"]
+
+
 # --- The folder's own files ----------------------------------------------------------------------------------------
 
 
