@@ -25,7 +25,7 @@ from pages.parts.text import plain
 
 SPLITS: tuple[dataset.SplitName, ...] = ("train", "test")
 SPLIT_WORDS: dict[dataset.SplitName, str] = {"train": "training", "test": "test"}
-UNSEEN = 5.0
+UNSEEN = 60.0
 """Seconds for which a browser may not have seen yet what was written into its address."""
 
 OneOf = TypeVar("OneOf", bound=str)
@@ -250,11 +250,13 @@ def bound(name: str, value: object, *, default: object = None, then: Then | None
     `st.slider("Size", 1, 9, **bound("size", whole("size")))`. `default`: the value that the address leaves out, where it
     is not the table's.
 
-    The value goes through the session's state, set anew in each run: a browser keeps what a widget stood at, and takes
-    another value from the server only this way.
+    The value goes through the session's state: a browser keeps what a widget stood at, and takes another value from the
+    server only this way. Where it stands there already it is not set again: the browser would take it over the keys that
+    were pressed meanwhile.
     """
     key = f"chosen_{name}"
-    st.session_state[key] = value
+    if key not in st.session_state or st.session_state[key] != value:
+        st.session_state[key] = value
     return {"key": key, "on_change": _chosen, "args": (name, _row(name).default if default is None else default, then)}
 
 
