@@ -62,7 +62,10 @@ def show(page: Page, image: np.ndarray) -> np.ndarray:
     return np.array(page.evaluate("(p) => window.look(p)", base64.b64encode(image.tobytes()).decode()))
 
 
-@pytest.mark.parametrize("architecture", ["net", "linear", "perceptron", "residual", "deep"])
+@pytest.mark.parametrize(
+    "architecture",
+    ["net", "residual", *(pytest.param(n, marks=pytest.mark.slow) for n in ("linear", "perceptron", "deep"))],
+)
 def test_logits_and_ledger_are_torchs(blank: Page, architecture: str):
     """Ten logits of 20 pictures within 1e-4 of torch's; pixels times slopes and the constant add up to each logit."""
     twins = trained(architecture, architecture == "residual")

@@ -59,7 +59,9 @@ def as_torch(images, standardise: bool = False) -> torch.Tensor:
     return as_input(torch.tensor(images), standardise=standardise)
 
 
-@pytest.fixture(params=STEPS)
+@pytest.fixture(
+    params=[pytest.param(name, marks=pytest.mark.slow if name in ("deep", "wide") else ()) for name in STEPS]
+)
 def twins(request: pytest.FixtureRequest) -> Twins:
     """Each architecture; those with normalisation see standardised pictures."""
     return trained(request.param, request.param in ("residual", "wide"))

@@ -127,7 +127,11 @@ def _read_trust(subject: Subject, step: int) -> dict[str, str]:
 
 def _wait(run_id: str, steps: list[int]) -> None:
     st.caption(":material/timelapse: How far each map can be trusted is being measured in the background.")
-    if all(inspection.begin(client.folder(run_id), step, "trust") != "computing" for step in steps):
+    try:
+        folder = client.folder(run_id)
+    except client.RunNotFound:
+        st.rerun()
+    if all(inspection.begin(folder, step, "trust") != "computing" for step in steps):
         st.rerun()
 
 

@@ -71,7 +71,11 @@ class Subject:
 
 def subject(run: Run, wanted: int, split: dataset.Split, index: int) -> Subject | None:
     """At the moment `wanted`; a sentence and None where no weights of the run are kept or they cannot be read."""
-    folder = client.folder(run.id)
+    try:
+        folder = client.folder(run.id)
+    except client.RunNotFound as error:  # deleted just now
+        st.warning(frame.plain(str(error)), icon=":material/search_off:")
+        return None
     steps = opened_steps(folder)
     if not steps:
         st.warning(

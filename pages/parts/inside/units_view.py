@@ -209,6 +209,9 @@ def _extent(kept: Arrays | None) -> int:
 
 def _wait(run_id: str, step: int, what: inspection.What, shown: int) -> None:
     st.caption(":material/timelapse: Being computed in the background.")
-    folder = client.folder(run_id)
+    try:
+        folder = client.folder(run_id)
+    except client.RunNotFound:
+        st.rerun()
     if inspection.begin(folder, step, what) != "computing" or _extent(inspection.read(folder, step, what)) != shown:
         st.rerun()
