@@ -25,7 +25,7 @@ def test_no_name_becomes_a_link_or_is_fetched(page: Page):
     page.get_by_role("button", name="You are").click()
     page.get_by_label("Name", exact=True).last.fill(NAME[:40])
     page.get_by_label("Name", exact=True).last.press("Enter")
-    expect(page.get_by_role("button", name=f"You are {NAME[:20]}")).to_be_visible()
+    expect(page.get_by_text(f"You are {NAME[:9]}").first).to_be_visible()
     run_id = client.start(TrainingConfig(batch_size=600, epochs=1, step_limit=5), NAME[:80], owner=NAME)
     wait_for(run_id, "finished")
     for address in (f"/train?run={run_id}", "/", f"/test?run={run_id}", f"/compare?runs={run_id}@0,{run_id}"):
