@@ -15,7 +15,7 @@ FAST = RECIPES["fast"].config
 
 
 def choose_recipe(page: Page, title: str) -> None:
-    page.get_by_role("combobox", name=re.compile("Recipe")).click()
+    page.get_by_role("combobox", name=re.compile("Recipe")).first.click()
     page.get_by_role("option", name=title, exact=True).click()
 
 
@@ -24,7 +24,7 @@ def expect_settings(page: Page, config: TrainingConfig, recipe: str) -> None:
     for label, value in (("Learning rate", f"{config.learning_rate:g}"), ("Epochs", str(config.epochs))):
         slider = page.get_by_test_id("stSlider").filter(has_text=label)
         expect(slider.get_by_test_id("stSliderThumbValue")).to_have_text(value)
-    expect(page.get_by_role("combobox", name=re.compile("Recipe"))).to_have_value(recipe)
+    expect(page.get_by_role("combobox", name=re.compile("Recipe")).first).to_have_value(recipe)
 
 
 def test_back_on_train_undoes_a_recipe_at_once(page: Page, browser: Browser, app: str):
