@@ -30,6 +30,7 @@ def test_a_race_is_drawn_while_it_runs(page: Page):
 def test_the_finder_suggests_a_rate_that_one_click_uses(page: Page):
     """The rate is in the address, and in the control that the address sets."""
     page.goto("/train?batch_size=100&epochs=1")
+    page.get_by_text("Schedule, learning-rate finder").click()
     page.get_by_role("button", name="Find a learning rate").click()
     use = page.get_by_role("button", name=re.compile(r"Use 0\.\d+$"))
     use.wait_for()
@@ -52,6 +53,7 @@ def test_a_recipe_is_one_choice_and_its_comparison_one_click(page: Page, runs: o
     settled(page)
     page.get_by_role("combobox", name=re.compile("Recipe")).first.click()
     page.get_by_role("option", name="Fast", exact=True).click()
+    page.get_by_text("About the recipe Fast").click()
     page.get_by_text(RECIPES["fast"].teaches[:40]).wait_for()
     page.get_by_role("button", name="Start training").click()
     page.wait_for_url(lambda address: "run=" in address and tutorial not in address)
