@@ -35,7 +35,7 @@ def address_of(config: TrainingConfig) -> dict[str, str]:
 
 def recipe_in(page: AppTest) -> str:
     """What the choice of a recipe stands at."""
-    (found,) = [box for box in page.selectbox if box.label == "Recipe"]
+    (found,) = [box for box in page.selectbox if str(box.key).startswith("recipe_")]
     return str(found.value)
 
 
