@@ -27,7 +27,7 @@ def main() -> None:
         code=(
             "fmnist_core.training.loop.train",
             "fmnist_core.training.loop.batches",
-            "fmnist_core.training.loop.TrainingState",
+            "fmnist_core.training.state.TrainingState",
             "fmnist_core.networks.net.QuickNet",
             "fmnist_core.settings.config.TrainingConfig",
             "fmnist_core.settings.schedules.factor_at",

@@ -138,7 +138,7 @@ TABLE: tuple[Parameter, ...] = (
     # Yours
     _row("pixels", "yours inside", Text(1_400), "", "A drawing: its 784 pixels, compressed"),
     _row("start", "yours", Whole(0, 9_999), 0, "The test picture to begin a drawing with"),
-    _row("beside", "yours", RUN, "", "A second run that answers beside the first"),
+    _row("second", "yours", RUN, "", "A second run that answers beside the first"),
     _row("photo_of", "yours", Whole(0, 9_999), None, "The test picture that a photograph is made of"),
     _row("part", "yours", Whole(0, 99), 0, "Which of several files is shown"),
     _row("cut", "yours", Real(0, 1), None, "Distance from the background's colour at which the garment begins"),

@@ -114,8 +114,8 @@ VIEWS: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "Image": ("pages/2_image.py", {"run": "{id}", "split": "test", "index": "7"}),
     "Browse, biographies": ("pages/1_browse.py", {"run": "{id}", "view": "Biographies", "split": "test"}),
-    "Yours": ("pages/7_yours.py", {"run": "{id}", "beside": "{plain}"}),
-    "Yours, beside": ("pages/7_yours.py", {"run": "{plain}", "beside": "{id}"}),
+    "Yours": ("pages/7_yours.py", {"run": "{id}", "second": "{plain}"}),
+    "Yours, beside": ("pages/7_yours.py", {"run": "{plain}", "second": "{id}"}),
     "Compare": ("pages/8_compare.py", {"runs": "{id},{plain}"}),
 }
 """About one run: its script, and its address."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +23,26 @@ module.figure, module.plot = (lambda *a, **k: Anything()), (lambda *a, **k: None
 sys.modules["matplotlib"], sys.modules["matplotlib.pyplot"] = types.ModuleType("matplotlib"), module
 """
 """Stands in for Matplotlib, which nothing else here needs."""
+
+
+def dotted_names() -> list[str]:
+    """What pages name without importing it, for their button."""
+    found = []
+    for path in [ROOT / "app.py", *sorted((ROOT / "pages").glob("*.py"))]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "frame.page":
+                code = next((keyword.value for keyword in node.keywords if keyword.arg == "code"), None)
+                texts = [n.value for n in ast.walk(code) if isinstance(n, ast.Constant)] if code else []
+                found += [text for text in texts if isinstance(text, str)]
+    return found
+
+
+def test_whatever_a_page_names_is_there():
+    """A function that has moved is found where it is now."""
+    names = dotted_names()
+    assert len(names) > 10
+    for name in names:
+        assert show_the_code.source_of(name)[1]
 
 
 def test_each_page_of_the_tutorial_has_its_cell():

@@ -72,7 +72,7 @@ def test_the_route_refuses(trained: Trained):
 def test_a_drawing_is_its_address(trained: Trained, open_page: Open):
     """The pad shows it; below stand the curves and the nearest training pictures."""
     picture = dataset.load("test").images[2]
-    page = open_page(PAGE, run=trained.first, pixels=as_text(picture), beside=trained.second)
+    page = open_page(PAGE, run=trained.first, pixels=as_text(picture), second=trained.second)
     assert not page.exception
     (pad,) = components(page, "drawing_pad")
     assert base64.b64decode(pad["pixels"]) == picture.tobytes()
@@ -99,7 +99,7 @@ def test_begin_with_a_test_picture(trained: Trained, open_page: Open):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
-    ["pixels", "beside", "photo_of", "start", "cut", "negate", "angle", "crop", "mirror", "mine", "part", "what_if"],
+    ["pixels", "second", "photo_of", "start", "cut", "negate", "angle", "crop", "mirror", "mine", "part", "what_if"],
 )
 def test_hostile_addresses(trained: Trained, open_page: Open, name: str):
     """A notice at most, never a traceback, in all three views."""

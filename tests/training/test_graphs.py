@@ -68,11 +68,14 @@ def run(
 
 
 def assert_same(found: tuple[list[float], TrainingState], wanted: tuple[list[float], TrainingState]) -> None:
+    adaptive = (
+        found[1].config.optimizer == "adam"
+    )  # divides by the gradient's size: where that is rounding, so is the step
     assert found[0] == pytest.approx(wanted[0], rel=1e-5)
     theirs = wanted[1].tensors()
     assert found[1].tensors().keys() == theirs.keys()
     for name, tensor in found[1].tensors().items():
-        torch.testing.assert_close(tensor, theirs[name], rtol=1e-3, atol=2e-5)
+        torch.testing.assert_close(tensor, theirs[name], rtol=1e-3, atol=5e-4 if adaptive else 2e-5)
 
 
 @pytest.mark.parametrize(

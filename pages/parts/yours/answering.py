@@ -50,11 +50,11 @@ class Judge:
 
 
 def second_run(run: Run) -> Run | None:
-    """A list of the other runs, at the one that `?beside=` names; None for none."""
+    """A list of the other runs, at the one that `?second=` names; None for none."""
     others = [one for one in client.list_runs() if one.latest and not one.is_sealed and one.id != run.id]
     if not others:
         return None
-    named = address.text("beside")
+    named = address.text("second")
     if named and named not in {one.id for one in others}:
         st.warning("The address names a second run that is not here: it is left out.", icon=":material/link_off:")
         named = ""
@@ -65,7 +65,7 @@ def second_run(run: Run) -> Run | None:
         format_func=names.get,
         width=300,
         help="A second network that answers the same question, such as one that was trained with moved pictures.",
-        **address.bound("beside", named),
+        **address.bound("second", named),
     )
     return next((one for one in others if one.id == named), None)
 
