@@ -132,7 +132,7 @@ def test_folders_that_are_no_runs(own_lab: Lab):
 JUMPING = """
 from itertools import count
 import time
-from fmnist_core.runs import dispatcher
+from fmnist_core.runs.service import dispatcher
 from tests.runs.forking_dispatcher import ForkExecutor
 dispatcher.LocalExecutor = ForkExecutor
 real, calls = time.time, count()
