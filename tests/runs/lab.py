@@ -60,7 +60,9 @@ class Lab:
 
     def start_dispatcher(self, program: str = "", **environment: str) -> subprocess.Popen[bytes]:
         """A dispatcher, once it has the lock; `program` runs first in its process, to shorten a waiting time, say."""
-        program += "\nimport sys; from fmnist_core.runs.service import dispatcher; sys.exit(dispatcher.main(sys.argv[1:]))"
+        program += (
+            "\nimport sys; from fmnist_core.runs.service import dispatcher; sys.exit(dispatcher.main(sys.argv[1:]))"
+        )
         process, lock = self.python("-c", program, str(self.runs), **environment), self.runs / LOCK
         wait_until(lambda: lock.exists() and is_locked(lock))
         return process

@@ -14,7 +14,7 @@ from fmnist_core.runs.writing import EventWriter
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.jobs import Race, RateTest
 from fmnist_core.training.events import CopiesMeasured, CopyLosses, Losses
-from tests.runs.lab import SMALL, Lab, wait_until
+from tests.runs.lab import PATIENCE, SMALL, Lab, wait_until
 
 QUICK = replace(SMALL, batch_size=6000)
 
@@ -74,7 +74,7 @@ def test_race_begun_again_tells_no_step_twice(own_lab: Lab):
     for event in (CopyLosses(0, ((2.25, 2.5), (2.25, None)), 0.5), Interrupted(2)):
         writer.write(event)
     writer.close()
-    assert own_lab.start_worker(folder).wait(60) == 0
+    assert own_lab.start_worker(folder).wait(PATIENCE) == 0
     losses = [event for event in folder.events() if isinstance(event, CopyLosses)]
     assert [event.step for event in losses] == [
         sum(len(before.losses) for before in losses[:index]) for index in range(len(losses))

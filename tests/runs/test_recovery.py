@@ -12,6 +12,7 @@ import pytest
 
 from fmnist_core.runs import client
 from fmnist_core.runs.folder import RunFolder
+from fmnist_core.runs.format import to_json
 from fmnist_core.runs.record import Claimed, Died, Failed, Finished, Interrupted, Paused, Resumed, State
 from fmnist_core.runs.writing import EventWriter
 from fmnist_core.training.events import Losses, Started
@@ -202,7 +203,7 @@ def test_torn_last_line(tmp_path: Path, undisturbed: RunFolder, torn: bytes):
     writer = EventWriter(run.path)
     writer.write(Died("killed"))
     writer.close()
-    assert (run.path / "events.jsonl").read_bytes() == kept + b'{"event":"Died","reason":"killed"}\n'
+    assert (run.path / "events.jsonl").read_bytes() == kept + to_json(Died("killed")).encode() + b"\n"
 
 
 def test_run_with_a_torn_last_line(lab: Lab, undisturbed: RunFolder):

@@ -47,7 +47,7 @@ NAN, INF = math.nan, math.inf
             "architecture must be one of net, linear, perceptron, residual, deep, wide, got 'resnet'",
         ),
         ({"optimizer": "rmsprop"}, "optimizer must be one of sgd, nesterov, adam, muon, got 'rmsprop'"),
-        ({"device": "tpu"}, "device must be one of auto, cpu, cuda, mps, got 'tpu'"),
+        ({"device": "tpu"}, "device must be one of auto, cuda, mps, cpu, got 'tpu'"),
         ({"seed": -1}, "seed must be a whole number from 0 to 4,294,967,295, got -1"),
     ],
     ids=str,
