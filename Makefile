@@ -31,17 +31,17 @@ class: $(VENV)/run.installed ## Start the app for a class in this network, behin
 
 test: $(VENV)/dev.installed ## Run the tests but the slow ones: every folder, every page, one walk in a browser (5 minutes)
 	@$(TESTS) -m "not slow" --numprocesses 2 --dist loadfile fmnist_core $(COMPUTING)
-	@$(TESTS) -m "not slow" $(WAITING)  # they wait for processes: one at a time
+	@$(TESTS) -m "not slow" --numprocesses 2 --dist loadfile $(WAITING)
 
 test-all: $(VENV)/dev.installed ## Run all tests, with every sweep: each write, each kill, all pages in a browser (20 minutes)
 	@$(TESTS) --numprocesses 2 --dist loadfile fmnist_core $(COMPUTING)
-	@$(TESTS) $(WAITING)
+	@$(TESTS) --numprocesses 2 --dist loadfile $(WAITING)
 
-check: $(VENV)/dev.installed ## Everything that CI does: lint, format, types, all tests
+check: $(VENV)/dev.installed ## Everything that CI does: lint, format, types, tests
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(MAKE) --no-print-directory test-all
+	@$(MAKE) --no-print-directory test
 
 lock: ## Choose the versions in requirements.lock anew, for Linux and macOS, Python 3.11 and later; needs uv
 	@uv pip compile --universal --python-version 3.11 --quiet --no-header --no-annotate --output-file requirements.lock requirements*.txt

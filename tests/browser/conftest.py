@@ -35,15 +35,19 @@ SWITCHES = (
     "--disable-component-update",
     "--disable-sync",
 )
+QUICK = ("test_three_clicks", "test_from_a_mistake_to_nine_numbers")
+"""The walks that `make test` takes, too."""
 STREAMLITS_OWN = ("/_stcore/health", "/_stcore/host-config")
 """Streamlit looks for its server below the address of a page first, and is answered 404: not ours to mend."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder is a browser test."""
+    """Everything in this folder is a browser test, and slow but for the walks in QUICK."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.browser)
+            if not item.name.startswith(QUICK):
+                item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

@@ -80,6 +80,7 @@ def test_a_steered_branch_of_a_branch(branched: Run, tmp_path: Path):
     assert r"After step 120 third \\<b\\>\\*x\\*\\<\\/b\\> \\$y\\$ (run" in text  # shown as these characters
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(library.compiler() is None, reason="there is no C compiler")
 def test_the_compiled_engine(workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The C files travel along and are compiled by the notebook: equal, across a change, and into a branch in PyTorch."""
@@ -178,6 +179,7 @@ def test_a_run_that_diverged(workshop: Workshop):
     assert "train(60)" in notebook(run).decode()
 
 
+@pytest.mark.slow
 def test_a_damaged_record(workshop: Workshop, elsewhere: Path):
     """A line of losses that cannot be read: no notebook, with a sentence; the table leaves those steps out."""
     run = workshop.train("plain", epochs=2)

@@ -21,7 +21,7 @@ NONSENSE = (
     "", " ", "-1", "0", "1e20", "1e-400", "nan", "inf", "0x10", "1_000", "+1", "٣", "１", "true ", "None", "\0", "\x1b[2J", "a\nb",
     "<img src=x>", "![x](//y)", "../../etc/passwd", "%00", "a,b,,a", "0123456789ab@-1", "0" * 5000, "x" * 100_000, "\ufffd", "\u202e",
 )  # fmt: skip
-SECONDS = 60
+SECONDS = 10
 """That the short fuzz takes at most."""
 
 
@@ -77,9 +77,9 @@ def fuzz(trained: Trained, seconds: float) -> int:
 
 
 def test_no_address_breaks_a_page(trained: Trained, monkeypatch: pytest.MonkeyPatch):
-    """A sample for a minute at most, another each time: no traceback, always a title, and nothing wrong stays in the address."""
+    """A sample for some seconds, another each time: no traceback, always a title, and nothing wrong stays in the address."""
     monkeypatch.setenv("FMNIST_RUNS", str(trained.folder))
-    assert fuzz(trained, SECONDS) >= 3
+    assert fuzz(trained, SECONDS) >= 1
 
 
 @pytest.mark.slow

@@ -55,6 +55,7 @@ def test_run_is_no_race(open_page: Open, trained: Trained, monkeypatch: pytest.M
     assert "not here" in page.warning[0].value
 
 
+@pytest.mark.slow
 def test_sweep_chooses_on_held_out_pictures_and_tests_once(open_page: Open, empty: Path):
     """Two runs with a common group; test accuracies stay away until a run is chosen, for good."""
     page = open_page(

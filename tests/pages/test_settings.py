@@ -138,6 +138,7 @@ def test_finder_draws_while_it_goes():
     assert {shape.x0 for shape in over.layout.shapes} >= {found.learning_rate, found.lowest}
 
 
+@pytest.mark.slow
 def test_from_a_finished_run_to_the_comparison_with_the_tutorial(open_page: Open, empty: Path):
     """Without a tutorial run a button starts one; with one there is a link."""
     run_id = client.start(TrainingConfig(batch_size=6000, epochs=1))

@@ -134,6 +134,7 @@ def test_mistakes_are_counted_and_filtered(open_page: Open, trained: Trained):
     assert "There is no such mistake" in words(page)
 
 
+@pytest.mark.slow
 def test_hidden_layer_is_computed_beside_the_run(open_page: Open, trained: Trained):
     """A process of its own keeps what fc2 sees of all 70,000 images: fc2 makes the stored logits of it; then neighbours."""
     folder = client.folder(trained.first)

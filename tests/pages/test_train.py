@@ -68,6 +68,7 @@ def test_double_click_starts_one_run(open_page: Open, empty: Path):
     assert len(client.list_runs()) == 1
 
 
+@pytest.mark.slow
 def test_diverged_run_says_why_and_one_click_trains_with_a_smaller_rate(open_page: Open, empty: Path):
     """Step and learning rate are named; the button starts the same with a tenth of the rate, and shows it."""
     run_id = client.start(
@@ -85,6 +86,7 @@ def test_diverged_run_says_why_and_one_click_trains_with_a_smaller_rate(open_pag
     assert page.select_slider(key="chosen_learning_rate").value == 1.0
 
 
+@pytest.mark.slow
 def test_run_that_learned_nothing_is_not_passed_over(open_page: Open, empty: Path):
     """At chance, the page says so, why (dead units, counted), and offers a smaller learning rate."""
     run_id = client.start(TrainingConfig(batch_size=60, epochs=1, learning_rate=1.0))
@@ -149,6 +151,7 @@ def test_where_runs_cannot_be_written_the_page_says_why(monkeypatch: pytest.Monk
     assert "A run cannot be started" in why or "MB are free on the disk" in why  # whichever was found first
 
 
+@pytest.mark.slow
 def test_cleared_caches_are_noticed_by_nobody(open_page: Open, empty: Path):
     """Any browser can have Streamlit's caches cleared for everyone: the run goes on, the page is drawn again."""
     run_id = client.start(TrainingConfig(batch_size=600, epochs=2))

@@ -153,6 +153,7 @@ def test_stop_pause_resume(lab: Lab):
     assert f"Test Loss: {stopped.latest.test.loss:.6f}" in out.splitlines()
 
 
+@pytest.mark.slow
 def test_start_without_following(lab: Lab):
     """`start` prints the run's id and leaves; with `--json` as data."""
     small = [
@@ -229,6 +230,7 @@ def test_help(lab: Lab):
     assert "default 20" in out
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_the_run_in_training(lab: Lab):
     """Who follows a run and has enough is told how to come back; the run goes on."""
     run = lab.start(replace(SMALL, epochs=100))
@@ -244,6 +246,7 @@ def test_ctrl_c_leaves_the_run_in_training(lab: Lab):
     lab.wait(run, State.STOPPED)
 
 
+@pytest.mark.slow
 def test_a_bar_on_a_terminal_only(lab: Lab):
     """On a terminal a line shows how far the run is; what a program reads has nothing of it."""
     run = lab.start(LONGER)

@@ -43,6 +43,7 @@ time.sleep(600)
 """What a web server does, as far as runs are concerned."""
 
 
+@pytest.mark.slow
 def test_web_server_killed(own_lab: Lab, undisturbed: RunFolder):
     """When the process that started a run is killed with its whole process group, dispatcher and run go on."""
     server = own_lab.python("-c", START_A_RUN)
@@ -75,6 +76,7 @@ def test_dispatcher_killed(own_lab: Lab, undisturbed: RunFolder):
     assert_same_result(run, undisturbed)
 
 
+@pytest.mark.slow
 def test_dispatcher_and_worker_killed(own_lab: Lab, undisturbed: RunFolder):
     """When both are killed, the next visit finds the run without a worker and has it trained to the end."""
     own_lab.start_forking_dispatcher()
@@ -113,6 +115,7 @@ def test_second_dispatcher(lab: Lab):
     assert lab.dispatcher == first
 
 
+@pytest.mark.slow
 def test_two_servers_at_once(own_lab: Lab):
     """Two servers that start runs at once are served by one dispatcher; every run has its number and is trained once."""
     program = START_A_RUN.replace("time.sleep(600)", "").replace(str(LONGER.to_dict()), str(SMALL.to_dict()))

@@ -6,6 +6,8 @@ import os
 import time
 from dataclasses import replace
 
+import pytest
+
 from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.index import IndexReader
 from fmnist_core.runs.numbering import next_sequence
@@ -20,6 +22,7 @@ EVERY = max(1, int(os.environ.get("FMNIST_KILL_EVERY", "4")))
 """Every how many operations a worker is killed; `FMNIST_KILL_EVERY=1` kills at each of them, which takes minutes."""
 
 
+@pytest.mark.slow
 def test_killed_at_every_operation(own_lab: Lab):
     """Wherever a worker is killed, half way through a line or a file or before its renaming, nothing is lost or doubled.
 

@@ -43,6 +43,7 @@ def test_index_keeps_what_a_job_is(lab: Lab):
     assert run_from_json(run_to_json(job)) == job
 
 
+@pytest.mark.slow
 def test_race_records_every_copy(lab: Lab):
     """A column of losses for each copy, and an accuracy after each epoch."""
     job_id = client.start(QUICK, job=Race(copies=3))
@@ -65,6 +66,7 @@ def test_race_stops_when_asked(lab: Lab):
     assert 0 < job.step < job.steps
 
 
+@pytest.mark.slow
 def test_race_begun_again_tells_no_step_twice(own_lab: Lab):
     """After a crash it begins anew; steps that are recorded already are left out."""
     folder = own_lab.create(QUICK)

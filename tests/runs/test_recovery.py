@@ -43,6 +43,7 @@ def test_killed_worker_changes_nothing(lab: Lab, undisturbed: RunFolder):
     assert_same_result(run, undisturbed)
 
 
+@pytest.mark.slow
 def test_killed_before_the_first_checkpoint(lab: Lab, undisturbed: RunFolder):
     """A worker killed before it has kept anything is replaced by one that begins again, to the same result."""
     run = lab.start(LONGER)
@@ -53,6 +54,7 @@ def test_killed_before_the_first_checkpoint(lab: Lab, undisturbed: RunFolder):
     assert_same_result(run, undisturbed)
 
 
+@pytest.mark.slow
 def test_damaged_checkpoint(lab: Lab, undisturbed: RunFolder):
     """When the newest checkpoint cannot be read, the run goes on from the one before it, to the same result."""
     run = lab.start(LONGER)
@@ -79,6 +81,7 @@ def test_told_to_end(lab: Lab, undisturbed: RunFolder):
     assert_same_result(run, undisturbed)
 
 
+@pytest.mark.slow
 def test_told_to_end_exits_with_0(own_lab: Lab):
     """A worker that was told to end by SIGTERM exits with status 0, its checkpoint where the recorded steps end."""
     run = own_lab.create(LONGER)
@@ -92,6 +95,7 @@ def test_told_to_end_exits_with_0(own_lab: Lab):
     assert checkpoint[1] == recorded(run).step == len(run.losses())
 
 
+@pytest.mark.slow
 def test_told_to_end_while_it_gets_ready(own_lab: Lab):
     """SIGTERM right after a worker has taken the run is no death either: it hands the run back."""
     run = own_lab.create(SMALL)
@@ -103,6 +107,7 @@ def test_told_to_end_while_it_gets_ready(own_lab: Lab):
     assert recorded(run).deaths == 0
 
 
+@pytest.mark.slow
 def test_three_deaths(lab: Lab):
     """A run whose workers were killed three times has failed and says why; nobody tries a fourth time."""
     run = lab.start(LONGER)
@@ -118,6 +123,7 @@ def test_three_deaths(lab: Lab):
     assert len(events(run, Claimed)) == 3
 
 
+@pytest.mark.slow
 def test_suspended_worker(lab: Lab):
     """A suspended worker's run is shown as stalled, stays its run, and goes on when it is woken."""
     run = lab.start(LONGER)
@@ -134,6 +140,7 @@ def test_suspended_worker(lab: Lab):
     assert len(events(run, Claimed)) == 1
 
 
+@pytest.mark.slow
 def test_pause_and_resume(lab: Lab, undisturbed: RunFolder):
     """A run that is paused gives its slot back; resumed, it comes to the same result as if it had not been paused."""
     run = lab.start(LONGER)
@@ -206,6 +213,7 @@ def test_torn_last_line(tmp_path: Path, undisturbed: RunFolder, torn: bytes):
     assert (run.path / "events.jsonl").read_bytes() == kept + to_json(Died("killed")).encode() + b"\n"
 
 
+@pytest.mark.slow
 def test_run_with_a_torn_last_line(lab: Lab, undisturbed: RunFolder):
     """A run whose last line is torn goes on to the same result as one whose lines are whole."""
     run = lab.start(LONGER)
@@ -218,6 +226,7 @@ def test_run_with_a_torn_last_line(lab: Lab, undisturbed: RunFolder):
     assert_same_result(run, undisturbed)
 
 
+@pytest.mark.slow
 def test_steps_lost_behind_a_checkpoint(lab: Lab, undisturbed: RunFolder):
     """When a power cut has taken lines that a checkpoint is ahead of, those steps are trained again, none is missing."""
     run = lab.start(LONGER)
@@ -234,6 +243,7 @@ def test_steps_lost_behind_a_checkpoint(lab: Lab, undisturbed: RunFolder):
     assert_same_result(run, undisturbed)
 
 
+@pytest.mark.slow
 def test_two_workers_for_one_run(own_lab: Lab):
     """Of two workers for the same run one trains, the other exits with status 75 and has changed nothing."""
     run = own_lab.create(SMALL)

@@ -72,6 +72,7 @@ def test_the_ends_of_the_ranges(settings: dict[str, object]):
     assert TrainingConfig.from_dict(config.to_dict()) == config
 
 
+@pytest.mark.slow
 def test_diverged(lab: Lab):
     """At learning rate 10 the loss stops being a number: the run ends, names step and rate, keeps finite weights only."""
     wide = replace(SMALL, batch_size=20, dropout=0.0, conv1_channels=64, conv2_channels=64, hidden_units=256)
