@@ -94,7 +94,7 @@ class Dispatcher:
         """What is no run, when it was looked at, and why it is none."""
         self.trouble = ""
         """What keeps all runs from starting: a sentence."""
-        self.index_doubted = self.ending = False
+        self.index_doubted = self.complained = self.ending = False
         self.visited_at, self.doubted_at = time.monotonic(), -DOUBTED_EVERY
         self.told: dict[str, str] = {}
         """Facts that the index has."""
@@ -317,10 +317,13 @@ class Dispatcher:
                 self.visited_at = time.monotonic()  # nobody can ring: it cannot know that nobody looks
             elif select.select([bell], [], [], pause)[0]:
                 rung = os.read(bell, 4096)
-                if INDEX_DAMAGED in rung and time.monotonic() - self.doubted_at > DOUBTED_EVERY:
-                    self.index_doubted, self.doubted_at = True, time.monotonic()
+                self.complained |= INDEX_DAMAGED in rung
                 self.ending |= END in rung
                 self.visited_at = time.monotonic()
+            if (
+                self.complained and time.monotonic() - self.doubted_at > DOUBTED_EVERY
+            ):  # at once, or when it is time again
+                self.complained, self.index_doubted, self.doubted_at = False, True, time.monotonic()
             if self.is_busy:
                 self.visited_at = time.monotonic()
             if time.monotonic() - self.visited_at > IDLE_AFTER:
