@@ -158,8 +158,8 @@ TABLE: tuple[Parameter, ...] = (
     _row("references", "compare", Switch(), True, "Whether others' results are listed"),
     _row("log", "compare", Switch(), False, "Whether the loss axis is logarithmic"),
     _row("other", "compare", Whole(1, 9), 1, "Which of the chosen runs the first is compared with"),
-    _row("change", "inside", _words("broken", "fixed"), "broken", "Pictures that a change makes wrong, or right"),
-    _row("change", "compare", _words("fixed", "broken"), "fixed", "Pictures that the second gets right, or wrong"),
+    _row("change", "inside", _words("broken", "fixed"), "broken", "Pictures that change sides: fixed or broken"),
+    _row("change", "compare", _words("fixed", "broken"), "fixed", "Pictures that change sides: fixed or broken"),
     # Data
     _row("copies", "data", _words("leaks", "train", "test"), "leaks", "Which copies are shown"),
     # the settings of runs
