@@ -74,10 +74,10 @@ def refusal(runs: Path) -> str | None:
             f"FMNIST_SHARED=1 on both sides to use it together."
         )
     try:
-        free = shutil.disk_usage(there).free
+        total, _used, free = shutil.disk_usage(there)
     except OSError as error:
         return f"A run cannot be started: {there} cannot be used ({error.strerror})."
-    if free < LEAST_FREE:
+    if total and free < LEAST_FREE:  # one without any size, such as /proc, lacks something else
         return (
             f"Only {free / 1e6:,.0f} MB are free on the disk of {runs}: a run needs {LEAST_FREE / 1e6:,.0f} MB. "
             f"Make room and start again."

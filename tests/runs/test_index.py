@@ -232,6 +232,7 @@ def test_made_by_a_dispatcher(filled_lab: Lab):
     assert indexed(filled_lab) == in_folders(filled_lab)
 
 
+@pytest.mark.slow
 def test_ahead_of_the_events(filled_lab: Lab):
     """An index that knows more than a power cut has left of the events is brought back to what is there."""
     make_index_quickly(filled_lab)
