@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
+import io
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
 
 from fmnist_core.data import dataset
+from fmnist_core.files import write_whole
 from fmnist_core.runs.bell import REPOSITORY
 
 NO_WEIGHTS = 3
@@ -42,3 +49,25 @@ def begin(module: str, run_folder: Path, step: int, file: Path) -> State:
         return "unknown weights" if process.returncode == NO_WEIGHTS else "failed"
     del _begun[file]  # it has ended well: its file is there, or was removed again later
     return "ready" if file.exists() else "computing"
+
+
+def keep(file: Path, most: int, compute: Callable[[], npt.NDArray[Any]]) -> None:
+    """What the process that `begin` started does: compute, and keep the newest `most` arrays of the folder.
+
+    Returns at once where another process has been quicker; ends this one with `NO_WEIGHTS` on a LookupError or FileNotFoundError.
+    """
+    file.parent.mkdir(exist_ok=True)
+    os.nice(5)  # training goes before looking
+    with open(file.parent / ".lock", "ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if file.exists():
+            return
+        try:
+            found = compute()
+        except (LookupError, FileNotFoundError):
+            sys.exit(NO_WEIGHTS)
+        content = io.BytesIO()
+        np.save(content, found)
+        write_whole(file, content.getvalue(), durable=False)
+        for old in sorted(file.parent.glob("*.npy"), key=lambda path: path.stat().st_mtime)[:-most]:
+            old.unlink(missing_ok=True)

@@ -8,9 +8,6 @@ python -m fmnist_core.runs.service.features RUN_FOLDER STEP
 
 from __future__ import annotations
 
-import fcntl
-import io
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -19,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 
 from fmnist_core.data import dataset
-from fmnist_core.files import write_whole
 from fmnist_core.runs.arrays import read_array
 from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.service import background
@@ -100,23 +96,7 @@ def _file(folder: RunFolder, step: int) -> Path:
 def main(run_folder: str, step: str) -> None:
     """Compute and keep; ends at once where another process does so already."""
     folder = RunFolder(Path(run_folder))
-    file = _file(folder, int(step))
-    file.parent.mkdir(exist_ok=True)
-    os.nice(5)  # training goes before looking
-    with open(file.parent / ".lock", "ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if file.exists():
-            return
-        try:
-            found = compute(folder, int(step))
-        except LookupError:
-            sys.exit(background.NO_WEIGHTS)
-        content = io.BytesIO()
-        np.save(content, found)
-        write_whole(file, content.getvalue(), durable=False)
-        kept = sorted(file.parent.glob("*.npy"), key=lambda path: path.stat().st_mtime)
-        for old in kept[:-KEPT]:
-            old.unlink(missing_ok=True)
+    background.keep(_file(folder, int(step)), KEPT, lambda: compute(folder, int(step)))
 
 
 if __name__ == "__main__":
