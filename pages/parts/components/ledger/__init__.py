@@ -9,10 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from fmnist_core.data.dataset import CLASSES, MEAN, STD
 from fmnist_core.inside.network import Network
-from fmnist_core.inside.stages import to_json
 from pages.parts.components import load
+from pages.parts.components.microscope import for_the_browser
 
 _component = load("ledger", scripts=["microscope/net.js", "microscope/arithmetic.js"])
 
@@ -53,15 +52,8 @@ def ledger(
     """
     _component(
         key=key,
-        data={
-            "run": run_id,
-            "step": step,
-            "steps": list(steps),
-            "edits": edits,
-            "graph": to_json(network.nodes),
-            "picture": base64.b64encode(np.ascontiguousarray(image, np.uint8).tobytes()).decode(),
-            "standardise": [MEAN, STD] if network.config.standardise else None,
-            "classes": CLASSES,
+        data=for_the_browser(run_id, network, image, step, steps, edits)
+        | {
             "label": label,
             "against": against,
             "black": black,

@@ -17,6 +17,22 @@ from pages.parts.components import load
 _component = load("microscope", scripts=["microscope/net.js", "microscope/arithmetic.js"])
 
 
+def for_the_browser(
+    run_id: str, network: Network, image: npt.NDArray[np.uint8], step: int, steps: Sequence[int], edits: str
+) -> dict[str, object]:
+    """What net.js needs to take one picture, (28, 28) uint8, through a network; the weights come by their own route."""
+    return {
+        "run": run_id,
+        "step": step,
+        "steps": list(steps),
+        "edits": edits,
+        "graph": to_json(network.nodes),
+        "picture": base64.b64encode(np.ascontiguousarray(image, np.uint8).tobytes()).decode(),
+        "standardise": [MEAN, STD] if network.config.standardise else None,
+        "classes": CLASSES,
+    }
+
+
 def microscope(
     run_id: str,
     network: Network,
@@ -41,15 +57,8 @@ def microscope(
     layer, unit, place = selected
     _component(
         key=key,
-        data={
-            "run": run_id,
-            "step": step,
-            "steps": list(steps),
-            "edits": edits,
-            "graph": to_json(network.nodes),
-            "picture": base64.b64encode(np.ascontiguousarray(image, np.uint8).tobytes()).decode(),
-            "standardise": [MEAN, STD] if network.config.standardise else None,
-            "classes": CLASSES,
+        data=for_the_browser(run_id, network, image, step, steps, edits)
+        | {
             "colours": CLASS_COLOURS,
             "trueClass": label,
             "title": title,
