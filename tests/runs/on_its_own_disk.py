@@ -77,7 +77,7 @@ def test_full_but_for_the_last_words(own_lab: Lab):
             writer.write(Claimed(2))
             written.append(Claimed(2))
     assert events(run) == written
-    last = Paused(0, "more than a page: " + "x" * 10_000)
+    last = Paused(0, "more than a page: " + "x" * 8_000)
     with pytest.raises(OSError, match="No space left"):
         writer.write(last)
     writer.write_last_words(last)

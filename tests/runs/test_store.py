@@ -24,7 +24,7 @@ DISK_FULL = "The disk is full: make room, then resume. Training goes on from the
 # --- A real file system of its own ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("size", "tests"), [pytest.param("8m", "full", marks=pytest.mark.slow), ("1g", "read_only")])
+@pytest.mark.parametrize(("size", "tests"), [("8m", "full"), ("1g", "read_only")])
 def test_on_a_file_system_of_its_own(tmp_path: Path, size: str, tests: str):
     """The tests of on_its_own_disk.py pass on a small disk and on a read-only one, mounted for them alone."""
     mount = 'mount -t tmpfs -o size="$0" tmpfs "$1" && shift && exec "$@"'

@@ -95,6 +95,7 @@ class Dispatcher:
         self.trouble = ""
         """What keeps all runs from starting: a sentence."""
         self.index_doubted = self.complained = self.ending = False
+        self.not_saved = ""
         self.visited_at, self.doubted_at = time.monotonic(), -DOUBTED_EVERY
         self.told: dict[str, str] = {}
         """Facts that the index has."""
@@ -152,8 +153,11 @@ class Dispatcher:
                     self.told[name] = fact
             self.unsaved.clear()
             self.gone.clear()
-        except sqlite3.OperationalError:  # locked or no room: the next turn tries again
-            log.exception("index not saved")
+            self.not_saved = ""
+        except sqlite3.OperationalError as error:  # locked or no room: the next turn tries again, and says so once
+            if self.not_saved != (why := str(error)):
+                log.warning("index not saved: %s", why)
+            self.not_saved = why
         except sqlite3.DatabaseError:
             log.exception("index made anew")
             self.index.close()
