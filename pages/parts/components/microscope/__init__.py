@@ -14,7 +14,7 @@ from fmnist_core.inside.stages import to_json
 from fmnist_core.views.colours import CLASS_COLOURS
 from pages.parts.components import load
 
-_component = load("microscope", scripts=["microscope/net.js", "microscope/arithmetic.js"])
+_component = load("microscope", scripts=["microscope/net.js", "microscope/arithmetic.js", "microscope/windows.js"])
 
 
 def for_the_browser(

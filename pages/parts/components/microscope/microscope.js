@@ -1,7 +1,6 @@
 // The way of one picture through the network. Weights are fetched once a moment; everything else is computed here.
 
 const INK = [107, 116, 230], CUT = [238, 119, 51]; // positive values; what ReLU cuts. Told apart by everybody
-const HEIGHT = 272; // CSS pixels for the maps of a layer, where layers stand side by side
 const NARROW = 760;
 const KEPT = 128; // moments whose weights stay in memory: 110 kB each for the tutorial's network
 
@@ -354,46 +353,9 @@ class Microscope {
   }
 
   outline(at, row, column) {
-    const { pen } = this;
-    pen.clearRect(0, 0, this.over.width, this.over.height);
-    const view = this.views.find((one) => one.stage === at.stage);
-    if (at.stage === this.input_stage) return this.reach(view, row, column);
-    if (view) this.box(view, at.unit, view.height > 1 ? [row, row, column, column] : [0, 0, 0, 0], 2.5, this.accent);
-    // windows in the layers that it reads, and from there back to the picture
-    const fields = new Map([[at.stage.name, view && view.height > 1 ? [row, row, column, column] : null]]);
-    for (const stage of [...this.stages].reverse()) {
-      if (!fields.has(stage.name)) continue;
-      const [rows, columns] = fieldOf(this.nodes, stage, fields.get(stage.name));
-      for (const name of stage.reads) {
-        const source = this.views.find((one) => one.stage.name === name);
-        if (!source) continue;
-        const field = rows ? [rows[0], rows[1], columns[0], columns[1]] : null;
-        const inside = field && [clamp(field[0], source.height), clamp(field[1], source.height), clamp(field[2], source.width), clamp(field[3], source.width)];
-        const known = fields.get(name);
-        fields.set(name, known && inside ? [Math.min(known[0], inside[0]), Math.max(known[1], inside[1]), Math.min(known[2], inside[2]), Math.max(known[3], inside[3])] : inside);
-        const isDirect = stage === at.stage;
-        if (!inside) continue; // a linear layer sees all of it
-        const byMap = ["max-pooling", "addition", "normalisation"].includes(this.nodes.get(stage.nodes[0]).op);
-        if (isDirect) for (const n of byMap ? [at.unit] : range(source.count)) this.box(source, n, inside, 1.8, this.accent);
-        else if (source.stage === this.input_stage) this.box(source, 0, inside, 1.2, this.accent);
-      }
-    }
-  }
-
-  // all that a pixel of the picture takes part in
-  reach(view, row, column) {
-    this.box(view, 0, [row, row, column, column], 2.5, this.accent);
-    const fields = new Map([["input", [row, row, column, column]]]);
-    for (const stage of this.stages) {
-      const known = stage.reads.map((name) => fields.get(name)).filter(Boolean);
-      const target = this.views.find((one) => one.stage === stage);
-      if (!known.length || !target || target.height === 1) continue;
-      const from = known.reduce((a, b) => [Math.min(a[0], b[0]), Math.max(a[1], b[1]), Math.min(a[2], b[2]), Math.max(a[3], b[3])]);
-      const to = reachedBy(this.nodes.get(stage.nodes[0]), from, target);
-      if (!to) continue;
-      fields.set(stage.name, to);
-      for (const n of range(target.count)) this.box(target, n, to, 1.4, this.accent);
-    }
+    this.pen.clearRect(0, 0, this.over.width, this.over.height);
+    const lit = at.stage === this.input_stage ? reached(this, row, column) : behind(this, at, row, column);
+    for (const { view, units, field, line } of lit) for (const n of units) this.box(view, n, field, line, this.accent);
   }
 
   box(view, n, [top, bottom, left, right], line, colour) {
@@ -408,37 +370,6 @@ class Microscope {
   }
 }
 
-// rows and columns of the window that the first operation of `stage` looks through; null where it sees everything
-function fieldOf(nodes, stage, at) {
-  const node = nodes.get(stage.nodes[0]);
-  if (!at || node.op === "linear" || node.op === "flatten" || node.op === "average-pooling") return [null, null];
-  const [top, bottom, left, right] = at, k = node.kernel || 1, s = node.stride, p = node.padding;
-  return [
-    [top * s - p, bottom * s - p + k - 1],
-    [left * s - p, right * s - p + k - 1],
-  ];
-}
-
-// the outputs of `node` that see any of the places `from`; null where there is none
-function reachedBy(node, [top, bottom, left, right], { height, width }) {
-  const k = node.kernel || 1, s = node.stride, p = node.padding;
-  const first = (n) => Math.max(0, Math.ceil((n + p - k + 1) / s)), last = (n, count) => Math.min(count - 1, Math.floor((n + p) / s));
-  const to = [first(top), last(bottom, height), first(left), last(right, width)];
-  return to[0] > to[1] || to[2] > to[3] ? null : to;
-}
-
-// how many maps stand beside each other, and how much room they take
-function arrange(view, narrow, room) {
-  const { cell, width, height, gap, count } = view, [across, down] = [width * cell + gap, height * cell + gap];
-  const rows = Math.max(1, Math.floor((HEIGHT + gap) / down));
-  view.columns = narrow ? Math.min(count, Math.max(1, Math.floor((room + gap) / across))) : Math.ceil(count / rows);
-  view.outer = view.columns * across - gap;
-  view.tall = Math.ceil(count / view.columns) * down - gap;
-}
-
-const corner = ({ cell, width, height, gap, columns }, n) => [(n % columns) * (width * cell + gap), Math.floor(n / columns) * (height * cell + gap)];
-const clamp = (value, count) => Math.min(count - 1, Math.max(0, value));
-const range = (count) => Array.from({ length: count }, (_, n) => n);
 const same = (a, b) => a === b || Boolean(a && b && a.stage === b.stage && a.unit === b.unit && a.place === b.place);
 
 function brightness(colour) {

@@ -1,0 +1,75 @@
+// Which places of a layer belong to which of the next, and where a map stands on the canvas. No state.
+
+const HEIGHT = 272; // CSS pixels for the maps of a layer, where layers stand side by side
+
+// rows and columns of the window that the first operation of `stage` looks through; null where it sees everything
+function fieldOf(nodes, stage, at) {
+  const node = nodes.get(stage.nodes[0]);
+  if (!at || node.op === "linear" || node.op === "flatten" || node.op === "average-pooling") return [null, null];
+  const [top, bottom, left, right] = at, k = node.kernel || 1, s = node.stride, p = node.padding;
+  return [
+    [top * s - p, bottom * s - p + k - 1],
+    [left * s - p, right * s - p + k - 1],
+  ];
+}
+
+// the outputs of `node` that see any of the places `from`; null where there is none
+function reachedBy(node, [top, bottom, left, right], { height, width }) {
+  const k = node.kernel || 1, s = node.stride, p = node.padding;
+  const first = (n) => Math.max(0, Math.ceil((n + p - k + 1) / s)), last = (n, count) => Math.min(count - 1, Math.floor((n + p) / s));
+  const to = [first(top), last(bottom, height), first(left), last(right, width)];
+  return to[0] > to[1] || to[2] > to[3] ? null : to;
+}
+
+// how many maps stand beside each other, and how much room they take
+function arrange(view, narrow, room) {
+  const { cell, width, height, gap, count } = view, [across, down] = [width * cell + gap, height * cell + gap];
+  const rows = Math.max(1, Math.floor((HEIGHT + gap) / down));
+  view.columns = narrow ? Math.min(count, Math.max(1, Math.floor((room + gap) / across))) : Math.ceil(count / rows);
+  view.outer = view.columns * across - gap;
+  view.tall = Math.ceil(count / view.columns) * down - gap;
+}
+
+const corner = ({ cell, width, height, gap, columns }, n) => [(n % columns) * (width * cell + gap), Math.floor(n / columns) * (height * cell + gap)];
+const clamp = (value, count) => Math.min(count - 1, Math.max(0, value));
+const range = (count) => Array.from({ length: count }, (_, n) => n);
+
+// What is lit for a value: itself, its windows in the layers that it reads, and what of the picture it can see.
+function* behind({ nodes, stages, views, input_stage }, at, row, column) {
+  const own = views.find((one) => one.stage === at.stage);
+  if (own) yield { view: own, units: [at.unit], field: own.height > 1 ? [row, row, column, column] : [0, 0, 0, 0], line: 2.5 };
+  const fields = new Map([[at.stage.name, own && own.height > 1 ? [row, row, column, column] : null]]);
+  for (const stage of [...stages].reverse()) {
+    if (!fields.has(stage.name)) continue;
+    const [rows, columns] = fieldOf(nodes, stage, fields.get(stage.name));
+    for (const name of stage.reads) {
+      const view = views.find((one) => one.stage.name === name);
+      if (!view) continue;
+      const field = rows && [clamp(rows[0], view.height), clamp(rows[1], view.height), clamp(columns[0], view.width), clamp(columns[1], view.width)];
+      const known = fields.get(name);
+      fields.set(name, known && field ? around([known, field]) : field);
+      if (!field) continue; // a linear layer sees all of it
+      const byMap = ["max-pooling", "addition", "normalisation"].includes(nodes.get(stage.nodes[0]).op);
+      if (stage === at.stage) yield { view, units: byMap ? [at.unit] : range(view.count), field, line: 1.8 };
+      else if (view.stage === input_stage) yield { view, units: [0], field, line: 1.2 };
+    }
+  }
+}
+
+// All that a pixel of the picture takes part in.
+function* reached({ nodes, stages, views }, row, column) {
+  yield { view: views[0], units: [0], field: [row, row, column, column], line: 2.5 };
+  const fields = new Map([["input", [row, row, column, column]]]);
+  for (const stage of stages) {
+    const known = stage.reads.map((name) => fields.get(name)).filter(Boolean);
+    const view = views.find((one) => one.stage === stage);
+    if (!known.length || !view || view.height === 1) continue;
+    const field = reachedBy(nodes.get(stage.nodes[0]), around(known), view);
+    if (!field) continue;
+    fields.set(stage.name, field);
+    yield { view, units: range(view.count), field, line: 1.4 };
+  }
+}
+
+// the smallest window that holds all of these
+const around = (fields) => fields.reduce((a, b) => [Math.min(a[0], b[0]), Math.max(a[1], b[1]), Math.min(a[2], b[2]), Math.max(a[3], b[3])]);
