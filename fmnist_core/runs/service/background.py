@@ -26,19 +26,27 @@ State = Literal["ready", "computing", "unknown weights", "failed"]
 _begun: dict[Path, subprocess.Popen[bytes]] = {}
 
 
-def begin(module: str, run_folder: Path, step: int, file: Path) -> State:
-    """`python -m module RUN_FOLDER STEP`, which writes `file`, unless that is there or being computed; how it stands."""
-    if file.exists():
+def begin(
+    module: str, file: Path, *arguments: str, whole: Callable[[], bool] | None = None, threads: int | None = None
+) -> State:
+    """`python -m module ARGUMENTS…`, which writes `file`, unless that is there or being computed; how it stands.
+
+    `whole` says whether the file holds all that it shall (by default: it exists); `threads` bounds the process's.
+    """
+    whole = whole or file.exists
+    if whole():
         return "ready"
     process = _begun.get(file)
     if process is None:
         try:
             process = _begun[file] = subprocess.Popen(
-                [sys.executable, "-m", module, str(run_folder), str(step)],
+                [sys.executable, "-m", module, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 cwd=REPOSITORY,
-                env=os.environ | {"FMNIST_DATA": str(dataset.data_folder())},
+                env=os.environ
+                | {"FMNIST_DATA": str(dataset.data_folder())}
+                | ({"OMP_NUM_THREADS": str(threads)} if threads else {}),
                 start_new_session=True,
             )
         except OSError:
@@ -48,7 +56,7 @@ def begin(module: str, run_folder: Path, step: int, file: Path) -> State:
     if process.returncode:
         return "unknown weights" if process.returncode == NO_WEIGHTS else "failed"
     del _begun[file]  # it has ended well: its file is there, or was removed again later
-    return "ready" if file.exists() else "computing"
+    return "ready" if whole() else "computing"
 
 
 def keep(file: Path, most: int, compute: Callable[[], npt.NDArray[Any]]) -> None:

@@ -47,7 +47,7 @@ def read(folder: RunFolder, step: int) -> Predicted | None:
 
 def begin(folder: RunFolder, step: int) -> background.State:
     """Compute them in the background unless they are there or being computed; how it stands."""
-    return background.begin(__name__, folder.path, step, _file(folder, step))
+    return background.begin(__name__, _file(folder, step), str(folder.path), str(step))
 
 
 def compute(folder: RunFolder, step: int) -> npt.NDArray[np.uint8]:

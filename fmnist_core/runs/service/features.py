@@ -50,7 +50,7 @@ def begin(folder: RunFolder, step: int) -> State:
         return "no hidden layer"
     if config.architecture in ("net", "perceptron") and config.hidden_units > MOST_UNITS:
         return "too wide"
-    return background.begin(__name__, folder.path, step, _file(folder, step))
+    return background.begin(__name__, _file(folder, step), str(folder.path), str(step))
 
 
 def compute(folder: RunFolder, step: int) -> Features:

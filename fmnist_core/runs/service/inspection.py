@@ -13,10 +13,10 @@ from __future__ import annotations
 import fcntl
 import io
 import os
-import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -27,12 +27,11 @@ from fmnist_core.data import dataset
 from fmnist_core.files import write_whole
 from fmnist_core.inside import trust, units
 from fmnist_core.inside.network import Network
-from fmnist_core.runs.bell import REPOSITORY
 from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.opened import opened
+from fmnist_core.runs.service import background
 
 What = Literal["units", "muted", "trust"]
-State = Literal["ready", "computing", "failed"]
 Arrays = dict[str, npt.NDArray[np.generic]]
 
 KEPT = 12
@@ -41,8 +40,6 @@ FIRST = 1_000
 """Pictures after which a slow network's `units` are shown, before the rest is computed."""
 MUTED_ON = {"net": 10_000, "perceptron": 10_000, "linear": 0, "residual": 500, "deep": 200, "wide": 0}
 """Test pictures on which each unit is muted, so that it takes minutes at most."""
-
-_begun: dict[tuple[Path, int, What], subprocess.Popen[bytes]] = {}
 
 
 def read(folder: RunFolder, step: int, what: What) -> Arrays | None:
@@ -54,31 +51,22 @@ def read(folder: RunFolder, step: int, what: What) -> Arrays | None:
         return None
 
 
-def begin(folder: RunFolder, step: int, what: What) -> State:
+def begin(folder: RunFolder, step: int, what: What) -> background.State:
     """Compute in the background unless it is there whole or being computed; how it stands."""
+    return background.begin(
+        __name__,
+        _file(folder, step, what),
+        str(folder.path),
+        str(step),
+        what,
+        whole=partial(_whole, folder, step, what),
+        threads=1,
+    )
+
+
+def _whole(folder: RunFolder, step: int, what: What) -> bool:
     kept = read(folder, step, what)
-    if kept is not None and bool(kept.get("whole", np.array(True))):
-        return "ready"
-    key = folder.path, step, what
-    process = _begun.get(key)
-    if process is None:
-        try:
-            process = _begun[key] = subprocess.Popen(
-                [sys.executable, "-m", "fmnist_core.runs.service.inspection", str(folder.path), str(step), what],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                cwd=REPOSITORY,
-                env=os.environ | {"FMNIST_DATA": str(dataset.data_folder()), "OMP_NUM_THREADS": "1"},
-                start_new_session=True,
-            )
-        except OSError:
-            return "failed"
-    if process.poll() is None:
-        return "computing"
-    if process.returncode:
-        return "failed"
-    del _begun[key]  # it has ended well: its file is there, or was removed again later
-    return "ready" if read(folder, step, what) is not None else "computing"
+    return kept is not None and bool(kept.get("whole", np.array(True)))
 
 
 # --- In the process ------------------------------------------------------------------------------------------------
@@ -135,8 +123,7 @@ def main(run_folder: str, step: str, what: What) -> None:
     os.nice(10)  # training goes before looking
     with open(file.parent / f".{what}.lock", "ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        kept = read(folder, int(step), what)
-        if kept is not None and bool(kept.get("whole", np.array(True))):
+        if _whole(folder, int(step), what):
             return
         for arrays in _COMPUTE[what](opened(folder, int(step))):
             content = io.BytesIO()
