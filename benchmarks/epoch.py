@@ -22,7 +22,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from benchmarks import notebook, turns
 from fmnist_core.data.dataset import epoch_order
 from fmnist_core.evaluation.evaluate import as_input
-from fmnist_core.networks.net import Net, describe
+from fmnist_core.inside.fresh import layers
+from fmnist_core.networks.net import Net
 from fmnist_core.runs.service.executor import MEMORY
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.training.compiled import engine
@@ -38,7 +39,7 @@ PEERS = {"notebook": {}, "tensors": {}, "torch": MEMORY | {"FMNIST_COMPILED": "0
 COMPARED = 100
 """Steps whose losses are compared, at batch 20."""
 
-FORWARD = sum(layer.multiplications for layer in describe(Net()))
+FORWARD = sum(layer.multiplications for layer in layers(TrainingConfig()))
 WRITTEN = 2 * (3 * FORWARD - 26 * 26 * 90)
 """Floating-point operations for one image as the network is written: forward, and twice as much backward, but for the
 gradient of the pixels, which nobody needs."""

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from fmnist_core.networks import net as network
-from fmnist_core.networks.net import Layer, Net, QuickNet
+from fmnist_core.networks.net import QuickNet
 from fmnist_core.settings.config import Architecture, TrainingConfig
 
 
@@ -159,37 +159,3 @@ ARCHITECTURES: dict[Architecture, Callable[[TrainingConfig], nn.Module]] = {
 def build(config: TrainingConfig) -> nn.Module:
     """The network that `config` describes, with fresh weights from torch's current random state."""
     return ARCHITECTURES[config.architecture](config)
-
-
-def describe(net: nn.Module) -> list[Layer]:
-    """The layers in the order in which one image passes them; of `Net` all steps, of other networks its modules.
-
-    >>> [(layer.kind, layer.output_shape) for layer in describe(Linear())]
-    [('Linear', (10,))]
-    """
-    if isinstance(net, Net):
-        return network.describe(net)
-    layers: list[Layer] = []
-    names = {module: name for name, module in net.named_modules()}
-
-    def note(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
-        weight = getattr(module, "weight", None)
-        per_output = weight[0].numel() if isinstance(module, nn.Conv2d | nn.Linear) and weight is not None else 0
-        before, after = tuple(inputs[0].shape[1:]), tuple(output.shape[1:])
-        parameters = sum(parameter.numel() for parameter in module.parameters())
-        kernel = "x".join(map(str, module.kernel_size)) if isinstance(module, nn.Conv2d) else ""
-        multiplications = output[0].numel() * per_output
-        kind = type(module).__name__
-        layers.append(Layer(names[module], kind, repr(module), kernel, before, after, parameters, multiplications))
-
-    watched = [module.register_forward_hook(note) for module in net.modules() if not list(module.children())]
-    modes = [(module, module.training) for module in net.modules()]
-    try:
-        with torch.inference_mode():
-            net.eval()(torch.zeros(1, 1, 28, 28))
-    finally:
-        for hook in watched:
-            hook.remove()
-        for module, mode in modes:
-            module.training = mode
-    return layers

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from fmnist_core.data import dataset
 from fmnist_core.inside.fresh import fresh, layers, printed
@@ -31,12 +32,28 @@ def test_fresh_weights_are_torchs_to_the_last_bit(config: TrainingConfig, seed: 
 
 @pytest.mark.parametrize("config", CONFIGS)
 def test_layers_are_torchs(config: TrainingConfig):
-    """Names, kinds, shapes, parameters and multiplications are those that torch's modules have."""
-    theirs = [
-        (one.name, one.kind, one.kernel, one.input_shape, one.output_shape, one.parameters, one.multiplications)
-        for one in net.describe(built(config, 0))
-    ]
-    assert [tuple(vars(one).values()) for one in layers(config)] == theirs
+    """Shapes and parameters are those that an image meets on its way, multiplications those that torch counts."""
+    theirs = built(config, 0)
+    met: dict[str, list[tuple[tuple[int, ...], tuple[int, ...]]]] = {}
+    for name, module in theirs.named_children():
+        module.register_forward_hook(
+            lambda _module, inputs, output, name=name: met.setdefault(name, []).append(
+                (tuple(inputs[0].shape[1:]), tuple(output.shape[1:]))
+            )
+        )
+    with FlopCounterMode(display=False) as counter:
+        theirs(torch.zeros(1, 1, 28, 28))
+    ours = layers(config)
+    for name, module in theirs.named_children():
+        said = [layer for layer in ours if layer.name == name]
+        assert [(layer.input_shape, layer.output_shape) for layer in said] == met[name], name
+        assert {layer.parameters for layer in said} == {sum(one.numel() for one in module.parameters())}, name
+    assert 2 * sum(layer.multiplications for layer in ours) == counter.get_total_flops()
+    assert [layer.input_shape for layer in ours] == [(1, 28, 28), *(layer.output_shape for layer in ours[:-1])]
+    assert [layer.kind for layer in ours] == [
+        "convolution", "ReLU", "max-pooling", "convolution", "ReLU", "max-pooling", "flatten",
+        "linear", "ReLU", "dropout", "linear",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("config", CONFIGS)

@@ -15,7 +15,6 @@ from fmnist_core.networks.architectures import (
     Residual,
     WideResidual,
     build,
-    describe,
 )
 from fmnist_core.networks.net import QuickNet
 from fmnist_core.settings.config import Architecture, TrainingConfig
@@ -70,15 +69,3 @@ def test_a_block_adds_to_what_it_is_given():
     nn.init.zeros_(block.convolutions[-1][1].weight)
     image = torch.rand(2, 8, 14, 14)
     assert torch.equal(block(image), image)
-
-
-@pytest.mark.parametrize("name", ARCHITECTURES)
-def test_describe_counts_every_parameter(name: Architecture):
-    """The layers of the description hold all weights, end in ten logits, and looking changes nothing."""
-    net = build(TrainingConfig(architecture=name))
-    before = {key: value.clone() for key, value in net.state_dict().items()}
-    layers = describe(net)
-    assert sum(layer.parameters for layer in layers) == sum(parameter.numel() for parameter in net.parameters())
-    assert layers[-1].output_shape == (10,)
-    assert net.training
-    assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
