@@ -265,9 +265,9 @@ class RunFolder(Requests):
         made: object = read_config(self.path / "config.json").get("inode")
         return made == self.path.stat().st_ino
 
-    def is_torn(self, step: int) -> bool:
-        """Whether there are checkpoints or predictions of later steps than `step`, where its events end."""
-        return max([*self.branch_steps(), *Snapshots(self.path / "snapshots").logit_steps()], default=0) > step
+    def latest_kept(self) -> int:
+        """The latest step of which there is a checkpoint or a prediction; 0 where there is none."""
+        return max([*self.branch_steps(), *Snapshots(self.path / "snapshots").logit_steps()], default=0)
 
     def has_file(self) -> bool:
         """Whether this is the folder of a run."""

@@ -238,7 +238,7 @@ def test_a_folder_that_is_copied_in_slowly(runs: Path, tmp_path: Path, monkeypat
 
 
 def test_a_copy_of_a_waiting_run_starts_when_nothing_changes_any_more(runs: Path, monkeypatch: pytest.MonkeyPatch):
-    """It waits, and says why, until its folder has stood still; one whose events are missing waits on."""
+    """It waits, and says why, until its folder has stood still; one whose events are missing waits on, until that is said."""
     RunFolder.create(runs.parent, BAD, 1, "", CONFIG)
     (runs / BAD).mkdir()
     (runs / BAD / "config.json").write_bytes((runs.parent / BAD / "config.json").read_bytes())
@@ -252,9 +252,15 @@ def test_a_copy_of_a_waiting_run_starts_when_nothing_changes_any_more(runs: Path
     (later := runs / BAD / "checkpoints" / "00000100.safetensors").write_bytes(b"x")
     dispatcher.turn()
     assert executor.started == []
+    assert client.get(BAD).reason == watched.COPIED
+    monkeypatch.setattr(watched, "INCOMPLETE", 0.0)
+    monkeypatch.setattr(watched, "AGAIN", 0.0)
+    dispatcher.turn()
+    assert client.get(BAD).state is State.FAILED
+    assert "events end at step 0, but it has files of step 100: the copy is incomplete" in client.get(BAD).reason
     later.unlink()
-    dispatcher.turn()
-    dispatcher.turn()
+    for _ in range(3):
+        dispatcher.turn()
     assert executor.started == [BAD]
     assert client.get(BAD).reason == ""
     dispatcher.index.close()

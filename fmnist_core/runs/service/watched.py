@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from fmnist_core.files import explain
+from fmnist_core.files import Unreadable, explain
 from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.record import Damaged, Run, RunEvent, State
 from fmnist_core.runs.writing import EventWriter
@@ -19,6 +19,8 @@ AGAIN = 5.0
 """Seconds after which a run that could not be served is looked at again."""
 QUIET = 10.0
 """Seconds without a change after which a folder that was copied here counts as whole."""
+INCOMPLETE = 60.0
+"""Seconds without a change after which a copy that still lacks something counts as a copy that went wrong."""
 
 COPIED = "It is being copied here, and is left alone until nothing of it changes any more."
 
@@ -130,7 +132,10 @@ class Watched:
         return self._is_whole
 
     def is_whole(self) -> bool:
-        """Whether all of it is here: a folder that is being copied in is left alone until nothing in it changes any more."""
+        """Whether all of it is here: a folder that is being copied in is left alone until nothing in it changes any more.
+
+        Raises Unreadable where that has been so for long, and its events still end before its checkpoints do.
+        """
         if self._is_whole:
             return True
         if self.folder.is_original():
@@ -139,7 +144,13 @@ class Watched:
         now, seen = time.monotonic(), _stamp(self.folder.path)
         if seen != self._seen:
             self._seen, self._seen_at = seen, now
-        self._is_whole = now - self._seen_at >= QUIET and not self.folder.is_torn(self.recorded.step)
+        still = now - self._seen_at
+        latest = self.folder.latest_kept() if still >= QUIET else 0
+        self._is_whole = still >= QUIET and latest <= self.recorded.step
+        if latest > self.recorded.step and still >= INCOMPLETE:
+            raise Unreadable(
+                f"Its events end at step {self.recorded.step:,}, but it has files of step {latest:,}: the copy is incomplete."
+            )
         self.recorded = replace(self.recorded, reason="" if self._is_whole else COPIED)
         return self._is_whole
 
