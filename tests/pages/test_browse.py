@@ -6,11 +6,10 @@ import json
 import time
 
 import numpy as np
-import pytest
 from streamlit.testing.v1 import AppTest
 
 from fmnist_core.data import dataset
-from tests.pages.conftest import HOSTILE, Open, words
+from tests.pages.conftest import Open, words
 
 PAGE = "pages/1_browse.py"
 
@@ -109,28 +108,6 @@ def test_statistics_say_what_the_pixels_are(open_page: Open):
     shown = grid(page)
     assert shown["captions"] == [f"{name}\n6,000" for name in dataset.CLASSES]
     assert shown["links"][4] == "browse?view=All+images&split=train&class=4"
-
-
-@pytest.mark.parametrize("raw", HOSTILE)
-@pytest.mark.parametrize(
-    ("view", "name"),
-    [
-        ("Batch", "split"),
-        ("Batch", "batch_size"),
-        ("Batch", "seed"),
-        ("Batch", "batch"),
-        ("All images", "class"),
-        ("All images", "page"),
-        ("All images", "index"),
-        ("Batch", "view"),
-    ],
-)
-def test_wrong_address_gives_the_default_and_a_notice(open_page: Open, view: str, name: str, raw: str):
-    """Whatever stands there, the page shows pictures and says what is wrong, once."""
-    page = open_page(PAGE, **{"view": view, name: raw})
-    assert not page.exception
-    assert [f"The address says {name} = " in str(warning.value) for warning in page.warning] == [True]
-    assert len(indices(page)) in (20, 100)
 
 
 def test_rerun_with_a_hundred_pictures_is_quick(open_page: Open):

@@ -143,15 +143,6 @@ def test_unknown_runs_are_left_out_and_said(open_page: Open, value: str):
     assert page.warning or value == ",,,"
 
 
-@pytest.mark.parametrize("value", HOSTILE)
-@pytest.mark.parametrize("name", ["change", "log", "page", "class", "other", "cleaned", "view"])
-def test_nonsense_in_the_address_is_answered_by_the_default(open_page: Open, trained: Trained, name: str, value: str):
-    """A notice, never an exception."""
-    page = open_page(PAGE, **{"runs": f"{trained.first},{trained.second}", name: value})
-    assert not page.exception
-    assert len(page.warning) == 1
-
-
 def test_without_runs_the_way_to_the_first_is_shown(open_page: Open, empty: object):
     """No blank page."""
     page = open_page(PAGE)

@@ -9,7 +9,7 @@ from fmnist_core.data.duplicates import Place
 from fmnist_core.runs import client
 from fmnist_core.studies import judgements
 from pages.parts.data import labels
-from tests.pages.conftest import HOSTILE, Open, Trained, words
+from tests.pages.conftest import Open, Trained, words
 
 PAGE = "pages/10_data.py"
 
@@ -59,12 +59,3 @@ def test_training_labels_need_a_check_first(open_page: Open):
     assert f"{labels.PARTS} runs can" in words(page)
     assert page.button(key="start_check")
     assert len(client.list_runs()) == before
-
-
-@pytest.mark.parametrize("value", HOSTILE)
-@pytest.mark.parametrize("name", ["view", "copies", "page"])
-def test_nonsense_in_the_address_is_answered_by_the_default(open_page: Open, name: str, value: str):
-    """A notice, never an exception."""
-    page = open_page(PAGE, **{name: value})
-    assert not page.exception
-    assert len(page.warning) == 1

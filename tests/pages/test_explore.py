@@ -10,7 +10,7 @@ from fmnist_core.runs import client
 from fmnist_core.settings.jobs import Race
 from fmnist_core.studies import sweep
 from pages.parts.runs import now
-from tests.pages.conftest import HOSTILE, Open, Trained, words
+from tests.pages.conftest import Open, Trained, words
 from tests.pages.test_train import wait_for
 
 PAGE = "pages/9_explore.py"
@@ -33,18 +33,6 @@ def test_race_starts_with_what_the_controls_show(open_page: Open, empty: Path):
     assert not page.exception
     assert client.list_runs() == []
     assert [run.id for run in client.list_jobs(Race)] == [race_id]
-
-
-@pytest.mark.parametrize("value", HOSTILE)
-@pytest.mark.parametrize("name", ["replicas", "vary", "rate", "epochs", "batch_size", "seed", "race", "dropout"])
-def test_nonsense_is_answered_by_the_default(
-    open_page: Open, trained: Trained, monkeypatch: pytest.MonkeyPatch, name: str, value: str
-):
-    """A notice, never an exception."""
-    monkeypatch.setenv("FMNIST_RUNS", str(trained.folder))
-    page = open_page(PAGE, **{name: value})
-    assert not page.exception
-    assert len(page.warning) == 1
 
 
 def test_run_is_no_race(open_page: Open, trained: Trained, monkeypatch: pytest.MonkeyPatch):
@@ -95,18 +83,6 @@ def test_sweep_chooses_on_held_out_pictures_and_tests_once(open_page: Open, empt
     (other,) = [run.id for run in runs if run.id != best.id]
     assert sweep.choose(name, other) == best.id
     assert open_page("pages/5_test.py", run=other).metric
-
-
-@pytest.mark.parametrize("value", HOSTILE)
-@pytest.mark.parametrize("name", ["sweep", "sampler", "points", "learning_rate_low"])
-def test_nonsense_in_the_address_of_a_sweep(
-    open_page: Open, trained: Trained, monkeypatch: pytest.MonkeyPatch, name: str, value: str
-):
-    """A notice, never an exception."""
-    monkeypatch.setenv("FMNIST_RUNS", str(trained.folder))
-    page = open_page(PAGE, view="sweep", **{name: value})
-    assert not page.exception
-    assert len(page.warning) == 1
 
 
 def test_too_large_a_sweep_is_not_started(open_page: Open, trained: Trained, monkeypatch: pytest.MonkeyPatch):

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 
 import numpy as np
-import pytest
 from streamlit.testing.v1 import AppTest
 
 from fmnist_core.data import dataset
-from tests.pages.conftest import HOSTILE, Open, words
+from tests.pages.conftest import Open, words
 
 PAGE = "pages/2_image.py"
 
@@ -89,13 +88,3 @@ def test_shorter_split_takes_its_last_picture(open_page: Open):
     assert not page.exception
     assert not page.warning
     assert "Test picture 9,999" in words(page)
-
-
-@pytest.mark.parametrize("raw", [*HOSTILE, "60000"])
-@pytest.mark.parametrize("name", ["split", "index", "scale"])
-def test_wrong_address_gives_the_default_and_a_notice(open_page: Open, name: str, raw: str):
-    """Whatever stands there, the page shows the first training picture and says what is wrong, once."""
-    page = open_page(PAGE, **{name: raw})
-    assert not page.exception
-    assert [f"The address says {name} = " in str(warning.value) for warning in page.warning] == [True]
-    assert "Training picture 0: Ankle boot" in words(page)

@@ -13,7 +13,7 @@ from fmnist_core.data import dataset
 from fmnist_core.runs import client
 from fmnist_core.runs.opened import opened, opened_steps
 from pages.parts.components.microscope import route
-from tests.pages.conftest import HOSTILE, Open, Trained, words
+from tests.pages.conftest import Open, Trained, words
 
 PAGE = "pages/6_inside.py"
 
@@ -48,15 +48,6 @@ def test_the_address_says_what_is_shown(open_page: Open, trained: Trained):
     data = scope(open_page(PAGE, run=trained.second, **address))
     assert data["selected"] == {"layer": "conv2", "unit": 3, "place": 5}
     assert data["step"] == step
-
-
-@pytest.mark.parametrize("name", ["index", "layer", "unit", "place", "edits", "view", "colours", "split"])
-def test_a_hostile_address_gets_a_notice(open_page: Open, trained: Trained, name: str):
-    """The default and a sentence, never a traceback."""
-    for value in HOSTILE[1:3]:
-        page = open_page(PAGE, run=trained.first, **{"layer": "conv1", name: value})
-        assert not page.exception, (name, value)
-        assert page.warning
 
 
 def test_a_run_without_weights_says_so(open_page: Open, trained: Trained, monkeypatch: pytest.MonkeyPatch):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fmnist_core.data import dataset
-from tests.pages.conftest import HOSTILE, Open, Trained, words
+from tests.pages.conftest import Open, Trained, words
 
 PAGE = "pages/3_network.py"
 
@@ -37,16 +37,6 @@ def test_back_to_the_tutorials_network(open_page: Open):
     page.button(key="back").click().run()
     assert "Parameters 27,480" in words(page)
     assert "hidden_units" not in page.query_params
-
-
-@pytest.mark.parametrize("raw", HOSTILE)
-@pytest.mark.parametrize("name", ["conv1_channels", "dropout", "index", "layer"])
-def test_wrong_address_gives_the_default_and_a_notice(open_page: Open, name: str, raw: str):
-    """Whatever stands there, the page shows the tutorial's network and says what is wrong, once."""
-    page = open_page(PAGE, **{name: raw})
-    assert not page.exception
-    assert [f"The address says {name} = " in str(warning.value) for warning in page.warning] == [True]
-    assert "Parameters 27,480" in words(page)
 
 
 def test_a_trained_network_is_drawn_where_there_is_one(

@@ -22,7 +22,7 @@ from fmnist_core.training.state import TrainingData
 from fmnist_core.views import settings
 from pages.parts.train.plan import plan
 from pages.parts.train.run_view import why_above
-from tests.pages.conftest import HOSTILE, Open, Trained, words
+from tests.pages.conftest import Open, Trained, words
 from tests.pages.test_train import PAGE, wait_for
 
 
@@ -88,21 +88,6 @@ def test_settings_that_do_not_fit_together_are_said(open_page: Open, trained: Tr
     assert not page.exception
     assert "fold must be below 2" in page.error[0].value.replace("\\", "")
     assert "start" not in {button.key for button in page.button}
-
-
-@pytest.mark.parametrize("value", HOSTILE)
-@pytest.mark.parametrize(
-    "name", ["schedule", "weight_decay", "shift", "flip", "architecture", "validation", "rate_test"]
-)
-def test_nonsense_is_answered_by_the_default(
-    open_page: Open, trained: Trained, monkeypatch: pytest.MonkeyPatch, name: str, value: str
-):
-    """A notice and the tutorial's settings."""
-    monkeypatch.setenv("FMNIST_RUNS", str(trained.folder))
-    page = open_page(PAGE, **{name: value})
-    assert not page.exception
-    assert len(page.warning) == 1
-    assert recipe_in(page) == "tutorial"
 
 
 def test_finder_finds_a_rate_and_one_click_uses_it(open_page: Open, empty: Path):

@@ -16,7 +16,7 @@ from fmnist_core.data import dataset, duplicates
 from fmnist_core.runs import client
 from fmnist_core.runs.service import features
 from fmnist_core.views.colours import CLASS_COLOURS
-from tests.pages.conftest import HOSTILE, Open, Trained, words
+from tests.pages.conftest import Open, Trained, words
 
 PAGE = "pages/5_test.py"
 
@@ -230,40 +230,6 @@ def test_unknown_run_is_said_and_others_are_offered(open_page: Open, run: str):
     assert ("The address says run" if len(run) > 60 else "No such run") in words(page)
     assert "passwd" not in words(page)
     assert page.selectbox
-
-
-CONTROLS = {
-    "view": {},
-    "step": {},
-    "true": {},
-    "sample": {},
-    "show": {},
-    "as": {},
-    "predicted": {"view": "matrix"},
-    "side": {"view": "matrix"},
-    "numbers": {"view": "matrix"},
-    "classes": {"view": "matrix"},
-    "diagonal": {"view": "matrix"},
-    "against": {"view": "matrix", "side": "Difference"},
-    "order": {"view": "matrix", "true": "6"},
-    "page": {"view": "matrix", "true": "6"},
-    "sort": {"view": "mistakes"},
-    "temperature": {"view": "calibration"},
-    "bin": {"view": "calibration"},
-    "threshold": {"view": "threshold"},
-    "which": {"view": "threshold"},
-}
-"""Each parameter of the address, and where it is read."""
-
-
-@pytest.mark.parametrize("name", CONTROLS)
-def test_nonsense_in_the_address_is_answered_by_the_default(open_page: Open, trained: Trained, name: str):
-    """A notice, never an exception."""
-    for value in HOSTILE[list(CONTROLS).index(name) % 2 :: 2]:
-        page = open_page(PAGE, **{"run": trained.first, **CONTROLS[name], name: value})
-        assert not page.exception
-        assert len(page.warning) == 1, value
-        assert f"The address says {name} =" in page.warning[0].value
 
 
 def test_without_predictions_the_figures_stay(open_page: Open, trained: Trained):

@@ -15,7 +15,7 @@ from fmnist_core.runs.record import Run
 from fmnist_core.settings.config import TrainingConfig
 from pages.parts.runs import now
 from pages.parts.runs.rows import rows
-from tests.pages.conftest import HOSTILE, Open, Trained, words
+from tests.pages.conftest import Open, Trained, words
 
 PAGE = "pages/4_train.py"
 
@@ -112,20 +112,6 @@ def test_finished_run_shows_its_figures(open_page: Open, trained: Trained, monke
     assert [row["words"] for row in rows()] == ["Finished", "Finished"]
     page.button(key="again").click().run()
     assert page.select_slider(key="chosen_learning_rate").value == 0.05
-
-
-@pytest.mark.parametrize("value", HOSTILE)
-@pytest.mark.parametrize("name", ["learning_rate", "epochs", "batch_size", "momentum", "optimizer", "device", "seed"])
-def test_nonsense_in_the_address_is_answered_by_the_default(
-    open_page: Open, trained: Trained, monkeypatch: pytest.MonkeyPatch, name: str, value: str
-):
-    """A notice and the tutorial's setting, never an exception."""
-    monkeypatch.setenv("FMNIST_RUNS", str(trained.folder))
-    page = open_page(PAGE, **{name: value})
-    assert not page.exception
-    assert len(page.warning) == 1
-    assert f"The address says {name} =" in page.warning[0].value
-    assert page.select_slider(key="chosen_learning_rate").value == 0.001
 
 
 @pytest.mark.parametrize("run", ["../../etc/passwd", "0123456789ab", "<b>", "\0", "x" * 100_000])
