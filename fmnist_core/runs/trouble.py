@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pwd
 import shutil
@@ -45,17 +44,22 @@ def _told(runs: Path) -> str | None:
 
 
 def unreadable(runs: Path) -> dict[str, str]:
-    """Folders with the name of a run whose settings cannot be read, and why."""
+    """Folders with the name of a run whose settings cannot be read, and why; the runs folder itself where it cannot."""
     found: dict[str, str] = {}
-    with contextlib.suppress(OSError):
-        for entry in os.scandir(runs):
-            if is_run_id(entry.name):
-                try:
-                    if entry.is_symlink():
-                        raise Unreadable(f"{entry.path} is a link, not a folder.")
-                    RunFolder(Path(entry.path)).run()
-                except (OSError, ValueError) as error:
-                    found[entry.name] = explain(error)
+    try:
+        entries = sorted(os.scandir(runs), key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as error:
+        return {runs.name: f"{runs} cannot be read ({error.strerror})."}
+    for entry in entries:
+        if is_run_id(entry.name):
+            try:
+                if entry.is_symlink():
+                    raise Unreadable(f"{entry.path} is a link, not a folder.")
+                RunFolder(Path(entry.path)).run()
+            except (OSError, ValueError) as error:
+                found[entry.name] = explain(error)
     return found
 
 
@@ -71,7 +75,7 @@ def refusal(runs: Path) -> str | None:
     if not may_serve(runs):
         return (
             f"{runs} belongs to {_user(runs)}: start runs as that user, set FMNIST_RUNS to a folder of your own, or "
-            f"FMNIST_SHARED=1 on both sides to use it together."
+            f"FMNIST_SHARED=1 on both sides, with a common group and umask 002, to use it together."
         )
     try:
         total, _used, free = shutil.disk_usage(there)

@@ -81,13 +81,14 @@ def start(recipe: str | None, name: str, owner: str, follow: bool, as_json: bool
 def list_(tree: bool, as_json: bool) -> None:
     """All runs, the newest first."""
     found = client.list_runs()
-    for why in (*client.unreadable().values(), *(f"{run.id}: {run.fault}" for run in found if run.fault)):
+    troubles = [*client.unreadable().values(), *(f"{run.id}: {run.fault}" for run in found if run.fault)]
+    for why in troubles:
         click.echo(one_line(why), err=True)
     if as_json:
         printing.as_json([printing.run_keys(run) for run in found])
     elif found:
         click.echo(printing.run_table(found, tree=tree))
-    else:
+    elif not troubles:
         click.echo(f"No run yet. Start one: {_command()} start --recipe fast --follow", err=True)
 
 

@@ -20,6 +20,7 @@ from fmnist_core.runs.service import place
 from fmnist_core.runs.service.dispatcher import Dispatcher
 from fmnist_core.runs.service.executor import LocalExecutor
 from fmnist_core.runs.service.place import Place, open_bell, protect
+from fmnist_core.terminal.app import main
 from tests.runs.hostile import CONFIG, Counts
 from tests.runs.lab import is_alive, wait_until
 
@@ -157,6 +158,23 @@ def test_who_only_looks_at_anothers_folder_does_not_serve(
     monkeypatch.setenv("FMNIST_SHARED", "1")
     assert client.start(CONFIG)
     assert starts == [runs]
+
+
+def test_a_folder_that_may_not_be_read_is_not_called_empty(
+    runs: Path, starts: list[Path], capsys: pytest.CaptureFixture[str]
+):
+    """Neither on Train nor in the terminal: there may be runs in it."""
+    runs.mkdir(mode=0o000)
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)  # nothing is closed to root
+    try:
+        assert client.unreadable() == {runs.name: f"{runs} cannot be read (Permission denied)."}
+        main(["runs", "list"])
+    finally:
+        os.seteuid(before)
+    assert "cannot be read (Permission denied)" in (said := capsys.readouterr().err)
+    assert "No run yet" not in said
 
 
 def test_others_read_and_lock_nothing(runs: Path, starts: list[Path], monkeypatch: pytest.MonkeyPatch):
