@@ -7,11 +7,10 @@ import streamlit as st
 from fmnist_core.runs import client
 from fmnist_core.runs.record import Run, State
 from fmnist_core.settings.config import SETTINGS, TrainingConfig
-from pages.parts import address, frame
+from pages.parts import address, frame, starting
 from pages.parts.person import person
 from pages.parts.runs.run_picker import run_in_address
 from pages.parts.runs.take_away import bring
-from pages.parts.starting import start_once
 from pages.parts.train import recipe_choice, train_form, trouble
 from pages.parts.train.all_runs import all_runs
 from pages.parts.train.plan import plan
@@ -81,7 +80,7 @@ def _start_row(config: TrainingConfig, runs: list[Run]) -> None:
     )
     about.caption(f"{plan(config, runs)}.")
     with buttons:
-        clicked = st.button("Start training", type="primary", icon=":material/play_arrow:", key="start")
+        clicked = st.button("Start training", type="primary", icon=":material/play_arrow:", key=starting.once("start"))
         if config != TrainingConfig():
             st.button(
                 "Reset",
@@ -98,7 +97,7 @@ def _start_row(config: TrainingConfig, runs: list[Run]) -> None:
 
 def _start(config: TrainingConfig, name: str) -> None:
     title = name.strip() or recipe_choice.name_of(config)
-    if run_id := start_once((config, name), lambda: client.start(config, title, owner=person())):
+    if run_id := starting.start(lambda: client.start(config, title, owner=person())):
         st.session_state["just_started"] = run_id
         address.put(run=run_id)
         st.rerun()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fmnist_core.settings import search
-from pages.parts import address, controls, frame
+from pages.parts import controls, frame
 from pages.parts.explore import race_view, sweep_view
 from pages.parts.person import remember
 
@@ -26,16 +26,9 @@ def main() -> None:
         ),
     )
     frame.data_or_stop("train")
-    view = controls.one_of(
-        "What to explore", "view", tuple(VIEWS), words=VIEWS, then=_other_view, label_visibility="collapsed"
-    )
+    view = controls.one_of("What to explore", "view", tuple(VIEWS), words=VIEWS, label_visibility="collapsed")
     race_view.show() if view == "race" else sweep_view.show()
     remember()
-
-
-def _other_view() -> None:
-    """Settings of the one view mean nothing in the other."""
-    address.put(race=None, sweep=None)
 
 
 main()

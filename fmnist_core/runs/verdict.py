@@ -134,7 +134,15 @@ def _learned(run: Run, points: Sequence[Measured], kept: Sequence[int]) -> Verdi
         if annealed
         else f"The loss on the {images} has hardly moved since epoch {since.epoch:.3g}."
     )
-    return Verdict(Outcome.LEARNED, f"It learned: {reached} {ended}")
+    return Verdict(Outcome.LEARNED, f"It learned: {reached} {ended}", _once_more(run.config))
+
+
+def _once_more(config: TrainingConfig) -> Next:
+    """The same from other weights: how much of the result was luck."""
+    ends = SETTINGS["seed"].range
+    assert isinstance(ends, Whole)
+    seed = config.seed + 1 if config.seed < ends.high else ends.low
+    return Next(f"Train it again with seed {seed}", replace(config, seed=seed))
 
 
 def _further(run: Run, kept: Sequence[int]) -> Next | None:

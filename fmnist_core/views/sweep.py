@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,8 +10,13 @@ import plotly.graph_objects as go
 
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.search import SCALES
-from fmnist_core.views.colours import AFTER, REFERENCE, RIGHT
-from fmnist_core.views.text import shown
+from fmnist_core.views.colours import AFTER, REFERENCE, RIGHT, TRAIN
+from fmnist_core.views.text import number, shown
+
+ACCURACY = [[0, TRAIN], [0.5, REFERENCE], [1, AFTER]]
+"""From the worst run of a sweep to its best."""
+FONT = "Source Sans, sans-serif"
+"""The page's own, for a chart that does not take it from the page's theme."""
 
 
 @dataclass(frozen=True)
@@ -26,22 +32,34 @@ class Try:
     """Of training."""
 
 
-def varied(tries: Sequence[Try]) -> list[str]:
-    """The settings in which the runs differ, in the order of the scales."""
-    return [name for name in SCALES if len({getattr(one.config, name) for one in tries}) > 1]
+def varied(configs: Sequence[TrainingConfig]) -> list[str]:
+    """The settings in which they differ, in the order of the scales."""
+    return [name for name in SCALES if len(values_of(name, configs)) > 1]
+
+
+def values_of(name: str, configs: Sequence[TrainingConfig]) -> list[float]:
+    """What they have of a setting, each value once, ascending."""
+    return sorted({getattr(config, name) for config in configs})
+
+
+def is_grid(configs: Sequence[TrainingConfig]) -> bool:
+    """Whether they are all combinations of their values, each once."""
+    lengths = [len(values_of(name, configs)) for name in varied(configs)]
+    return math.prod(lengths) == len(configs) == len(set(configs))
 
 
 def parallel(tries: Sequence[Try], ink: str) -> go.Figure:
     """A line for each run, through its settings to its accuracy; settings stand at even distances on their axes."""
     dimensions = []
-    for name in varied(tries):
-        values = sorted({getattr(one.config, name) for one in tries})
+    configs = [one.config for one in tries]
+    for name in varied(configs):
+        values = values_of(name, configs)
         dimensions.append(
             {
                 "label": SCALES[name].label,
                 "values": [values.index(getattr(one.config, name)) for one in tries],
                 "tickvals": list(range(len(values))),
-                "ticktext": [f"{value:g}" for value in values],
+                "ticktext": [number(value) for value in values],
             }
         )
     accuracies = [100 * one.accuracy for one in tries]
@@ -49,13 +67,45 @@ def parallel(tries: Sequence[Try], ink: str) -> go.Figure:
     figure = go.Figure(
         go.Parcoords(
             dimensions=dimensions,
-            line={"color": accuracies, "colorscale": [[0, "#ee7733"], [0.5, "#8c8c8c"], [1, "#3b82c4"]]},
-            labelfont={"color": ink, "size": 12},
-            tickfont={"color": ink, "size": 11},
+            line={"color": accuracies, "colorscale": ACCURACY},
+            labelfont={"color": ink, "size": 14, "family": FONT},
+            tickfont={"color": ink, "size": 13, "family": FONT},
             rangefont={"color": "rgba(0,0,0,0)"},
         )
     )
     figure.update_layout(height=300, margin={"l": 50, "r": 50, "t": 50, "b": 20}, paper_bgcolor="rgba(0,0,0,0)")
+    return figure
+
+
+def heat_map(tries: Sequence[Try], configs: Sequence[TrainingConfig], ink: str) -> go.Figure:
+    """The accuracy of each combination of two settings. `configs`: all of the grid; what is not measured yet stays empty."""
+    down, across = varied(configs)
+    rows, columns = values_of(down, configs), values_of(across, configs)
+    grid: list[list[float | None]] = [[None] * len(columns) for _ in rows]
+    for one in tries:
+        row, column = rows.index(getattr(one.config, down)), columns.index(getattr(one.config, across))
+        grid[row][column] = 100 * one.accuracy
+    figure = go.Figure(
+        go.Heatmap(
+            z=grid,
+            x=[number(value) for value in columns],
+            y=[number(value) for value in rows],
+            colorscale=ACCURACY,
+            texttemplate="%{z:.2f} %",
+            hovertemplate=f"{SCALES[down].label} %{{y}}, {SCALES[across].label.lower()} %{{x}}: %{{z:.2f}} %<extra></extra>",
+            showscale=False,
+            xgap=2,
+            ygap=2,
+        )
+    )
+    known = [(value, row, column) for row, line in enumerate(grid) for column, value in enumerate(line) if value]
+    if known:
+        _, row, column = max(known, key=lambda cell: cell[0])
+        ends = {"x0": column - 0.5, "x1": column + 0.5, "y0": row - 0.5, "y1": row + 0.5}
+        figure.add_shape(type="rect", **ends, line={"color": ink, "width": 3})
+    figure.update_layout(height=110 + 46 * len(rows), margin={"l": 0, "r": 0, "t": 10, "b": 0})
+    figure.update_xaxes(title=SCALES[across].label, type="category", showgrid=False)
+    figure.update_yaxes(title=SCALES[down].label, type="category", showgrid=False)
     return figure
 
 

@@ -1,6 +1,8 @@
-"""Text from people in a figure."""
+"""Text and numbers as figures and pages show them."""
 
 from __future__ import annotations
+
+import numpy as np
 
 
 def shown(name: str) -> str:
@@ -10,3 +12,13 @@ def shown(name: str) -> str:
     '&lt;b> &amp; %|{y}'
     """
     return name.replace("&", "&amp;").replace("<", "&lt;").replace("%{", "%\u2060{")
+
+
+def number(value: float) -> str:
+    """A number as it is read: no exponent, and no digits that only rounding put there.
+
+    >>> number(1e-05), number(0.1), number(10.0), number(1.2345e-9), number(0.1 + 0.2)
+    ('0.00001', '0.1', '10', '0.0000000012345', '0.3')
+    """
+    text = f"{value:.6g}"
+    return np.format_float_positional(float(text), trim="-") if "e" in text else text

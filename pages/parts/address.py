@@ -97,6 +97,12 @@ def kept(*names: str) -> dict[str, str]:
     return {name: now[name] for name in names if name in now}
 
 
+def fitting(values: Mapping[str, object]) -> dict[str, str]:
+    """`values` for a link to this page: as text, without defaults and without what the table does not let in."""
+    texts = {name: as_text(value) for name, value in values.items() if value != _row(name).default}
+    return {name: text for name, text in texts.items() if _row(name).range.read(text) is not None}
+
+
 def _row(name: str) -> parameters.Parameter:
     return parameters.named(name, st.session_state.get("address_page", ""))
 

@@ -66,6 +66,14 @@ def optional_number(
     return number
 
 
+def whole_on_scale(label: str, name: str, scale: Sequence[int], *, then: Then | None = None, **looks: Any) -> int:
+    """A slider with the steps of `scale`, as `on_scale`, for a whole number."""
+    number = address.whole(name)
+    options = sorted({*scale, number})
+    st.select_slider(label, options, format_func="{:,}".format, **address.bound(name, number, then=then), **looks)
+    return number
+
+
 def slider(
     label: str, name: str, *, low: int | None = None, high: int | None = None, then: Then | None = None, **looks: Any
 ) -> int:

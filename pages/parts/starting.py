@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -11,24 +10,23 @@ import streamlit as st
 from fmnist_core.runs import client
 from pages.parts.text import plain
 
-DOUBLE_CLICK = 1.5
-"""Seconds within which the same start counts as the same click."""
-
 Started = TypeVar("Started")
 
 
-def start_once(wanted: object, start: Callable[[], Started]) -> Started | None:
-    """What `start` gives; None for the second half of a double click, and where it is refused, which is said.
-
-    `wanted`: what is started: equal for two clicks that mean the same.
+def once(name: str) -> str:
+    """The key of a button that starts something: after each start another one, so that of two quick clicks the second
+    is meant for a button that is no longer there.
     """
-    last, at = st.session_state.get("last_start", (None, 0.0))
-    if last == wanted and time.monotonic() - at < DOUBLE_CLICK:
-        return None
+    starts = st.session_state.get("starts", 0)
+    return f"{name}_{starts}" if starts else name
+
+
+def start(begin: Callable[[], Started]) -> Started | None:
+    """What `begin` gives; None where it is refused, which is said. The page is drawn again after it."""
     try:
-        started = start()
-    except client.RunRefused as error:
+        started = begin()
+    except (client.RunRefused, client.RunNotFound) as error:
         st.error(plain(str(error)), icon=":material/block:")
         return None
-    st.session_state["last_start"] = (wanted, time.monotonic())
+    st.session_state["starts"] = st.session_state.get("starts", 0) + 1
     return started

@@ -22,6 +22,9 @@ NAMES = {
     "column": '[data-testid="stColumn"]',
     "caption": '[data-testid="stCaptionContainer"]',
     "page_link": '[data-testid="stPageLink"]',
+    "chosen": '[data-testid="stBaseButton-segmented_controlActive"]',
+    "segment": '[data-testid^="stBaseButton-segmented_control"]',
+    "slider_value": '[data-testid="stSliderThumbValue"]',
     "menu_link": '[data-testid="stPageLink-NavLink"]',
 }
 """What the style sheet calls Streamlit's elements, and their selectors."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 
-import numpy as np
-
 from fmnist_core.runs.text import one_line
+from fmnist_core.views.text import number as number
 
 
 def plain(text: str) -> str:
@@ -25,13 +24,3 @@ def plain(text: str) -> str:
         return f"{before}\\{found[0]}" + ("\u2060" if found[0] in ":@.-<>=~" else "")
 
     return re.sub(r"[!-/:-@\[-`{-~]", escaped, one_line(text))
-
-
-def number(value: float) -> str:
-    """A number for a page: no exponent, and no digits that only rounding put there.
-
-    >>> number(1e-05), number(0.1), number(10.0), number(1.2345e-9), number(0.1 + 0.2)
-    ('0.00001', '0.1', '10', '0.0000000012345', '0.3')
-    """
-    text = f"{value:.6g}"
-    return np.format_float_positional(float(text), trim="-") if "e" in text else text

@@ -33,7 +33,7 @@ def test_the_finder_suggests_a_rate_that_one_click_uses(page: Page):
     page.get_by_text("Schedule, learning-rate finder").click()
     page.get_by_role("button", name="Find a learning rate").click()
     use = page.get_by_role("button", name=re.compile(r"Use 0\.\d+$"))
-    use.wait_for()
+    use.wait_for(timeout=300_000)  # many may share the machine
     rate = float(use.inner_text().split()[-1])
     assert 0.005 <= rate <= 0.2
     use.click()

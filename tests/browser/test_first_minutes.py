@@ -70,3 +70,18 @@ def test_slider_keeps_what_the_keyboard_set(page: Page, pause: int):
     assert (epochs.get_attribute("aria-valuetext") or epochs.input_value()) == "3"
     assert page.url.endswith("epochs=3")
     expect(page.get_by_text("9,000 weight updates")).to_be_visible()
+
+
+def test_double_click_starts_one_run(page: Page):
+    """Two clicks as quick as a hand makes them are one start; a third, later, is another."""
+    before = len(client.list_runs())
+    page.goto("/train?batch_size=6000&epochs=1")
+    settled(page)
+    start = page.get_by_role("button", name="Start training")
+    start.dblclick()
+    first = run_in(page)
+    settled(page)
+    assert len(client.list_runs()) == before + 1
+    start.click()
+    page.wait_for_url(lambda address: "run=" in address and first not in address)
+    assert len(client.list_runs()) == before + 2

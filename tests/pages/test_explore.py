@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import pytest
 
 from fmnist_core.runs import client
+from fmnist_core.settings import search
+from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.jobs import Race
 from fmnist_core.studies import sweep
 from pages.parts.runs import now
@@ -33,6 +36,30 @@ def test_race_starts_with_what_the_controls_show(open_page: Open, empty: Path):
     assert not page.exception
     assert client.list_runs() == []
     assert [run.id for run in client.list_jobs(Race)] == [race_id]
+
+
+@pytest.mark.slow
+def test_earlier_ones_open_with_their_settings(open_page: Open, empty: Path):
+    """The links below the form carry what was chosen for a race and for a sweep; changing the view loses neither."""
+    short = TrainingConfig(batch_size=500, step_limit=1, epochs=2, validation=10_000, dropout=0.2)
+    job = Race(copies=3, vary="learning_rate", lowest=0.01, highest=0.5)
+    race, name = client.start(short, job=job), sweep.new_name()
+    sweep.start(name, search.grid(short, {"momentum": (0.5, 0.9), "learning_rate": (0.01, 0.1)}, 2))
+    for view, wanted in (
+        (
+            "race",
+            {"race": race, "vary": "learning_rate", "replicas": "3", "low": "0.01", "high": "0.5", "dropout": "0.2"},
+        ),
+        ("sweep", {"sweep": name, "learning_rate_low": "0.01", "momentum_high": "0.9", "points": "2", "epochs": "2"}),
+    ):
+        page = open_page(PAGE, view=view)
+        (link,) = [link for link in page.get("page_link") if wanted[view] in link.proto.query_string]
+        opened = open_page(PAGE, **dict(parse_qsl(link.proto.query_string)))
+        assert not opened.exception
+        assert not opened.warning
+        assert wanted.items() <= {name: opened.query_params[name] for name in opened.query_params}.items()
+        opened.segmented_control(key="chosen_view").set_value("sweep" if view == "race" else "race").run()
+        assert opened.query_params[view] == wanted[view]
 
 
 def test_run_is_no_race(open_page: Open, trained: Trained, monkeypatch: pytest.MonkeyPatch):

@@ -117,6 +117,8 @@ def test_level_loss_has_learned():
     assert "87.6" in found.words
     assert "10.0" in found.words
     assert "since epoch 4" in found.words
+    assert found.next
+    assert found.next.config == replace(CONFIG, seed=1)
 
 
 def test_schedule_that_has_ended_is_not_told_to_go_on():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from html import escape
 
 import numpy as np
@@ -12,7 +13,6 @@ import streamlit as st
 
 from fmnist_core.evaluation.score import Score
 from fmnist_core.evaluation.spread import Spread, pooled_deviation, seeds_needed, t_test
-from fmnist_core.runs import client
 from fmnist_core.runs.record import Run, State
 from fmnist_core.studies import scores
 from fmnist_core.studies.scores import Mask
@@ -20,7 +20,7 @@ from fmnist_core.studies.seeds import SeedGroup, by_seed, train_more_seeds
 from fmnist_core.training.events import Measured
 from fmnist_core.views.bands import Band, bands, class_means
 from fmnist_core.views.colours import RUNS
-from pages.parts import address, controls, frame
+from pages.parts import address, controls, frame, starting
 from pages.parts.compare.contenders import Contender
 from pages.parts.compare.difference import often
 from pages.parts.compare.side_by_side import PLOT, settings_words
@@ -120,16 +120,11 @@ def _more(chosen: Sequence[SeedGroup]) -> None:
             if st.button(
                 f"Train {MORE} more seeds of {frame.plain(group.title)}{waiting}",
                 icon=":material/add:",
-                key=f"more_{group.id}",
+                key=starting.once(f"more_{group.id}"),
                 help="Ordinary runs: they wait in the queue, and can be stopped on the Train page.",
-            ):
-                try:
-                    started = train_more_seeds(group, MORE, person())
-                except client.RunRefused as refusal:
-                    st.error(frame.plain(str(refusal)), icon=":material/block:")
-                else:
-                    st.toast(f"{len(started)} runs wait in the queue.", icon=":material/check:")
-                    st.rerun()
+            ) and (started := starting.start(partial(train_more_seeds, group, MORE, person()))):
+                st.toast(f"{len(started)} runs wait in the queue.", icon=":material/check:")
+                st.rerun()
 
 
 def _verdict(names: Sequence[str], first: Spread, second: Spread) -> None:

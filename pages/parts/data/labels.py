@@ -17,7 +17,7 @@ from fmnist_core.studies.cross_validation import LabelCheck
 from fmnist_core.studies.judgements import Verdict
 from fmnist_core.studies.label_evidence import Evidence
 from fmnist_core.views.colours import RIGHT, WRONG
-from pages.parts import address, controls, frame
+from pages.parts import address, controls, frame, starting
 from pages.parts.components.image_grid import image_grid
 from pages.parts.person import person
 
@@ -120,15 +120,10 @@ def _start(runs: Sequence[Run], *, again: bool) -> None:
         f"Check the training labels{' again' if again else ''} ({PARTS} runs)",
         icon=":material/playlist_add_check:",
         type="secondary" if again else "primary",
-        key="start_check",
+        key=starting.once("start_check"),
         help=f"Ordinary runs in the queue: {CHECK.epochs} epochs each with Adam, which take a few minutes together.",
-    ):
-        try:
-            cross_validation.start_label_check(CHECK, PARTS, runs, person())
-        except client.RunRefused as refusal:
-            st.error(frame.plain(str(refusal)), icon=":material/block:")
-        else:
-            st.rerun()
+    ) and starting.start(lambda: cross_validation.start_label_check(CHECK, PARTS, runs, person())):
+        st.rerun()
 
 
 def _progress(check: LabelCheck) -> None:

@@ -10,7 +10,7 @@ from fmnist_core.runs import client
 from fmnist_core.runs.record import Run, State
 from fmnist_core.settings.config import RATES, TrainingConfig
 from fmnist_core.settings.jobs import Race, Vary
-from pages.parts import address, controls, frame
+from pages.parts import address, controls, frame, starting
 from pages.parts.components.race_chart import race_chart
 from pages.parts.runs.job_state import job_in_address, start_job, state_line
 from pages.parts.runs.run_list import duration
@@ -76,7 +76,7 @@ def _form() -> None:
         f"{copies} networks, {config.total_steps:,} steps each. 10,000 training pictures are held out to measure them; the "
         "test pictures are not touched."
     )
-    if st.button("Start the race", type="primary", icon=":material/sports_score:", key="start_race"):
+    if st.button("Start the race", type="primary", icon=":material/sports_score:", key=starting.once("start_race")):
         start_job("race", config, job)
 
 
@@ -134,7 +134,19 @@ def _earlier(shown: Run | None) -> None:
             f"Race {run.sequence}: {what}, batch size {run.config.batch_size} ({run.state})",
             icon=":material/sports_score:",
             race=run.id,
+            **_settings(run),
         )
+
+
+def _settings(run: Run) -> dict[str, str]:
+    """What the controls must say for this race, as parameters of the address."""
+    job, config = run.job, run.config
+    assert isinstance(job, Race)
+    rates: dict[str, object] = (
+        {"rate": config.learning_rate} if job.vary == "seed" else {"low": job.lowest, "high": job.highest}
+    )
+    same = {name: getattr(config, name) for name in ("epochs", "batch_size", "dropout", "seed")}
+    return address.fitting({"vary": job.vary, "replicas": job.copies, **rates, **same})
 
 
 def _explain() -> None:

@@ -16,10 +16,10 @@ from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.search import MOST_RUNS, SCALES
 from fmnist_core.studies import sweep
 from fmnist_core.views import sweep as drawn
-from pages.parts import address, controls, frame
+from pages.parts import address, controls, frame, starting
 from pages.parts.person import person
 from pages.parts.runs.run_list import duration, state_words
-from pages.parts.starting import start_once
+from pages.parts.text import number
 
 SAMPLERS = {"grid": "Grid", "random": "At random"}
 MOST_VARIED = 4
@@ -96,13 +96,13 @@ def _form() -> tuple[dict[str, tuple[float, float]], TrainingConfig]:
             f"{len(configs)} runs of {epochs} epoch{'s' * (epochs > 1)}, one after the other. Each holds out the first "
             f"{search.HELD_OUT:,} training pictures: the choice is made by them."
         )
-        if st.button("Start the sweep", type="primary", icon=":material/play_arrow:", key="start_sweep"):
+        if st.button("Start the sweep", type="primary", icon=":material/play_arrow:", key=starting.once("start_sweep")):
             _start(sweep.new_name(), configs)
     return ranges, base
 
 
 def _start(name: str, configs: Sequence[TrainingConfig]) -> None:
-    if start_once(configs, lambda: sweep.start(name, configs, person())) is not None:
+    if starting.start(lambda: sweep.start(name, configs, person())) is not None:
         address.put(sweep=name)
         st.rerun()
 
@@ -131,7 +131,11 @@ def _sweep(name: str, runs: list[Run], ranges: dict[str, tuple[float, float]], b
     best = sweep.best(runs)
     assert best
     config = {"displayModeBar": False}
-    if len(tries) > 1 and drawn.varied(tries):
+    configs = [run.config for run in runs]
+    if len(drawn.varied(configs)) == 2 and drawn.is_grid(configs):
+        st.plotly_chart(drawn.heat_map(tries, configs, frame.ink()), config=config, key="heat_map")
+        st.caption("Accuracy on the held-out pictures; the best is outlined. Neighbours may change places by chance.")
+    elif len(tries) > 1 and drawn.varied([one.config for one in tries]):
         st.plotly_chart(drawn.parallel(tries, frame.ink()), config=config, theme=None, key="parallel")
         st.caption(
             "Each line is a run, from its settings to its accuracy on the held-out pictures. Drag along an axis to select."
@@ -154,8 +158,8 @@ def _choice(name: str, runs: list[Run], best: Run, *, any_active: bool) -> None:
             "Run": [cell(("▸ " if chosen and run.id == chosen.id else "") + _title(run)) for run in ordered],
             "State": [state_words(run) for run in ordered],
             **{
-                SCALES[setting].label: [f"{getattr(run.config, setting):g}" for run in ordered]
-                for setting in drawn.varied([drawn.Try("", run.config, 0, 0) for run in ordered])
+                SCALES[setting].label: [number(getattr(run.config, setting)) for run in ordered]
+                for setting in drawn.varied([run.config for run in ordered])
             },
             "Held out": [100 * a if (a := sweep.validation_accuracy(run)) is not None else None for run in ordered],
             "Test": [_test(run) if chosen_id else None for run in ordered],
@@ -202,23 +206,17 @@ def _more(name: str, runs: list[Run], ranges: dict[str, tuple[float, float]], ba
     if not search.has_sampler():
         st.caption("With Optuna installed (requirements-extra.txt), a sampler can add runs where it expects the best.")
         return
-    st.button(
+    if st.button(
         f"Add {MORE} runs where they look promising",
         icon=":material/add:",
-        on_click=_add,
-        args=(name, runs, ranges, base),
-        key="more",
+        key=starting.once("more"),
         help="Optuna's tree-structured Parzen estimator reads the runs so far and proposes settings within the ranges "
         "on the left: more of what went with high accuracy on the held-out pictures.",
-    )
-
-
-def _add(name: str, runs: list[Run], ranges: dict[str, tuple[float, float]], base: TrainingConfig) -> None:
-    known = [(run.config, sweep.validation_accuracy(run)) for run in runs if not run.is_steered]
-    try:
-        sweep.start(name, search.expected_good(base, ranges, known, MORE, seed=len(runs)), person())
-    except client.RunRefused as error:
-        st.toast(frame.plain(str(error)), icon=":material/block:")
+    ):
+        known = [(run.config, sweep.validation_accuracy(run)) for run in runs if not run.is_steered]
+        configs = search.expected_good(base, ranges, known, MORE, seed=len(runs))
+        if starting.start(lambda: sweep.start(name, configs, person())) is not None:
+            st.rerun()
 
 
 def _choose(name: str, run_id: str) -> None:
@@ -254,6 +252,22 @@ def _test(run: Run) -> float | None:
     return 100 * run.latest.test.accuracy if run.latest and run.latest.step and run.latest.test else None
 
 
+def _settings(runs: Sequence[Run]) -> dict[str, str]:
+    """What the controls must say for the values that these runs have tried, as parameters of the address."""
+    configs = [run.config for run in runs]
+    names = drawn.varied(configs)[:MOST_VARIED]
+    is_grid = drawn.is_grid(configs)
+    values: dict[str, object] = {"vary_settings": ",".join(names), "epochs": configs[0].epochs}
+    for name in names:
+        tried = drawn.values_of(name, configs)
+        values |= {f"{name}_low": tried[0], f"{name}_high": tried[-1]}
+    if is_grid:
+        values["points"] = max((len(drawn.values_of(name, configs)) for name in names), default=1)
+    else:
+        values |= {"sampler": "random", "count": len(configs)}
+    return address.fitting(values)
+
+
 def _earlier(shown: str) -> None:
     others = {name: runs for name, runs in sweep.sweeps().items() if name != shown}
     if others:
@@ -266,6 +280,7 @@ def _earlier(shown: str) -> None:
             icon=":material/tune:",
             view="sweep",
             sweep=name,
+            **_settings(runs),
         )
 
 

@@ -16,7 +16,7 @@ from fmnist_core.evaluation.comparison import Difference
 from fmnist_core.evaluation.evaluate import Evaluation
 from fmnist_core.inside.edits import Patient
 from fmnist_core.runs import client
-from pages.parts import address, controls, frame
+from pages.parts import address, controls, frame, starting
 from pages.parts.components.image_grid import image_grid
 from pages.parts.components.ranking import Column, Row, ranking
 from pages.parts.inside.edit_form import edit_form
@@ -91,7 +91,7 @@ def train_on(subject: Subject) -> None:
         st.markdown("**Train on**")
         st.caption("A branch begins with these weights; what was changed is written down in it.")
         epochs = int(st.number_input("Further epochs", 1, 20, 1, key="further_epochs"))
-        if st.button("Train on from here", icon=":material/call_split:", key="train_on"):
+        if st.button("Train on from here", icon=":material/call_split:", key=starting.once("train_on")):
             _branch(subject, epochs)
 
 
@@ -100,13 +100,9 @@ def _branch(subject: Subject, further: int) -> None:
     config = run.config_at(step)
     epochs = min(200, math.ceil(step / config.steps_per_epoch) + further)
     config = replace(config, epochs=epochs, step_limit=0)
-    try:
-        name = f"{run.title}, operated"
-        run_id = client.branch(run.id, step, config, name, owner=person(), edits=subject.edits.text)
-    except (client.RunRefused, client.RunNotFound, ValueError) as error:
-        st.error(frame.plain(str(error)))
-        return
-    st.switch_page("pages/4_train.py", query_params={"run": run_id})
+    name, edits = f"{run.title}, operated", subject.edits.text
+    if run_id := starting.start(lambda: client.branch(run.id, step, config, name, owner=person(), edits=edits)):
+        st.switch_page("pages/4_train.py", query_params={"run": run_id})
 
 
 def outcome(subject: Subject) -> None:

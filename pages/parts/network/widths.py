@@ -12,6 +12,12 @@ from pages.parts import address, controls
 
 TUTORIAL = TrainingConfig()
 WIDTHS = ("conv1_channels", "conv2_channels", "hidden_units")
+SCALES = {
+    "conv1_channels": (1, 2, 3, 5, 7, 10, 14, 20, 28, 40, 64, 90, 128, 180, 256),
+    "conv2_channels": (1, 2, 3, 5, 7, 10, 14, 20, 28, 40, 64, 90, 128, 180, 256),
+    "hidden_units": (1, 2, 5, 10, 20, 35, 50, 70, 100, 140, 200, 280, 400, 560, 800, 1120, 1600, 2048),
+}
+"""What the sliders offer, each about 1.4 times the one before; any other width in the address joins it."""
 
 
 def chosen_settings() -> TrainingConfig:
@@ -35,7 +41,7 @@ def chosen_settings() -> TrainingConfig:
         values: dict[str, Any] = {}
         for name, (label, why) in labels.items():
             with grid:
-                values[name] = controls.slider(label, name, help=why)
+                values[name] = controls.whole_on_scale(label, name, SCALES[name], help=why)
         with grid:
             dropout = controls.setting("dropout")
         config = TrainingConfig(**values, dropout=dropout)

@@ -8,10 +8,9 @@ from fmnist_core.runs import client
 from fmnist_core.runs.record import Run, State
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.jobs import Job
-from pages.parts import address, frame
+from pages.parts import address, frame, starting
 from pages.parts.person import person
 from pages.parts.runs.run_list import STATES, state_words
-from pages.parts.starting import start_once
 
 
 def job_in_address(name: str, kind: type[Job]) -> Run | None:
@@ -31,7 +30,7 @@ def job_in_address(name: str, kind: type[Job]) -> Run | None:
 
 def start_job(name: str, config: TrainingConfig, job: Job) -> None:
     """Put the job into the queue and its id into the address as `?name=`; the page runs again."""
-    if job_id := start_once((config, job), lambda: client.start(config, owner=person(), job=job)):
+    if job_id := starting.start(lambda: client.start(config, owner=person(), job=job)):
         address.put(**{name: job_id})
         st.rerun()
 

@@ -9,7 +9,7 @@ from fmnist_core.runs.record import Run, State
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.jobs import RateTest, Suggestion, suggest
 from fmnist_core.views import settings
-from pages.parts import address, frame
+from pages.parts import address, frame, starting
 from pages.parts.runs.job_state import job_in_address, start_job, waits_for
 from pages.parts.runs.run_list import STATES
 from pages.parts.text import number
@@ -24,7 +24,7 @@ def find_button(config: TrainingConfig | None) -> None:
         "Find a learning rate",
         icon=":material/troubleshoot:",
         disabled=config is None,
-        key="find_rate",
+        key=starting.once("find_rate"),
         help="Trains a fresh network with these settings for 150 steps while the learning rate grows from tiny to huge, "
         "and shows where the loss falls and where it explodes. Takes a second or two.",
     ):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import streamlit as st
@@ -12,7 +12,7 @@ from fmnist_core.runs import client
 from fmnist_core.runs.record import Run, State
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.recipes import RECIPES, Recipe
-from pages.parts import address, frame
+from pages.parts import address, frame, starting
 from pages.parts.person import person
 from pages.parts.runs.run_list import duration, state_words
 
@@ -85,7 +85,7 @@ def _words(recipe: Recipe) -> str:
     return words
 
 
-def beside_the_tutorial(run: Run, runs: Sequence[Run], start: Callable[[TrainingConfig, str], None]) -> None:
+def beside_the_tutorial(run: Run, runs: Sequence[Run]) -> None:
     """One click from a run that has ended to the comparison with the tutorial's; or a start of that, where there is none."""
     if not run.latest or not run.latest.step or run.is_active or run.is_sealed or is_the_tutorials(run):
         return
@@ -102,20 +102,10 @@ def beside_the_tutorial(run: Run, runs: Sequence[Run], start: Callable[[Training
         )
     elif others:
         st.caption(f"The tutorial's run is {state_words(others[0]).lower()}: compare as soon as it trains.")
-    else:
-        st.button(
-            "Train the tutorial's network to compare with",
-            icon=":material/play_arrow:",
-            on_click=start,
-            args=(RECIPES["tutorial"].config, "Tutorial"),
-            key="start_tutorial",
-            help="There is no run with the tutorial's settings yet: about a minute in the background.",
-        )
-
-
-def start_beside(config: TrainingConfig, name: str) -> None:
-    """A callback: put a run into the queue and stay where one is."""
-    try:
-        client.start(config, name, owner=person())
-    except client.RunRefused as error:
-        st.toast(frame.plain(str(error)), icon=":material/block:")
+    elif st.button(
+        "Train the tutorial's network to compare with",
+        icon=":material/play_arrow:",
+        key=starting.once("start_tutorial"),
+        help="There is no run with the tutorial's settings yet: about a minute in the background.",
+    ) and starting.start(lambda: client.start(RECIPES["tutorial"].config, "Tutorial", owner=person())):
+        st.rerun()

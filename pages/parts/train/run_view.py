@@ -12,18 +12,18 @@ from fmnist_core.runs.verdict import Next, Outcome, verdict_of
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.views import sketch
 from fmnist_core.views.charts import objective_words
-from pages.parts import address, frame
+from pages.parts import address, frame, starting
 from pages.parts.components.live_chart import live_chart
 from pages.parts.person import person
 from pages.parts.runs.drawing import drawing
 from pages.parts.runs.family import family
-from pages.parts.starting import start_once
 from pages.parts.train import recipe_choice
 from pages.parts.train.all_runs import laid_over
 from pages.parts.train.batch_view import batch_view
 from pages.parts.train.setting_groups import in_words
 from pages.parts.train.single_step_view import single_step_view
 from pages.parts.train.steering import steering
+from pages.parts.train.without_dropout import uses_dropout, without_dropout
 
 ICONS = {
     Outcome.LEARNED: ":green[:material/check_circle:]",
@@ -64,12 +64,15 @@ def run_view(run: Run, runs: Sequence[Run], *, is_example: bool = False) -> None
                 key="again",
             )
         if not is_example:
-            recipe_choice.beside_the_tutorial(run, runs, recipe_choice.start_beside)
+            recipe_choice.beside_the_tutorial(run, runs)
     if not is_example:
         batch_view(run)
         single_step_view(run)
-    with st.expander("How to read the curves", icon=":material/help:", key="curves"):
+    dropout = ", and what dropout does" if uses_dropout(run.config) else ""
+    with st.expander(f"How to read the curves{dropout}", icon=":material/help:", key="curves"):
         _how_to_read(run)
+        if not is_example:
+            without_dropout(run, runs)
 
 
 def _how_to_read(run: Run) -> None:
@@ -92,7 +95,7 @@ def _how_to_read(run: Run) -> None:
 def why_above(config: TrainingConfig) -> list[str]:
     """What makes the loss while training larger than that of the same network at rest."""
     reasons = []
-    if config.dropout and config.architecture in ("net", "perceptron"):
+    if uses_dropout(config):
         reasons.append(
             f"dropout leaves out {100 * config.dropout:.0f}\u00a0% of the hidden units while it trains, and none when it is measured"
         )
@@ -164,16 +167,17 @@ def _verdict(run: Run) -> None:
     with st.container(border=True, key="verdict", horizontal=True, vertical_alignment="center"):
         words = frame.plain(found.words)
         st.markdown(f"{ICONS[found.outcome]} {words}", width="stretch")
-        if found.next:
-            st.button(
-                found.next.label,
-                icon=":material/arrow_forward:",
-                type="primary",
-                on_click=_try,
-                args=(run.id, found.next),
-                key="next",
-                help=f"Starts a run: {in_words(_differences(run.config, found.next.config)) or 'the same settings'}.",
-            )
+        has_learned = found.outcome is Outcome.LEARNED and not run.is_sealed
+        if has_learned:
+            frame.page_link("test", "Look at its mistakes", icon=":material/fact_check:", run=run.id, view="mistakes")
+        if found.next and st.button(
+            found.next.label,
+            icon=":material/arrow_forward:",
+            type="secondary" if has_learned else "primary",
+            key=starting.once("next"),
+            help=f"Starts a run: {in_words(_differences(run.config, found.next.config)) or 'the same settings'}.",
+        ):
+            _try(run.id, found.next)
 
 
 def _differences(then: TrainingConfig, now: TrainingConfig) -> dict[str, object]:
@@ -182,22 +186,18 @@ def _differences(then: TrainingConfig, now: TrainingConfig) -> dict[str, object]
 
 
 def _try(run_id: str, wanted: Next) -> None:
-    """A callback: start it, show it, and fill its settings in."""
+    """Start it, show it, and fill its settings in."""
 
-    def start() -> str:
+    def begin() -> str:
         if wanted.from_step is None:
             return client.start(wanted.config, owner=person())
         return client.branch(run_id, wanted.from_step, wanted.config, owner=person())
 
-    try:
-        started = start_once((run_id, wanted), start)
-    except client.RunNotFound as error:
-        st.toast(frame.plain(str(error)), icon=":material/block:")
-        return
-    if started:
+    if started := starting.start(begin):
         st.session_state["just_started"] = started
         address.put_settings(wanted.config)
         address.put(run=started, batch_at=None)
+        st.rerun()
 
 
 def _ask(request: object, run_id: str) -> None:

@@ -11,7 +11,7 @@ from fmnist_core.runs import client
 from fmnist_core.runs.record import Run
 from fmnist_core.settings.config import SETTINGS, TrainingConfig
 from fmnist_core.settings.ranges import Whole, as_text
-from pages.parts import address, frame
+from pages.parts import address, frame, starting
 from pages.parts.person import person
 from pages.parts.runs.take_away import take_away
 
@@ -97,7 +97,7 @@ def _branch(run: Run) -> None:
         "changed makes the branch differ."
     )
     label = "Start a branch without change" if same else "Start this branch"
-    if st.button(label, type="primary", icon=":material/call_split:", key="start_branch"):
+    if st.button(label, type="primary", icon=":material/call_split:", key=starting.once("start_branch")):
         _start_branch(run, step, config, "repeated" if same else f"rate {rate:g}")
 
 
@@ -115,13 +115,9 @@ def _length(run: Run, then: TrainingConfig) -> dict[str, int]:
 
 def _start_branch(run: Run, step: int, config: TrainingConfig, how: str) -> None:
     name = f"{run.title[: client.NAME_LENGTH - 30]}, {how} from {step:,}"
-    try:
-        branched = client.branch(run.id, step, config, name, owner=person())
-    except (client.RunNotFound, client.RunRefused) as error:
-        st.error(frame.plain(str(error)), icon=":material/block:")
-        return
-    address.put(run=branched, batch_at=None)
-    st.rerun()
+    if branched := starting.start(lambda: client.branch(run.id, step, config, name, owner=person())):
+        address.put(run=branched, batch_at=None)
+        st.rerun()
 
 
 def _words(run: Run, step: int) -> str:

@@ -179,7 +179,7 @@ class Microscope {
     this.accent = getComputedStyle(this.root).getPropertyValue("--st-primary-color").trim() || "#4a52c9";
     const dark = brightness(getComputedStyle(this.root).getPropertyValue("--st-background-color").trim()) < 128;
     this.views[0].caption.lastChild.textContent = this.data.title;
-    for (const button of this.find("scales").children) button.setAttribute("aria-pressed", String((button.dataset.scale === "layer") === this.data.perLayer));
+    for (const button of this.find("scales").querySelectorAll("button")) button.setAttribute("aria-pressed", String((button.dataset.scale === "layer") === this.data.perLayer));
     this.root.style.setProperty("--up", dark ? "#a9b0ff" : "#3b43b0");
     this.root.style.setProperty("--down", dark ? "#ffb27d" : "#a8480f");
     for (const view of this.views) {

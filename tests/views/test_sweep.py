@@ -1,0 +1,42 @@
+"""A sweep as pictures: a grid of two settings is a map, everything else lines."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fmnist_core.settings import search
+from fmnist_core.settings.config import TrainingConfig
+from fmnist_core.views.sweep import Try, heat_map, is_grid, parallel, varied
+
+GRID = search.grid(TrainingConfig(), {"learning_rate": (0.001, 0.1), "weight_decay": (0.0, 0.0001)}, 3)
+
+
+def test_every_combination_once_is_a_grid():
+    """One that is missing, one more, or one twice is none."""
+    assert varied(GRID) == ["learning_rate", "weight_decay"]
+    assert is_grid(GRID)
+    assert not is_grid(GRID[1:])
+    assert not is_grid([*GRID, replace(GRID[0], learning_rate=0.5)])
+    assert not is_grid([*GRID, GRID[0]])
+
+
+def test_each_accuracy_stands_at_its_combination():
+    """What is not measured yet stays empty; the best is outlined; no number has an exponent."""
+    tries = [Try(f"Run {n}", config, 0.5 + n / 100, 1.0) for n, config in enumerate(GRID[:-1])]
+    figure = heat_map(tries, GRID, "#000000")
+    (cells,), (outline,) = figure.data, figure.layout.shapes
+    assert cells.y == ("0.001", "0.01", "0.1")
+    assert cells.x == ("0", "0.00001", "0.0001")
+    assert [[value and round(value) for value in row] for row in cells.z] == [
+        [50, 51, 52],
+        [53, 54, 55],
+        [56, 57, None],
+    ]
+    assert (outline.x0, outline.y0) == (0.5, 1.5)
+
+
+def test_lines_go_from_settings_to_accuracy():
+    """One axis for each setting that differs, and one for the accuracy in percent."""
+    (lines,) = parallel([Try("a", GRID[0], 0.5, 1.0), Try("b", GRID[-1], 0.75, 1.0)], "#000000").data
+    assert [axis.label for axis in lines.dimensions] == ["Learning rate", "Weight decay", "Accuracy (%)"]
+    assert list(lines.dimensions[-1]["values"]) == [50, 75]
