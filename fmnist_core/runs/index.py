@@ -7,12 +7,13 @@ connections write and checkpoint at once; hence one writer, and no write-ahead l
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
-from fmnist_core.files import wrong_kind
+from fmnist_core.files import open_file, wrong_kind
 from fmnist_core.runs.format import run_from_json, run_to_json
 from fmnist_core.runs.record import Run
 
@@ -79,6 +80,7 @@ class Index:
             connection.close()
             self.path.unlink()
             self.path.with_name(f"{FILE}-journal").unlink(missing_ok=True)
+        os.close(open_file(self.path, os.O_RDWR | os.O_CREAT))  # with our permissions: SQLite leaves others out
         connection = sqlite3.connect(self.path, timeout=5)
         with connection:
             connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")

@@ -194,6 +194,9 @@ def test_others_read_and_lock_nothing(runs: Path, starts: list[Path], monkeypatc
         monkeypatch.setenv("FMNIST_SHARED", "1")
         os.umask(0o022)
         assert stat.S_IMODE((runs / client.start(CONFIG)).stat().st_mode) == 0o755
+        os.umask(0o002)  # a common group: whoever serves next writes the same index
+        Index(runs).close()
+        assert stat.S_IMODE((runs / FILE).stat().st_mode) == 0o664
     finally:
         os.umask(before)
 
