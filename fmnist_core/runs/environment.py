@@ -6,7 +6,7 @@ import os
 
 from fmnist_core.settings.ranges import Whole
 
-SLOTS, SNAPSHOTS = Whole(1, 64), Whole(0, 10_000)
+SLOTS, SNAPSHOTS, SEATS, SWITCH = Whole(1, 64), Whole(0, 10_000), Whole(1, 10_000), Whole(0, 1)
 
 
 def slots() -> int | None:
@@ -19,10 +19,22 @@ def snapshots() -> int | None:
     return _read("FMNIST_SNAPSHOTS", SNAPSHOTS)
 
 
+def reuse() -> bool:
+    """`$FMNIST_REUSE`: whether a worker that has finished a run may have the next one; by default it may. Raises ValueError."""
+    return _read("FMNIST_REUSE", SWITCH) != 0
+
+
+def seats() -> int | None:
+    """`$FMNIST_SEATS`: open pages of one server process before it says that it is full; None: the usual number. Raises ValueError."""
+    return _read("FMNIST_SEATS", SEATS)
+
+
 def check() -> None:
     """Raises ValueError for a setting that cannot be."""
     slots()
     snapshots()
+    reuse()
+    seats()
 
 
 def _read(name: str, range: Whole) -> int | None:

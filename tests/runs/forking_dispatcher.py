@@ -5,7 +5,7 @@
 
 The dispatcher and the worker are the real ones, and each worker is a process of its own; only the way in which it is
 started differs. The first worker of a run that is named "dies at N" kills itself with SIGKILL at its N-th operation on
-the disk; that of a run named "no room for FILE" finds the disk full for it.
+the disk; that of a run named "no room for FILE" finds the disk full for it; that of one named "leaves its mark" does.
 With FEW_IMAGES in the environment runs have that many images, and an event for each step.
 """
 
@@ -15,16 +15,21 @@ import errno
 import os
 import re
 import signal
+import subprocess
 import sys
+import time
 import traceback
 from pathlib import Path
 from typing import IO, Any
 
+import torch
+
 from fmnist_core import files
 from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.format import to_json
-from fmnist_core.runs.record import RunEvent
+from fmnist_core.runs.record import Finished, RunEvent
 from fmnist_core.runs.service import dispatcher, place, worker
+from fmnist_core.runs.service.executor import RUN, LocalExecutor
 from fmnist_core.runs.writing import EventWriter
 from fmnist_core.training import loop
 from fmnist_core.training.state import TrainingData
@@ -37,70 +42,106 @@ place.watches_program = False  # a test must not end because somebody edits
 WARM: TrainingData | None = None
 
 
-class ForkExecutor:
-    """An Executor, see fmnist_core.runs.service.executor."""
+class Fork:
+    """A forked process in the place of a `subprocess.Popen`."""
 
-    def __init__(self, _threads: int | None = None) -> None:
+    def __init__(self, arguments: tuple[str, ...], data: TrainingData | None) -> None:
+        (orders, stdin), (stdout, answers) = os.pipe(), os.pipe()
+        self.returncode: int | None = None
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.dup2(orders, 0)
+            os.dup2(answers, 1)
+            os._exit(live(arguments, data))
+        os.close(orders)
+        os.close(answers)
+        self.stdin, self.stdout = open(stdin, "wb"), open(stdout, "rb", buffering=0)  # noqa: SIM115
+        os.set_blocking(stdout, False)
+
+    def poll(self) -> int | None:
+        if self.returncode is None and (ended := os.waitpid(self.pid, os.WNOHANG))[0]:
+            self.returncode = os.waitstatus_to_exitcode(ended[1])
+        return self.returncode
+
+    def wait(self, timeout: float = 60.0) -> int:
+        until = time.monotonic() + timeout
+        while (status := self.poll()) is None:
+            if time.monotonic() > until:
+                raise subprocess.TimeoutExpired("fork", timeout)
+            time.sleep(0.005)
+        return status
+
+    def kill(self) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, signal.SIGKILL)
+
+    def terminate(self) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, signal.SIGTERM)
+
+
+class ForkExecutor(LocalExecutor):
+    """Needs no spare: a fork is warm."""
+
+    def __init__(self, threads: int | None = None, *, reuse: bool = True) -> None:
+        super().__init__(threads, reuse=reuse)
         self.data = WARM or worker.get_warm()
         if self.data and (few := int(os.environ.get("FEW_IMAGES", "0"))):
             self.data = TrainingData(
                 self.data.images[:few], self.data.labels[:few], self.data.test_images[:few], self.data.test_labels[:few]
             )
             loop.NEWS_EVERY = 0.0
-        self.workers: dict[Path, int] = {}
-
-    def start(self, path: Path, slot: str = "") -> None:
-        self.workers[path] = os.fork()
-        if self.workers[path] == 0:
-            os._exit(work(RunFolder(path), self.data))
-
-    def is_at_work(self, path: Path) -> bool:
-        return path in self.workers
-
-    def kill(self, path: Path) -> None:
-        os.kill(self.workers[path], signal.SIGKILL)
-        os.waitpid(self.workers.pop(path), 0)
+        self._devices = ("cpu",)
 
     def look_after(self, *, spare: bool) -> None:
-        ended = [path for path, pid in self.workers.items() if os.waitpid(pid, os.WNOHANG)[0]]
-        for path in ended:
-            del self.workers[path]
+        super().look_after(spare=spare and bool(self._waiting))
 
-    def develop(self, runs: Path) -> None:
-        if (child := os.fork()) == 0:
-            os.closerange(3, 1024)
-            os.setsid()
-            os._exit(worker.develop(runs, self.data))
-        self.workers[runs] = child
-
-    def gpus(self) -> int:
-        return 0
-
-    def devices(self) -> tuple[str, ...]:
-        return ("cpu",)
-
-    def close(self) -> None:
-        pass
+    def _popen(self, *arguments: str, gpu: str = "") -> Any:
+        return Fork(arguments, self.data)
 
 
-def work(run: RunFolder, data: TrainingData | None) -> int:
+class Worker(worker.Worker):
+    """Dies, or finds the disk full, where the name of the run says so."""
+
+    def train(self, run: RunFolder) -> int:
+        for module, name, usual in USUAL:
+            setattr(module, name, usual)
+        if not list(run.events()):
+            if name := re.fullmatch(r"dies at (\d+)", run.run().name):
+                die_at(int(name[1]))
+            if full := re.fullmatch(r"no room for (.+)", run.run().name):
+                refuse(full[1])
+            if run.run().name == "leaves its mark":
+                leave_a_mark()
+        return super().train(run)
+
+
+def live(arguments: tuple[str, ...], data: TrainingData | None) -> int:
     """The child's life; returns its exit status."""
     try:
         os.closerange(3, 1024)  # the dispatcher's lock among them
         os.setsid()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        run.redirect_output()
-        name = re.fullmatch(r"dies at (\d+)", run.run().name)
-        if name and not list(run.events()):
-            die_at(int(name[1]))
-        full = re.fullmatch(r"no room for (.+)", run.run().name)
-        if full and not list(run.events()):
-            refuse(full[1])
-        return worker.work(run, data)
+        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
+        child = Worker(data)
+        if arguments[0] == "--develop":
+            return child.develop(Path(arguments[1]))
+        return child.serve(f"{RUN} {arguments[1]}")
+    except SystemExit as end:
+        return int(end.code or 0)
     except BaseException:
         traceback.print_exc()
         return 1
+
+
+USUAL = [
+    (EventWriter, "write", EventWriter.write),
+    (files, "open", open),
+    (os, "fsync", os.fsync),
+    (os, "replace", os.replace),
+]
+"""What a run's worker that dies or finds the disk full has otherwise: the next run in the process must not feel it."""
 
 
 def refuse(name: str) -> None:
@@ -113,6 +154,18 @@ def refuse(name: str) -> None:
         replace(source, target)
 
     os.replace = replace_or_refuse  # type: ignore[assignment]
+
+
+def leave_a_mark() -> None:
+    """The run's last event changes a setting that all of the process shares."""
+    write = EventWriter.write
+
+    def write_and_change(self: EventWriter, event: RunEvent, *, durable: bool = False) -> None:
+        write(self, event, durable=durable)
+        if isinstance(event, Finished):
+            torch.set_default_dtype(torch.float64)
+
+    EventWriter.write = write_and_change  # type: ignore[method-assign]
 
 
 def die_at(number: int) -> None:

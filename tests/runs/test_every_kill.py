@@ -23,7 +23,8 @@ EVERY = max(1, int(os.environ.get("FMNIST_KILL_EVERY", "4")))
 
 
 @pytest.mark.slow
-def test_killed_at_every_operation(own_lab: Lab):
+@pytest.mark.parametrize("reuse", ["0", "1"], ids=["in a fresh process", "in one that has had another run"])
+def test_killed_at_every_operation(own_lab: Lab, reuse: str):
     """Wherever a worker is killed, half way through a line or a file or before its renaming, nothing is lost or doubled.
 
     For each n, a run of two epochs over 1,000 images, whose rates are changed before its first step and after its
@@ -33,7 +34,7 @@ def test_killed_at_every_operation(own_lab: Lab):
     worker for 10 s; the index ends as the folders say.
     """
     own_lab.runs.mkdir()
-    own_lab.start_forking_dispatcher(FEW_IMAGES="1000", FMNIST_SLOTS="2", FMNIST_SNAPSHOTS="8")
+    own_lab.start_forking_dispatcher(FEW_IMAGES="1000", FMNIST_SLOTS="2", FMNIST_SNAPSHOTS="8", FMNIST_REUSE=reuse)
     config = replace(SMALL, epochs=2, batch_size=100)
     undisturbed = create(own_lab, config)
     runs: list[RunFolder] = []
@@ -46,6 +47,8 @@ def test_killed_at_every_operation(own_lab: Lab):
     died = [run for run in runs if events(run, Died)]
     assert died == runs[: len(died)], "the operations are counted in the same way in each run"
     assert len(died) > 50 // EVERY
+    trained = [event.pid for run in runs for event in events(run, Claimed)]
+    assert (len(set(trained)) < len(trained)) is (reuse == "1")
     assert [len(events(run, Died)) for run in died] == [1] * len(died)
     for run in runs:
         torn = run is runs[0]  # its first worker died in the middle of its first line, which was to tell its number

@@ -271,34 +271,34 @@ def test_an_index_of_a_newer_version_still_ends_a_dispatcher(runs: Path):
 def test_a_suspended_spare_is_noticed(runs: Path, monkeypatch: pytest.MonkeyPatch):
     """A spare that does not say that it has heard of its run is killed, and another worker takes the run."""
     monkeypatch.setattr("fmnist_core.runs.service.executor.ANSWERS_WITHIN", 0.3)
-    hears = "import os, sys; line = sys.stdin.readline(); os.write(1, b'heard\\n'); import time; time.sleep(600)"
+    deaf = "import time; time.sleep(600)"
+    hears = f"import os, sys; line = sys.stdin.readline(); os.write(1, b'heard\\n'); {deaf}"
     executor, started = LocalExecutor(), []
 
-    def popen(*arguments: str, stdin: int, stdout: int, extra: dict[str, str]) -> subprocess.Popen[bytes]:
+    def popen(*arguments: str, gpu: str = "") -> subprocess.Popen[bytes]:
         started.append(arguments)
-        deaf = "import time; time.sleep(600)"
         program = deaf if len(started) == 1 else hears
-        return subprocess.Popen([sys.executable, "-c", program], stdin=stdin, stdout=stdout)
+        process = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        os.set_blocking(process.stdout.fileno(), False)
+        return process
 
     monkeypatch.setattr(executor, "_popen", popen)
-    executor._last_start = -100.0
-    for name, expected in (("one", [("--spare",), ("one",)]), ("two", [("--spare",)])):
+    for name, expected in (("one", [("--spare",), ("--first", "one")]), ("two", [("--spare",)])):
         started[1:] = [] if name == "one" else started[1:]
+        executor._last_start = -100.0
         executor.look_after(spare=True)
-        spare = executor._spare
-        executor._last_start = time.monotonic()
+        (spare,) = executor._waiting
         executor.start(Path(name))
         until = time.monotonic() + 20
-        while executor._given and time.monotonic() < until:
+        while executor._workers[Path(name)].given_at and time.monotonic() < until:
             executor.look_after(spare=False)
             time.sleep(0.02)
-        assert executor._given == {}
-        assert (spare.poll() is None) is (name == "two")
+        assert executor._workers[Path(name)].given_at is None
+        assert (spare.process.poll() is None) is (name == "two")
         assert [*started][-len(expected) :] == expected
         assert executor.is_at_work(Path(name))
         executor.kill(Path(name))
-        wait_until(lambda spare=spare: not is_alive(spare.pid))
-        executor._last_start = -100.0
+        wait_until(lambda spare=spare: not is_alive(spare.process.pid))
 
 
 def test_a_server_that_is_too_old_does_not_doubt_the_index(runs: Path, starts: list[Path]):

@@ -114,9 +114,9 @@ class Dispatcher:
                     self._look_at(watched)
             if watched.run != before:
                 self.unsaved.add(watched.folder.id)
+        self.executor.look_after(spare=not self.is_busy)  # getting warm would slow down what runs
         self._start_next()
         self._tidy_up()
-        self.executor.look_after(spare=not self.is_busy)  # getting warm would slow down what runs
         self._save()
 
     def _look_at_labels(self) -> None:
@@ -258,7 +258,7 @@ class Dispatcher:
     def _start_next(self) -> None:
         """Fill free slots: owners take turns, each with its own runs in their order."""
         runs = self.known.values()
-        busy = [w for w in runs if w.run.state in (State.STARTING, State.RUNNING) or w.given_out_at is not None]
+        busy = [w for w in runs if w.has_slot(self.executor)]
         waiting = [
             w.run
             for w in runs
@@ -283,7 +283,9 @@ class Dispatcher:
             self.served[run.whose] = max(self.served.values(), default=0) + 1
 
     def _tidy_up(self) -> None:
-        """While nothing trains: develop films that nobody develops, remove what deleted runs have left."""
+        """While nothing trains or waits: compute the predictions that are missing, remove what deleted runs have left."""
+        if self.is_busy:
+            self.developed_at = -DEVELOP_AGAIN  # at once, when it is no longer
         if self.is_busy or time.monotonic() - self.developed_at < DEVELOP_AGAIN:
             return
         for left in self.runs.glob(f"{DELETED}*"):
@@ -298,8 +300,8 @@ class Dispatcher:
 
     @property
     def is_busy(self) -> bool:
-        """Whether a run is queued, starting or running."""
-        return any(watched.run.is_active for watched in self.known.values())
+        """Whether a run is queued, starting, running, or has only just ended."""
+        return any(watched.run.is_active or watched.has_slot(self.executor) for watched in self.known.values())
 
     def serve(self, bell: int | None, is_over: Callable[[], bool] = lambda: False) -> None:
         """Turn after turn until told to end, until `is_over`, or until nobody needs it any more. Raises IndexTooNew."""
@@ -373,7 +375,7 @@ def main(arguments: list[str]) -> int:
     protect(runs)
     threads = max(1, processors() // slots) if slots and slots > 1 else None
     try:
-        dispatcher = Dispatcher(runs, LocalExecutor(threads), slots)
+        dispatcher = Dispatcher(runs, LocalExecutor(threads, reuse=environment.reuse()), slots)
         signal.signal(signal.SIGTERM, dispatcher.end)
         signal.signal(signal.SIGINT, dispatcher.end)
         dispatcher.serve(open_bell(runs), own.is_lost)

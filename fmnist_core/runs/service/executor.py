@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Protocol
+from typing import Protocol
 
 from fmnist_core.runs.bell import REPOSITORY
 
-HEARD = b"heard"
-"""What a spare says when it was given a run."""
+RUN, DEVELOP = "run", "develop"
+"""What a worker is told through its standard input: the word, a space, and a folder. Its end is that of the dispatcher."""
+HEARD, FREE = "heard", "free"
+"""What a worker says: that it was given a run, and that nothing of the run is left, so that it can have the next one."""
 ANSWERS_WITHIN = 15.0
-"""Seconds in which it says so, also on a busy machine."""
+"""Seconds in which a warm one says that it has heard, also on a busy machine."""
 
 SPARE_AFTER = 3.0
 """Seconds after a start before the next spare is made, so that one that dies at once is not made again at once."""
@@ -36,7 +40,7 @@ class Executor(Protocol):
         """Have the predictions computed that are missing in the folder of all runs. Returns at once."""
 
     def is_at_work(self, folder: Path) -> bool:
-        """Whether the worker that was started last for the run in `folder` has not ended yet."""
+        """Whether the worker that was started last for the run in `folder` still has to do with it: it has neither ended nor become free."""
 
     def kill(self, folder: Path) -> None:
         """End the worker that was started last for the run in `folder`, without asking it. Returns when it is gone."""
@@ -54,48 +58,97 @@ class Executor(Protocol):
         """Let go. Workers that have a run keep it."""
 
 
+@dataclass(eq=False)
+class Worker:
+    """A process that trains one run after another."""
+
+    process: subprocess.Popen[bytes]
+    gpu: str = ""
+    """The number of the one GPU that it sees; empty: it sees all, and computes on the first one."""
+    given_at: float | None = None
+    """When it was given a run that it has not heard of yet."""
+    has_trained: bool = False
+    _said: bytes = b""
+
+    def give(self, word: str, folder: Path) -> bool:
+        """False where it has died."""
+        assert self.process.stdin
+        try:
+            self.process.stdin.write(f"{word} {folder}\n".encode())
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            return False
+        return self.process.poll() is None
+
+    def news(self) -> list[str]:
+        """The lines that it has said since the last time."""
+        assert self.process.stdout
+        *lines, self._said = (self._said + (self.process.stdout.read() or b"")).split(b"\n")
+        return [line.decode(errors="replace") for line in lines]
+
+    def release(self) -> None:
+        """It gets nothing more to do, and ends by itself."""
+        assert self.process.stdin
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+
+    @property
+    def has_ended(self) -> bool:
+        """Reaped, then, and its pipes closed."""
+        if self.process.poll() is None:
+            return False
+        assert self.process.stdout
+        self.release()
+        self.process.stdout.close()
+        return True
+
+
 class LocalExecutor:
-    """Workers as processes of this machine, and one warm spare among them.
+    """Workers as processes of this machine. Those that wait are warm: one that has finished a run, or the spare.
 
     A spare has imported torch and taken a first optimizer step, which is what a cold start spends its seconds on.
     """
 
-    def __init__(self, threads: int | None = None) -> None:
+    def __init__(self, threads: int | None = None, *, reuse: bool = True) -> None:
         self._environment = MEMORY | os.environ | ({"OMP_NUM_THREADS": str(threads)} if threads else {})
-        self._workers: dict[Path, subprocess.Popen[bytes]] = {}
-        self._spare: subprocess.Popen[bytes] | None = None
+        self._reuse = reuse
+        """Whether a worker may have a second run."""
+        self._workers: dict[Path, Worker] = {}
+        """By what they were given: the folder of a run, or of all runs."""
+        self._waiting: list[Worker] = []
+        self._leaving: list[Worker] = []
         self._devices: tuple[str, ...] = ()
         self._gpus = 0
-        self._heard = b""
         self._last_start = -SPARE_AFTER
-        self._given: dict[Path, tuple[subprocess.Popen[bytes], float]] = {}
-        """Spares that were given a run and have not said yet that they have heard of it, and when it was given."""
 
     def start(self, folder: Path, slot: str = "") -> None:
-        """Give the run to the spare, or to a new worker when there is none or when the run needs another GPU."""
+        """Give the run to a worker that waits, or to a new one when there is none or when the run needs another GPU."""
         self._last_start = time.monotonic()
-        others = slot.startswith("cuda:") and slot != "cuda:0"  # GPU; the spare is warm on the first one
-        spare = None if others else self._spare
-        if spare:
-            self._spare = None
-        if spare and spare.poll() is None:
-            assert spare.stdin
-            try:
-                spare.stdin.write(f"{folder}\n".encode())
-                spare.stdin.close()
-            except BrokenPipeError:
-                pass  # it died just now
-            else:
-                self._workers[folder], self._given[folder] = spare, (spare, time.monotonic())
+        gpu = slot.removeprefix("cuda:") if slot.startswith("cuda:") and slot != "cuda:0" else ""
+        for worker in [worker for worker in self._waiting if worker.gpu == gpu]:
+            self._waiting.remove(worker)
+            if worker.give(RUN, folder):
+                worker.given_at, self._workers[folder] = time.monotonic(), worker
+                if not self._reuse:
+                    worker.release()
                 return
-        gpu = {"CUDA_VISIBLE_DEVICES": slot.removeprefix("cuda:")} if others else {}
-        self._workers[folder] = self._popen(str(folder), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, extra=gpu)
+            self._leaving.append(worker)
+        self._start_cold(folder, gpu)
+
+    def _start_cold(self, folder: Path, gpu: str) -> None:
+        self._workers[folder] = worker = Worker(self._popen("--first", str(folder), gpu=gpu), gpu)
+        if not self._reuse:
+            worker.release()
 
     def develop(self, runs: Path) -> None:
-        """A process of its own, which ends when there is nothing left to do."""
-        self._workers[runs] = self._popen(
-            "--develop", str(runs), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, extra={}
-        )
+        """By a worker that has finished a run and has nothing else to do, or by a new one; it ends when nothing is left."""
+        for worker in [worker for worker in self._waiting if worker.has_trained]:
+            self._waiting.remove(worker)
+            if worker.give(DEVELOP, runs):
+                self._workers[runs] = worker
+                return
+            self._leaving.append(worker)
+        self._workers[runs] = Worker(self._popen("--develop", str(runs)))
 
     def is_at_work(self, folder: Path) -> bool:
         """Told by the process."""
@@ -103,49 +156,57 @@ class LocalExecutor:
 
     def kill(self, folder: Path) -> None:
         """By SIGKILL: it may hang."""
-        self._given.pop(folder, None)
         if worker := self._workers.pop(folder, None):
-            worker.kill()
-            worker.wait()
+            worker.process.kill()
+            worker.process.wait()
+            assert worker.has_ended
 
     def look_after(self, *, spare: bool) -> None:
-        """Reap ended workers; make a spare where one is wanted and missing; hear which devices there are."""
-        self._look_at_given()
-        self._workers = {folder: worker for folder, worker in self._workers.items() if worker.poll() is None}
-        if self._spare and self._spare.poll() is not None:
-            self._spare = None
-        if spare and not self._spare and time.monotonic() - self._last_start > SPARE_AFTER:
+        """Reap ended workers; hear of those that are free; let those go that are too many; make a spare where one is wanted."""
+        for folder, worker in list(self._workers.items()):
+            self._look_at(folder, worker)
+        for worker in self._waiting:
+            self._hear(worker)
+        self._waiting = [worker for worker in self._waiting if not worker.has_ended]
+        self._leaving = [worker for worker in self._leaving if not worker.has_ended]
+        if not spare:
+            return
+        for worker in self._waiting[:-1]:  # the latest one stays as the spare
+            worker.release()
+            self._leaving.append(worker)
+        del self._waiting[:-1]
+        if not self._waiting and time.monotonic() - self._last_start > SPARE_AFTER:
             self._last_start = time.monotonic()
-            self._spare = self._popen("--spare", stdin=subprocess.PIPE, stdout=subprocess.PIPE, extra={})
-            assert self._spare.stdout
-            os.set_blocking(self._spare.stdout.fileno(), False)
-            self._heard = b""
-        if self._spare:
-            self._listen(self._spare.stdout)
+            self._waiting.append(Worker(self._popen("--spare")))
 
-    def _look_at_given(self) -> None:
-        """A spare that does not say that it has heard of its run is suspended: another worker takes the run in its place."""
-        for folder, (spare, given_at) in list(self._given.items()):
-            assert spare.stdout
-            if spare.poll() is not None or HEARD in (spare.stdout.read() or b""):
-                del self._given[folder]
-                spare.stdout.close()
-            elif time.monotonic() - given_at > ANSWERS_WITHIN and self._workers.get(folder) is spare:
-                del self._given[folder]
-                self.kill(folder)
-                self._workers[folder] = self._popen(
-                    str(folder), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, extra={}
-                )
+    def _look_at(self, folder: Path, worker: Worker) -> None:
+        """One that does not say that it has heard is suspended, or has ended before it took the run: another one takes it."""
+        has_ended = worker.process.poll() is not None
+        is_free = self._hear(worker)
+        is_deaf = worker.given_at is not None and time.monotonic() - worker.given_at > ANSWERS_WITHIN
+        if has_ended or is_deaf:
+            self.kill(folder)
+            if worker.given_at is not None:
+                self._start_cold(folder, worker.gpu)
+        elif is_free:
+            del self._workers[folder]
+            worker.has_trained = True
+            (self._waiting if self._reuse else self._leaving).append(worker)
 
-    def _listen(self, pipe: IO[bytes] | None) -> None:
-        assert pipe
-        self._heard += pipe.read() or b""
-        for line in self._heard.splitlines():
-            try:
-                facts = json.loads(line)
-                self._devices, self._gpus = tuple(facts["devices"]), int(facts.get("gpus", 0))
-            except (ValueError, KeyError, TypeError):
-                continue
+    def _hear(self, worker: Worker) -> bool:
+        """Whether it says that it is free."""
+        is_free = False
+        for line in worker.news():
+            match line:
+                case "heard":
+                    worker.given_at = None
+                case "free":
+                    is_free = True
+                case _:
+                    with contextlib.suppress(ValueError, KeyError, TypeError):
+                        facts = json.loads(line)
+                        self._devices, self._gpus = tuple(facts["devices"]), int(facts.get("gpus", 0))
+        return is_free
 
     def devices(self) -> tuple[str, ...]:
         """As the first spare reported them."""
@@ -156,20 +217,25 @@ class LocalExecutor:
         return self._gpus
 
     def close(self) -> None:
-        """The spare ends when its standard input does."""
-        if self._spare and self._spare.stdin:
-            self._spare.stdin.close()
+        """Workers that wait end when their standard input does; one that has trained may compute predictions first."""
+        for worker in self._waiting:
+            worker.release()
+        for worker in self._waiting:
             try:
-                self._spare.wait(2)
+                worker.process.wait(2)
             except subprocess.TimeoutExpired:
-                self._spare.terminate()
+                if not worker.has_trained:
+                    worker.process.terminate()
 
-    def _popen(self, *arguments: str, stdin: int, stdout: int, extra: dict[str, str]) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
+    def _popen(self, *arguments: str, gpu: str = "") -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
             [sys.executable, "-m", "fmnist_core.runs.service.worker", *arguments],
-            stdin=stdin,
-            stdout=stdout,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             cwd=REPOSITORY,
-            env=self._environment | extra,
+            env=self._environment | ({"CUDA_VISIBLE_DEVICES": gpu} if gpu else {}),
             start_new_session=True,  # a Ctrl-C meant for the web server is not meant for a run
         )
+        assert process.stdout
+        os.set_blocking(process.stdout.fileno(), False)
+        return process

@@ -22,8 +22,8 @@ class JobRecorder(Recorder):
         with self.faults_recorded():
             self.writer.reserve()
             device = find_device(self.recorded.config.device)
-            data = ready if ready and ready.images.device == device else TrainingData.load(device)
-            for event in self._events(data):
+            self.data = ready if ready and ready.images.device == device else TrainingData.load(device)
+            for event in self._events(self.data):
                 self.record(event)
                 if self.folder.is_asked("stop"):
                     self.record(Stopped(self.recorded.step))

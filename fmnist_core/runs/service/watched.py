@@ -13,6 +13,7 @@ from pathlib import Path
 from fmnist_core.files import Unreadable, explain
 from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.record import Damaged, Run, RunEvent, State
+from fmnist_core.runs.service.executor import Executor
 from fmnist_core.runs.writing import EventWriter
 
 AGAIN = 5.0
@@ -21,6 +22,9 @@ QUIET = 10.0
 """Seconds without a change after which a folder that was copied here counts as whole."""
 INCOMPLETE = 60.0
 """Seconds without a change after which a copy that still lacks something counts as a copy that went wrong."""
+
+LETS_GO_WITHIN = 10.0
+"""Seconds after its end for which a run keeps its slot, until its worker has ended or can take the next one."""
 
 COPIED = "It is being copied here, and is left alone until nothing of it changes any more."
 
@@ -125,6 +129,14 @@ class Watched:
             writer.close()
         self.follow()
         return True
+
+    def has_slot(self, executor: Executor) -> bool:
+        """Whether it trains, is about to, or has only just ended."""
+        state = self.run.state
+        if state in (State.STARTING, State.RUNNING) or self.given_out_at is not None:
+            return True
+        is_fresh = self.slot and state.is_final and time.monotonic() - self.heard_at < LETS_GO_WITHIN
+        return bool(is_fresh) and executor.is_at_work(self.folder.path)
 
     @property
     def is_ready(self) -> bool:

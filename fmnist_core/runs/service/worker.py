@@ -1,9 +1,11 @@
-"""One run in one process.
+"""A process that trains one run, and then the next one, as long as nothing of the last one is left.
 
-    python -m fmnist_core.runs.service.worker RUN_FOLDER    train this run
+    python -m fmnist_core.runs.service.worker RUN_FOLDER    train this run, then compute the predictions that are missing
+    python -m fmnist_core.runs.service.worker --first RUN_FOLDER    train this run, then do what standard input says
+    python -m fmnist_core.runs.service.worker --spare       get warm, say so, then do what standard input says
     python -m fmnist_core.runs.service.worker --develop RUNS_FOLDER    compute the predictions that are still missing
-    python -m fmnist_core.runs.service.worker --spare       get warm, say so, then wait for the folder on standard input
 
+Standard input says one thing a line: "run FOLDER", or "develop FOLDER", which is the last thing that a worker does.
 Exit status 0 when the run's end is recorded, 75 when another worker has the run, 1 when an error ended it.
 """
 
@@ -19,72 +21,112 @@ import sys
 import time
 from pathlib import Path
 from subprocess import DEVNULL
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.record import Claimed, State
-from fmnist_core.runs.service.executor import HEARD
+from fmnist_core.runs.service.executor import DEVELOP, FREE, HEARD, RUN
 from fmnist_core.runs.writing import EventWriter
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.training.compiled import library
 
 if TYPE_CHECKING:
+    from fmnist_core.runs.service.reuse import Reuse
     from fmnist_core.training.state import TrainingData
 
-EX_TEMPFAIL = 75
+EX_USAGE, EX_TEMPFAIL = 64, 75
 
 log = logging.getLogger("worker")
 
 
-def work(folder: RunFolder, ready: TrainingData | None) -> int:
-    """Take the run's lock, train, record, develop the film. Returns the exit status."""
-    for _attempt in range(20):
-        if lock := folder.lock():
-            break
-        time.sleep(0.05)  # somebody may only be looking
-    else:
-        log.error("another worker has run %s", folder.id)
-        return EX_TEMPFAIL
-    told_to_end: list[int] = []
-    signal.signal(signal.SIGTERM, lambda number, _frame: told_to_end.append(number))
-    with lock:
-        recorded = folder.run().apply_all(folder.events())
-        is_for_a_step = recorded.state is State.PAUSED and folder.is_asked("step")
-        if recorded.state is not State.QUEUED and not is_for_a_step:
-            return 0  # this worker comes too late
-        writer = EventWriter(folder.path)
-        if not is_for_a_step:
-            writer.write(claimed := Claimed(os.getpid()))
-            recorded = recorded.apply(claimed)
+class Worker:
+    """The process, and what it hands from one run to the next: the data, nothing else."""
 
-        from fmnist_core.runs.service.job_recorder import (
-            JobRecorder,  # torch: only now, because the lock must be taken at once
-        )
-        from fmnist_core.runs.service.recorder import Recorder
+    def __init__(self, ready: TrainingData | None = None) -> None:
+        self.ready = ready
+        self.reuse: Reuse | None = None
+        self.told_to_end = False
 
-        recorder = (JobRecorder if recorded.job else Recorder)(folder, writer, recorded)
-        signal.signal(signal.SIGTERM, recorder.end)
-        recorder.told_to_end |= bool(told_to_end)  # while torch was imported
-        if not is_for_a_step:
-            recorder.train(ready)
-        if recorder.recorded.state is State.PAUSED and not recorder.recorded.reason:
-            recorder.linger(ready)
-        writer.close()
-    from fmnist_core.runs.service.predictions import develop_all
+    def train(self, folder: RunFolder) -> int:
+        """Take the run's lock, train, record. Returns the exit status."""
+        for _attempt in range(20):
+            if lock := folder.lock():
+                break
+            time.sleep(0.05)  # somebody may only be looking
+        else:
+            log.error("another worker has run %s", folder.id)
+            return EX_TEMPFAIL
+        signal.signal(signal.SIGTERM, self._end)
+        with lock:
+            recorded = folder.run().apply_all(folder.events())
+            is_for_a_step = recorded.state is State.PAUSED and folder.is_asked("step")
+            if recorded.state is not State.QUEUED and not is_for_a_step:
+                return 0  # this worker comes too late
+            writer = EventWriter(folder.path)
+            if not is_for_a_step:
+                writer.write(claimed := Claimed(os.getpid()))
+                recorded = recorded.apply(claimed)
 
-    if not recorder.told_to_end:
-        develop_all(folder.path.parent, recorder.data, lambda: recorder.told_to_end)
-    return 0
+            from fmnist_core.runs.service.job_recorder import (
+                JobRecorder,  # torch: only now, because the lock must be taken at once
+            )
+            from fmnist_core.runs.service.recorder import Recorder
+            from fmnist_core.runs.service.reuse import Reuse
+
+            self.reuse = self.reuse or Reuse()
+            recorder = (JobRecorder if recorded.job else Recorder)(folder, writer, recorded)
+            signal.signal(signal.SIGTERM, recorder.end)
+            recorder.told_to_end |= self.told_to_end  # while torch was imported
+            with self.reuse.watched(recorder):
+                if not is_for_a_step:
+                    recorder.train(self.ready)
+                if recorder.recorded.state is State.PAUSED and not recorder.recorded.reason:
+                    recorder.linger(self.ready)
+            signal.signal(signal.SIGTERM, self._end)
+            self.told_to_end |= recorder.told_to_end
+            self.ready = recorder.data
+            writer.close()
+        return 0
+
+    def develop(self, runs: Path) -> int:
+        """Compute the predictions that are missing, unless told to end. Returns the exit status."""
+        from fmnist_core.runs.service.predictions import develop_all
+
+        signal.signal(signal.SIGTERM, self._end)
+        develop_all(runs, self.ready, lambda: self.told_to_end)
+        return 0
+
+    def serve(self, order: str) -> int:
+        """Do this, and what standard input says then; at its end, what is left to be done. Returns the exit status."""
+        answers, errors = os.dup(1), os.dup(2)
+        while order:
+            word, _, path = order.strip().partition(" ")
+            if word == DEVELOP:
+                return self.develop(Path(path))
+            _say(answers, HEARD)
+            (folder := RunFolder(Path(path))).redirect_output()
+            status = self.train(folder)
+            if status or self.told_to_end:
+                return status
+            if not self.reuse or self.reuse.doubt:
+                log.info("a fresh process takes the next run: %s", self.reuse.doubt if self.reuse else "came too late")
+                break
+            os.dup2(errors, 1)  # no longer into the log of a run that may be deleted
+            os.dup2(errors, 2)
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+            _say(answers, FREE)
+            if not (order := sys.stdin.readline()):  # the dispatcher has ended, or wants nobody to have a second run
+                return self.develop(folder.path.parent)
+        return 0
+
+    def _end(self, _signal: int, _frame: FrameType | None) -> None:
+        self.told_to_end = True
 
 
-def develop(runs: Path, ready: TrainingData | None = None) -> int:
-    """Only develop the films that other workers have left. `ready`: the data, where they are at hand."""
-    from fmnist_core.runs.service.predictions import develop_all
-
-    told_to_end: list[int] = []
-    signal.signal(signal.SIGTERM, lambda number, _frame: told_to_end.append(number))
-    develop_all(runs, ready, lambda: bool(told_to_end))
-    return 0
+def _say(answers: int, word: str) -> None:
+    with contextlib.suppress(OSError):  # the dispatcher may have ended since: the run is trained nevertheless
+        os.write(answers, f"{word}\n".encode())
 
 
 def get_warm() -> TrainingData | None:
@@ -119,20 +161,20 @@ def main(arguments: list[str]) -> int:
     """Returns the exit status."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until there is something to keep
-    ready = None
-    if arguments[0] == "--develop":
-        return develop(Path(arguments[1]))
-    if arguments == ["--spare"]:
-        ready = get_warm()
-        if not (line := sys.stdin.readline().strip()):
-            return 0  # the dispatcher has ended
-        with contextlib.suppress(OSError):  # the dispatcher may have ended since: the run is trained nevertheless
-            os.write(1, HEARD)
-        folder = RunFolder(Path(line))
-    else:
-        folder = RunFolder(Path(arguments[0]))
-    folder.redirect_output()
-    return work(folder, ready)
+    match arguments:
+        case ["--develop", runs]:
+            return Worker().develop(Path(runs))
+        case ["--spare"]:
+            return Worker(get_warm()).serve(sys.stdin.readline())
+        case ["--first", folder]:
+            return Worker().serve(f"{RUN} {folder}")
+        case [folder]:
+            (run := RunFolder(Path(folder))).redirect_output()
+            worker = Worker()
+            status = worker.train(run)
+            return status or (0 if worker.told_to_end else worker.develop(run.path.parent))
+    print(__doc__, file=sys.stderr)
+    return EX_USAGE
 
 
 if __name__ == "__main__":
