@@ -61,6 +61,11 @@ def _seen(found: Iterable[Run]) -> list[Run]:
     return people.seen_by(people.current(), runs_folder(), found, _list)
 
 
+def sees_all() -> bool:
+    """Whether whoever acts may see everybody's runs."""
+    return people.sees_all(people.current(), runs_folder(), _list)
+
+
 def _list() -> list[Run]:
     ensure_dispatcher()
     runs = runs_folder()
@@ -115,11 +120,6 @@ def queue() -> list[Waiting]:
     expected = expectations(in_order(waiting, _fact("served", {})), active, runs, slots)
     seen = {run.id for run in _seen(waiting.run for waiting in expected)}
     return [waiting for waiting in expected if waiting.run.id in seen]
-
-
-def _unfinished() -> list[Run]:
-    """Runs that are not over."""
-    return [run for run in _list() if not run.state.is_final]
 
 
 def _fact(name: str, otherwise: T) -> T:
@@ -251,7 +251,7 @@ def _create(
         if why := refusal(runs):
             raise RunRefused(why)
         make_folder(runs, parents=True)
-        if sum(run.state is State.QUEUED and run.whose == whose for run in _unfinished()) >= MOST_WAITING:
+        if sum(run.state is State.QUEUED and run.whose == whose for run in _list()) >= MOST_WAITING:
             raise RunRefused(
                 f"{MOST_WAITING} of your runs are waiting already: stop one of them, or wait for one to start."
             )

@@ -77,14 +77,17 @@ def may_change(run: Run, person: Person) -> bool:
     return person.role == "teacher" or is_own(run, person)
 
 
-def seen_by(person: Person, runs: Path, found: Iterable[Run], everything: Callable[[], Sequence[Run]]) -> list[Run]:
-    """Those of the runs that `person` may see. `everything`: all runs, asked only where it matters."""
-    found = list(found)
+def sees_all(person: Person, runs: Path, everything: Callable[[], Sequence[Run]]) -> bool:
+    """Whether `person` may see everybody's runs. `everything`: all of them, asked only where it matters."""
     if person.role == "teacher" or (others := others_shown(runs)) == "all":
-        return found
-    if others == "finished" and any(r.state is State.FINISHED and is_own(r, person) for r in everything()):
-        return found
-    return [run for run in found if is_own(run, person)]
+        return True
+    return others == "finished" and any(run.state is State.FINISHED and is_own(run, person) for run in everything())
+
+
+def seen_by(person: Person, runs: Path, found: Iterable[Run], everything: Callable[[], Sequence[Run]]) -> list[Run]:
+    """Those of the runs that `person` may see. `everything`: as `sees_all` asks for it."""
+    found = list(found)
+    return found if sees_all(person, runs, everything) else [run for run in found if is_own(run, person)]
 
 
 def others_shown(runs: Path) -> Others:

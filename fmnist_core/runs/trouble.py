@@ -43,6 +43,10 @@ def _told(runs: Path) -> str | None:
     return told if isinstance(told, str) and told else None
 
 
+_readable: dict[str, int] = {}
+"""Settings of runs that could be read, and when they, or who may read them, were changed last, in nanoseconds."""
+
+
 def unreadable(runs: Path) -> dict[str, str]:
     """Folders with the name of a run whose settings cannot be read, and why; the runs folder itself where it cannot."""
     found: dict[str, str] = {}
@@ -57,10 +61,20 @@ def unreadable(runs: Path) -> dict[str, str]:
             try:
                 if entry.is_symlink():
                     raise Unreadable(f"{entry.path} is a link, not a folder.")
-                RunFolder(Path(entry.path)).run()
+                folder = RunFolder(Path(entry.path))
+                if not (changed_at := _changed_at(folder)) or _readable.get(entry.path) != changed_at:
+                    folder.run()
+                    _readable[entry.path] = changed_at
             except (OSError, ValueError) as error:
                 found[entry.name] = explain(error)
     return found
+
+
+def _changed_at(folder: RunFolder) -> int:
+    try:
+        return os.stat(folder.path / "config.json", follow_symlinks=False).st_ctime_ns
+    except OSError:
+        return 0
 
 
 def refusal(runs: Path) -> str | None:

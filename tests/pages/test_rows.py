@@ -23,11 +23,14 @@ from tests.pages.test_train import PAGE
 def test_list_comes_once_and_again_only_when_it_has_changed(trained: Trained, monkeypatch: pytest.MonkeyPatch):
     """A version stands for the rows: who knows it gets a few bytes. A new name is a new version."""
     monkeypatch.setenv("FMNIST_RUNS", str(trained.folder))
-    monkeypatch.setattr(route, "KEPT", 0.0)
+    monkeypatch.setattr(route._answers, "seconds", 0.0)
     web = TestClient(Starlette(routes=route.routes))
     first = web.get("/api/runs").json()
     assert [found["id"] for found in first["rows"]] == [trained.second, trained.first]
-    assert web.get("/api/runs", params={"known": first["version"]}).json() == {"version": first["version"]}
+    assert web.get("/api/runs", params={"known": first["version"]}).json() == {
+        "version": first["version"],
+        "again": 1500,
+    }
     run = client.get(trained.second)
     client.rename(trained.second, "Renamed")
     again = web.get("/api/runs", params={"known": first["version"]}).json()

@@ -46,9 +46,10 @@ class Follower {
       this.offset = news.next;
       if (news.events.length) this.hear(news.events);
       if (news.now) this.tell?.(news.now);
+      wait = document.hidden ? Math.max(wait, news.again) : news.again; // the more follow, the later
       if (news.more) wait = 0;
       else if (FINAL.has(news.state)) return; // nothing will ever come
-      else if (news.state === "paused") wait = 1000;
+      else if (news.state === "paused") wait = Math.max(wait, 1000);
     } catch {
       if (this.ended) return;
       this.most = LEAST; // what has come is kept: the next question is about the rest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 import streamlit as st
 
@@ -19,6 +20,7 @@ from pages.parts.runs.run_list import duration, state_words
 OWN = "own"
 
 
+@lru_cache(maxsize=1024)
 def recipe_of(config: TrainingConfig) -> str | None:
     """The name of the recipe that these settings are, with whatever seed, on whatever device; None for all others."""
     for name, recipe in RECIPES.items():
