@@ -192,6 +192,7 @@ else:
 
     from pages.parts.door import Door  # only the server needs these
     from pages.parts.hosts import Hosts
+    from pages.parts.seats import Seats
 
     routes = [
         *drawing_pad.routes,
@@ -201,5 +202,5 @@ else:
         *microscope.routes,
         *picture_map.routes,
     ]
-    guard = [Middleware(Hosts), *([Middleware(Door)] if is_guarded() else [])]
+    guard = [Middleware(Hosts), *([Middleware(Door)] if is_guarded() else []), Middleware(Seats)]
     app = st.App(__file__, middleware=guard, routes=streamlit_inside.at_base(routes))

@@ -41,10 +41,14 @@ def style(path: Path) -> str:
     return Template(path.read_text(encoding="utf-8")).substitute(NAMES)
 
 
+def base() -> str:
+    """`server.baseUrlPath` as it stands before each path, such as "/lab"; usually ""."""
+    return "/".join(["", *filter(None, str(st.get_option("server.baseUrlPath") or "").split("/"))])
+
+
 def at_base(routes: Iterable[Route]) -> list[Route]:
     """Routes of ours where Streamlit has its own: below `server.baseUrlPath`, which it does not put before them."""
-    base = "/".join(["", *filter(None, str(st.get_option("server.baseUrlPath") or "").split("/"))])
-    return [Route(f"{base}{route.path}", route.endpoint, methods=route.methods) for route in routes]
+    return [Route(f"{base()}{route.path}", route.endpoint, methods=route.methods) for route in routes]
 
 
 def came_by_history() -> bool:
