@@ -1,4 +1,4 @@
-"""How a run is written down and read back: the lines of events.jsonl, config.json, the rows of the index.
+"""How a run is written down and read back: the lines of events.jsonl, and config.json.
 
 Both files are strict JSON and carry the version of their format; what an older version of this program wrote is read
 through a short list of named migrations, what a newer one wrote is refused and left alone. Each value is held against its
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import operator
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -22,7 +23,6 @@ import numpy as np
 from fmnist_core.evaluation.score import Score
 from fmnist_core.files import Unreadable, read_json
 from fmnist_core.files import to_json as strict_json
-from fmnist_core.runs.group import Group
 from fmnist_core.runs.record import (
     Claimed,
     Died,
@@ -32,13 +32,11 @@ from fmnist_core.runs.record import (
     Moment,
     Paused,
     Resumed,
-    Run,
     RunEvent,
-    State,
     Stopped,
 )
 from fmnist_core.settings import jobs
-from fmnist_core.settings.config import HIGHEST_LEARNING_RATE, TrainingConfig
+from fmnist_core.settings.config import HIGHEST_LEARNING_RATE
 from fmnist_core.training.events import (
     Changed,
     CopiesMeasured,
@@ -127,7 +125,10 @@ def loss(value: object) -> float:
     """A number, or the word for one that is not finite."""
     if isinstance(value, str) and value in NOT_FINITE:
         return NOT_FINITE[value]
-    return float(number(-sys.float_info.max, sys.float_info.max)(value))
+    return float(_ANY_NUMBER(value))
+
+
+_ANY_NUMBER = number(-sys.float_info.max, sys.float_info.max)
 
 
 def losses(value: object) -> tuple[float, ...]:
@@ -161,14 +162,15 @@ def score(value: object) -> Score:
     """Loss, and images by class."""
     if not isinstance(value, dict) or value.keys() != {"loss", "correct", "total"}:
         raise ValueError(f"must have loss, correct and total, got {value!r:.40}")
-    counts = {}
-    for name in ("correct", "total"):
-        if not isinstance(value[name], list) or len(value[name]) != 10:
-            raise ValueError(f"must have ten numbers as {name}, got {value[name]!r:.40}")
-        counts[name] = tuple(map(whole(0, 60_000), value[name]))
-    if not sum(counts["total"]) or any(a > b for a, b in zip(counts["correct"], counts["total"], strict=True)):
+    correct, total = value["correct"], value["total"]
+    for name, counts in (("correct", correct), ("total", total)):
+        if not isinstance(counts, list) or len(counts) != 10:
+            raise ValueError(f"must have ten numbers as {name}, got {counts!r:.40}")
+        if set(map(type, counts)) != {int} or min(counts) < 0 or max(counts) > 60_000:
+            raise ValueError(f"must have whole numbers from 0 to 60,000 as {name}, got {counts!r:.80}")
+    if not any(total) or any(map(operator.gt, correct, total)):
         raise ValueError(f"must count images, and no more right ones than there are, got {value!r:.80}")
-    return Score(loss(value["loss"]), counts["correct"], counts["total"])
+    return Score(loss(value["loss"]), tuple(correct), tuple(total))
 
 
 # --- Events --------------------------------------------------------------------------------------------------------
@@ -219,10 +221,11 @@ _REQUIRED = {kind: {field.name for field in fields(kind) if field.default is MIS
 
 def to_json(event: RunEvent) -> str:
     """One line of `events.jsonl`, without the line end."""
-    return strict_json({"event": type(event).__name__, "v": EVENT_VERSION} | _values(event))
+    return strict_json({"event": type(event).__name__, "v": EVENT_VERSION} | values_of(event))
 
 
-def _values(event: RunEvent) -> dict[str, object]:
+def values_of(event: RunEvent) -> dict[str, object]:
+    """What it tells, as JSON has it."""
     values = {field.name: getattr(event, field.name) for field in fields(event)}
     for name, value in values.items():
         if isinstance(value, Score):
@@ -356,33 +359,3 @@ def _up_to_date(
     for migrate in migrations[version - 1 :]:
         values = migrate(values)
     return values
-
-
-# --- Rows of the index ---------------------------------------------------------------------------------------------
-
-EVENT_LISTS = ("planned", "changes", "measured")
-"""What a run remembers of its events as they were."""
-
-
-def run_to_json(run: Run) -> str:
-    """All that is known of a run."""
-    values = {field.name: getattr(run, field.name) for field in fields(run)}
-    for name in EVENT_LISTS:
-        values[name] = [{"event": type(event).__name__} | _values(event) for event in values[name]]
-    values |= {"config": run.config.to_dict(), "job": jobs.to_dict(run.job) if run.job else None}
-    values["group"] = run.group.to_dict() if run.group else None
-    return strict_json(values)
-
-
-def run_from_json(row: str) -> Run:
-    """Back from a row. Raises ValueError, KeyError or TypeError for one that is damaged."""
-    values = json.loads(row)
-    values["config"] = TrainingConfig.from_dict(values["config"])
-    values["job"] = jobs.from_dict(values.get("job"))
-    values["state"] = State(values["state"])
-    values["parent"] = Moment(*values["parent"]) if values["parent"] else None
-    values["group"] = Group.read(values["group"], values["name"])
-    values["pauses"] = tuple(values["pauses"])
-    for name in EVENT_LISTS:
-        values[name] = tuple(event_from(event) for event in values[name])
-    return Run(**values)

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Self
 
 from fmnist_core.files import open_file, wrong_kind
-from fmnist_core.runs.format import run_from_json, run_to_json
 from fmnist_core.runs.record import Run
+from fmnist_core.runs.row import run_from_json, run_to_json
 
-VERSION = 3
+VERSION = 4
 FILE = "index.sqlite"
 
 _SCHEMA = """
@@ -28,7 +28,7 @@ CREATE TABLE runs (
     name     TEXT NOT NULL,
     accuracy REAL,              -- latest, on the test images, 0 to 1
     seconds  REAL NOT NULL,     -- training time
-    run      TEXT NOT NULL,     -- all of it, as JSON
+    run      TEXT NOT NULL,     -- all of it: see row.py
     offset   INTEGER NOT NULL   -- bytes of events.jsonl that are in it
 );
 CREATE INDEX runs_by_sequence ON runs (sequence);

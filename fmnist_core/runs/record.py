@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple
@@ -184,7 +184,7 @@ class Run:
     """Learning rate and momentum as they were changed while it trained, in order."""
     pauses: tuple[int, ...] = ()
     """Steps at which it was paused."""
-    measured: tuple[Measured, ...] = ()
+    measured: Sequence[Measured] = ()
     """Before training, then after each epoch."""
     stalled: bool = False
     """Its worker is alive and has said nothing for 30 s."""

@@ -14,9 +14,9 @@ import pytest
 
 from fmnist_core.runs import client
 from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.format import run_to_json
 from fmnist_core.runs.index import FILE, VERSION, Index, IndexReader
 from fmnist_core.runs.record import Claimed, Run, State
+from fmnist_core.runs.row import run_to_json
 from fmnist_core.runs.writing import EventWriter
 from fmnist_core.settings.config import TrainingConfig
 from tests.runs.lab import PATIENCE, SMALL, Lab, events, recorded, wait_until

@@ -10,7 +10,7 @@ import pytest
 
 from fmnist_core.evaluation.score import Score
 from fmnist_core.runs.folder import is_run_id
-from fmnist_core.runs.format import from_json, run_from_json, run_to_json, to_json
+from fmnist_core.runs.format import from_json, to_json
 from fmnist_core.runs.record import (
     Claimed,
     Died,
@@ -24,6 +24,7 @@ from fmnist_core.runs.record import (
     State,
     Stopped,
 )
+from fmnist_core.runs.row import run_from_json, run_to_json
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.training.events import Diverged, Losses, Measured, Started
 
@@ -151,7 +152,30 @@ def test_run_there_and_back():
         for events in ([], BEGINNING, [*BEGINNING, Died("why"), Claimed(1), Finished(200)]):
             run = replace(QUEUED.apply_all(events), name=name)
             assert run_from_json(run_to_json(run)) == run
-            json.loads(run_to_json(run))
+            assert all(json.loads(line) is not None for line in run_to_json(run).splitlines())
+
+
+def test_measurements_there_and_back():
+    """However many measurements: they come back in their order, from either end, and count the same before they are read."""
+    score = Score(0.5, (9,) * 10, (10,) * 10)
+    for count in range(5):
+        told = tuple(Measured(200 * epoch, epoch, 1.0 * epoch, score, score) for epoch in range(count))
+        run = QUEUED.apply_all([Claimed(1), *told])
+        back = run_from_json(run_to_json(run))
+        assert (len(back.measured), back.before, back.latest) == (count, run.before, run.latest)
+        assert tuple(back.measured) == tuple(run.measured) == told
+        assert back.measured[1:] == told[1:]
+        assert run_to_json(back) == run_to_json(run)
+
+
+def test_row_that_was_damaged():
+    """A row in which a bit has changed is refused, also where nobody has read it yet."""
+    score = Score(0.5, (9,) * 10, (10,) * 10)
+    row = run_to_json(QUEUED.apply_all([Measured(200 * epoch, epoch, 1.0, score, score) for epoch in range(4)]))
+    for part, words in (('"step":400', "not what was written"), ('"count":4', "1 measurements with 2 ends")):
+        assert part in row
+        with pytest.raises(ValueError, match=words):
+            run_from_json(row.replace(part, part[:-1] + "1"))
 
 
 def test_states():

@@ -13,9 +13,9 @@ import pytest
 from fmnist_core.evaluation.score import Score
 from fmnist_core.runs import client
 from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.format import run_from_json, run_to_json
 from fmnist_core.runs.group import Group
 from fmnist_core.runs.record import Claimed, Finished
+from fmnist_core.runs.row import run_from_json, run_to_json
 from fmnist_core.runs.writing import EventWriter
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.studies import sweep

@@ -1,0 +1,113 @@
+"""A run as a row of the index: two lines of JSON, the run, and what was measured of it between its ends.
+
+A list of a thousand runs shows the first and the last measurement of each: the others are most of the text, and are read
+once somebody asks for them.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from typing import overload
+
+from fmnist_core.files import to_json as strict_json
+from fmnist_core.runs.format import event_from, values_of
+from fmnist_core.runs.group import Group
+from fmnist_core.runs.record import Moment, Run, State
+from fmnist_core.settings import jobs
+from fmnist_core.settings.config import TrainingConfig
+from fmnist_core.training.events import Measured
+
+EVENT_LISTS = ("planned", "changes")
+"""What a run remembers of its events as they were, beside its measurements."""
+
+
+def run_to_json(run: Run) -> str:
+    """All that is known of a run."""
+    values = {field.name: getattr(run, field.name) for field in fields(run)}
+    for name in EVENT_LISTS:
+        values[name] = [_told(event) for event in values[name]]
+    measured = [_told(event) for event in run.measured]
+    between = strict_json(measured[1:-1])
+    values["measured"] = {"ends": [*measured[:1], *measured[1:][-1:]], "count": len(measured), "crc": _crc(between)}
+    values |= {"config": run.config.to_dict(), "job": jobs.to_dict(run.job) if run.job else None}
+    values["group"] = run.group.to_dict() if run.group else None
+    return f"{strict_json(values)}\n{between}"
+
+
+def run_from_json(row: str) -> Run:
+    """Back from a row. Raises ValueError, KeyError or TypeError for one that is damaged."""
+    end = row.index("\n")
+    values = json.loads(row[:end])
+    measured = values["measured"]
+    if _crc(row[end + 1 :]) != measured["crc"]:
+        raise ValueError("what was measured is not what was written")
+    values["config"] = TrainingConfig.from_dict(values["config"])
+    values["job"] = jobs.from_dict(values.get("job"))
+    values["state"] = State(values["state"])
+    values["parent"] = Moment(*values["parent"]) if values["parent"] else None
+    values["group"] = Group.read(values["group"], values["name"])
+    values["pauses"] = tuple(values["pauses"])
+    for name in EVENT_LISTS:
+        values[name] = tuple(event_from(event) for event in values[name])
+    values["measured"] = Kept(tuple(map(_measured, measured["ends"])), int(measured["count"]), row)
+    return Run(**values)
+
+
+class Kept(Sequence[Measured]):
+    """The measurements of a row: the first and the last are read already, those between them when they are asked for."""
+
+    def __init__(self, ends: tuple[Measured, ...], count: int, row: str) -> None:
+        if len(ends) != min(count, 2):
+            raise ValueError(f"{count} measurements with {len(ends)} ends")
+        self._ends, self._count, self._row = ends, count, row
+        self._all: tuple[Measured, ...] | None = ends if count <= 2 else None
+
+    @property
+    def all(self) -> tuple[Measured, ...]:
+        """All of them."""
+        if self._all is None:
+            between = map(_measured, json.loads(self._row[self._row.index("\n") + 1 :]))
+            self._all = (self._ends[0], *between, self._ends[1])
+        return self._all
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, at: int) -> Measured: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[Measured, ...]: ...
+    def __getitem__(self, at: int | slice) -> Measured | tuple[Measured, ...]:
+        if self._ends and at in (0, -1):
+            return self._ends[at]
+        return self.all[at]
+
+    def __iter__(self) -> Iterator[Measured]:
+        return iter(self.all)
+
+    def __eq__(self, other: object) -> bool:
+        return tuple(self) == tuple(other) if isinstance(other, (Kept, tuple)) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.all)
+
+    def __repr__(self) -> str:
+        return repr(self.all)
+
+
+def _measured(told: dict[str, object]) -> Measured:
+    event = event_from(told)
+    if not isinstance(event, Measured):
+        raise ValueError(f"not a measurement: {told!r:.80}")  # noqa: TRY004 - as all that is wrong with a row
+    return event
+
+
+def _told(event: object) -> dict[str, object]:
+    return {"event": type(event).__name__} | values_of(event)  # type: ignore[arg-type]
+
+
+def _crc(text: str) -> int:
+    return zlib.crc32(text.encode())
