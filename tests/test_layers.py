@@ -15,6 +15,7 @@ ROOT = Path(__file__).parent.parent
 FLOORS = {
     "fmnist_core": 0,
     "fmnist_core.files": 0,
+    "fmnist_core.once": 0,
     "fmnist_core.data": 0,
     "fmnist_core.settings": 1,
     "fmnist_core.networks": 1,

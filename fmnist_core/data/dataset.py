@@ -9,6 +9,7 @@ Algorithms", https://arxiv.org/abs/1708.07747 (MIT, Zalando SE). IDX: the format
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import os
@@ -95,6 +96,7 @@ FILES: dict[tuple[SplitName, str], IdxFile] = {
         (10_000,),
     ),
 }
+_NAMES = {name for file in FILES.values() for name in (file.name, f"{file.name}.gz")}
 
 
 class DatasetError(Exception):
@@ -139,10 +141,11 @@ def cache_folder() -> Path:
 
 def _raw(root: Path) -> Path:
     usual = root / "FashionMNIST" / "raw"  # torchvision's layout
-    names = [name for file in FILES.values() for name in (file.name, f"{file.name}.gz")]
-    return next(
-        (place for place in (usual, root / "raw", root) if any((place / name).exists() for name in names)), usual
-    )
+    for place in (usual, root / "raw", root):
+        with contextlib.suppress(OSError):
+            if not _NAMES.isdisjoint(os.listdir(place)):
+                return place
+    return usual
 
 
 # --- Our way in ----------------------------------------------------------------------------------------------------
@@ -166,11 +169,10 @@ def _view(path: Path, file: IdxFile) -> npt.NDArray[np.uint8]:
 
 def _verified(file: IdxFile) -> Path:
     """The path of `file`, known to be right; extracted again from its archive where it is missing or wrong."""
-    places = [_raw(data_folder()), _raw(cache_folder())]
-    fault = ""
-    for place in places:
-        path = place / file.name
-        if path.exists():
+    fault, places = "", list[Path]()
+    for place in map(_raw, (data_folder(), cache_folder())):
+        places.append(place)
+        if (path := place / file.name).exists():
             fault = _fault_of(path, file)
             if not fault:
                 return path

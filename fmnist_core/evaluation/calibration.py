@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fmnist_core.evaluation.evaluate import Evaluation
+from fmnist_core.once import once
 
 Floats = npt.NDArray[np.float64]
 
@@ -58,9 +59,14 @@ class Reliability:
 
         It is not 0: in each bin the accuracy of a sample strays from the confidence. Mean over `draws` samples.
         """
-        right = np.random.default_rng(seed).binomial(self.count, self.confidence, (draws, len(self.count)))
-        gaps = np.abs(right / np.maximum(self.count, 1) - self.confidence)  # (draws, bins)
-        return float((gaps @ self.count).mean() / self.count.sum())
+        return _error_by_chance(self.count, self.confidence, draws, seed)
+
+
+@once(256)
+def _error_by_chance(count: npt.NDArray[np.int64], confidence: Floats, draws: int, seed: int) -> float:
+    right = np.random.default_rng(seed).binomial(count, confidence, (draws, len(count)))
+    gaps = np.abs(right / np.maximum(count, 1) - confidence)  # (draws, bins)
+    return float((gaps @ count).mean() / count.sum())
 
 
 def reliability(result: Evaluation, bins: int = BINS) -> Reliability:

@@ -97,6 +97,9 @@ class Kept(Sequence[Measured]):
     def __repr__(self) -> str:
         return repr(self.all)
 
+    def __reduce__(self) -> tuple[type[tuple[Measured, ...]], tuple[tuple[Measured, ...]]]:
+        return tuple, (self.all,)
+
 
 def _measured(told: dict[str, object]) -> Measured:
     event = event_from(told)

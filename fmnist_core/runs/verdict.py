@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,8 @@ from fmnist_core.data import dataset
 from fmnist_core.evaluation.evaluate import CHANCE
 from fmnist_core.inside.dead_units import Dead, dead_units
 from fmnist_core.inside.network import Network
-from fmnist_core.runs import client
+from fmnist_core.runs import client, curve
+from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.record import Run, State
 from fmnist_core.settings.config import HIGHEST_LEARNING_RATE, SETTINGS, TrainingConfig
 from fmnist_core.settings.ranges import Whole
@@ -214,7 +216,7 @@ def _with_rate(config: TrainingConfig, rate: float) -> Next:
 
 def _losses(run: Run) -> npt.NDArray[np.float32]:
     with contextlib.suppress(client.RunNotFound, OSError, ValueError):
-        return client.folder(run.id).losses()
+        return curve.losses(client.folder(run.id))
     return np.empty(0, np.float32)
 
 
@@ -223,9 +225,13 @@ def _dead_at_the_end(run: Run) -> list[Dead]:
     with contextlib.suppress(client.RunNotFound, OSError, ValueError, KeyError, dataset.DatasetError):
         folder = client.folder(run.id)
         if steps := folder.weight_steps():
-            network = Network(run.config, folder.weights(steps[-1]))
-            return dead_units(network, dataset.load("test").images[:LOOKED_AT])
+            return _dead(folder, run.config, steps[-1])
     return []
+
+
+@lru_cache(maxsize=64)
+def _dead(folder: RunFolder, config: TrainingConfig, step: int) -> list[Dead]:
+    return dead_units(Network(config, folder.weights(step)), dataset.load("test").images[:LOOKED_AT])
 
 
 # --- Words -----------------------------------------------------------------------------------------------------------

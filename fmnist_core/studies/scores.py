@@ -11,7 +11,7 @@ import numpy.typing as npt
 from fmnist_core.data.dataset import load
 from fmnist_core.evaluation.evaluate import Evaluation
 from fmnist_core.evaluation.score import Score
-from fmnist_core.runs import client
+from fmnist_core.runs import client, curve
 from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.record import Moment, Run
 from fmnist_core.training.events import Measured
@@ -22,8 +22,19 @@ Mask = npt.NDArray[np.bool_] | None
 
 def evaluation(moment: Moment, mask: Mask = None) -> Evaluation:
     """Its predictions on the test images. Raises RunNotFound, OSError or ValueError where they are missing or damaged."""
-    whole = Evaluation.from_logits(client.folder(moment.run_id).logits(moment.step), load("test").labels)
-    return whole if mask is None else whole.subset(mask)
+    folder = client.folder(moment.run_id)
+    return _evaluated(folder, moment.step, _version(folder, moment.step), None if mask is None else mask.tobytes())
+
+
+@lru_cache(maxsize=12)
+def _evaluated(folder: RunFolder, step: int, _version: int, mask: bytes | None) -> Evaluation:
+    """What is worked out of it, such as the probabilities, stays with it: 2 MB each."""
+    whole = Evaluation.from_logits(folder.logits(step), load("test").labels)
+    return whole if mask is None else whole.subset(np.frombuffer(mask, bool))
+
+
+def _version(folder: RunFolder, step: int) -> int:
+    return (folder.path / "snapshots" / f"{step:08d}.npy").stat().st_mtime_ns
 
 
 def score(run: Run, step: int, mask: Mask = None) -> Score | None:
@@ -43,22 +54,15 @@ def measured(run: Run, mask: Mask = None) -> list[Measured]:
 def losses(run: Run) -> npt.NDArray[np.float32]:
     """The loss of every step after `run.first_step`, (steps,) float32; read again only when there is more to read."""
     try:
-        folder = client.folder(run.id)
-        return _losses(folder, (folder.path / "events.jsonl").stat().st_size)
+        return curve.losses(client.folder(run.id))
     except (client.RunNotFound, OSError):
         return np.empty(0, np.float32)
-
-
-@lru_cache(maxsize=32)
-def _losses(folder: RunFolder, _size: int) -> npt.NDArray[np.float32]:
-    return folder.losses()
 
 
 def _score(run_id: str, step: int, mask: Mask) -> Score | None:
     try:
         folder = client.folder(run_id)
-        path = folder.path / "snapshots" / f"{step:08d}.npy"
-        return _counted(folder, step, path.stat().st_mtime_ns, None if mask is None else mask.tobytes())
+        return _counted(folder, step, _version(folder, step), None if mask is None else mask.tobytes())
     except (client.RunNotFound, OSError, ValueError):
         return None
 

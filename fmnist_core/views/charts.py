@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from fmnist_core.data.dataset import CLASSES
 from fmnist_core.evaluation.evaluate import CHANCE, HUMAN_ACCURACY, wilson
 from fmnist_core.evaluation.score import Score
+from fmnist_core.once import once
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.training.events import Measured
 from fmnist_core.views.colours import REFERENCE
@@ -37,6 +38,7 @@ class Curve:
     """Where a branch begins."""
 
 
+@once(32)
 def class_bars(scores: Mapping[str, tuple[Score, str]], ink: str = "#444444") -> go.Figure:
     """Accuracy per class with 95 % Wilson intervals, one bar for each of `scores`: name to (score, colour).
 

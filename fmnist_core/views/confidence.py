@@ -8,12 +8,14 @@ from plotly.subplots import make_subplots
 
 from fmnist_core.evaluation.calibration import Coverage, Reliability
 from fmnist_core.evaluation.evaluate import wilson
+from fmnist_core.once import once
 from fmnist_core.views.colours import AFTER, BEFORE, REFERENCE, WRONG
 
 POINTS = 400
 """Points that a curve of 10,000 is drawn with."""
 
 
+@once(32)
 def reliability_diagram(
     now: Reliability, trained: Reliability | None = None, chosen: int | None = None, ink: str = "#444444"
 ) -> go.Figure:
@@ -103,6 +105,7 @@ def reliability_diagram(
     return _laid_out(figure, 460)
 
 
+@once(32)
 def coverage_curve(curve: Coverage, answered: int) -> go.Figure:
     """Accuracy of the answers against the share of images that is answered; a point where `answered` images are."""
     first = min(99, len(curve.coverage) - 1)  # below 100 images it jumps about

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 import plotly.graph_objects as go
 
 from fmnist_core.evaluation.robustness import CHANGES, Kind
+from fmnist_core.once import once
 from fmnist_core.studies.robust import Robustness
 from fmnist_core.views.colours import REFERENCE, RUNS
 
 
+@once(64)
 def robustness_curves(kind: Kind, runs: Mapping[str, Robustness]) -> go.Figure:
     """Accuracy of each run by name, unchanged and at each strength, with 95 % intervals; customdata is the strength's number."""
     change = CHANGES[kind]

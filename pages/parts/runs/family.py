@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from fmnist_core.inside.edits import Edits
-from fmnist_core.runs import client
+from fmnist_core.runs import client, curve
 from fmnist_core.runs.opened import opened, opened_steps
 from fmnist_core.runs.record import Run
 from pages.parts import frame
@@ -85,10 +85,7 @@ def _proof(run_id: str, parent_id: str) -> None:
 
 def _left(run: Run, parent: Run) -> str:
     """When it left its parent's path."""
-    own, others = (
-        client.folder(run.id).losses(),
-        client.folder(parent.id).losses()[run.first_step - parent.first_step :],
-    )
+    own, others = _curves(run, parent)
     length = min(len(own), len(others))
     after = int((own[:length] != others[:length]).argmax())
     steps = "at once" if after == 0 else "after one step" if after == 1 else f"after {after:,} steps"
@@ -97,7 +94,12 @@ def _left(run: Run, parent: Run) -> str:
 
 def losses_that_differ(run: Run, parent: Run) -> tuple[int, int]:
     """(how many, of how many): losses of a branch that are not bit for bit those of its parent at the same steps."""
-    own, others = client.folder(run.id).losses(), client.folder(parent.id).losses()
-    others = others[run.first_step - parent.first_step :][: len(own)]
-    own = own[: len(others)]
+    own, others = _curves(run, parent)
+    own, others = own[: len(others)], others[: len(own)]
     return int((own != others).sum()), len(own)
+
+
+def _curves(run: Run, parent: Run) -> tuple[curve.Curve, curve.Curve]:
+    """The losses of both from where they part."""
+    others = curve.losses(client.folder(parent.id))[run.first_step - parent.first_step :]
+    return curve.losses(client.folder(run.id)), others

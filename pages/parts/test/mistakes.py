@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal, get_args
 
 import numpy as np
@@ -12,6 +13,7 @@ from fmnist_core.data.dataset import CLASSES, Split
 from fmnist_core.evaluation.evaluate import Evaluation
 from fmnist_core.evaluation.neighbours import nearest
 from fmnist_core.runs import client
+from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.service import features
 from fmnist_core.studies.subject import Subject
 from fmnist_core.views.colours import REFERENCE, RIGHT, WRONG
@@ -53,9 +55,13 @@ def draw(subject: Subject) -> None:
     shown = found[(page - 1) * AT_ONCE : page * AT_ONCE]
     train = frame.data_or_stop("train")
     indices = result.indices[shown]
-    state = features.begin(client.folder(subject.run.id), subject.step)
+    folder = client.folder(subject.run.id)
+    state = features.begin(folder, subject.step)
     in_pixels = _nearest_pixels(tuple(indices.tolist()))
-    in_layer = _nearest_in_layer(subject, indices) if state == "ready" else None
+    try:
+        in_layer = _nearest_in_layer(folder, subject.step, tuple(indices.tolist())) if state == "ready" else None
+    except FileNotFoundError:  # removed just now
+        in_layer = None
     picture_rows(
         [
             _row(subject, train, int(place), in_pixels[at], None if in_layer is None else in_layer[at], state)
@@ -161,12 +167,14 @@ def _nearest_pixels(indices: tuple[int, ...]) -> npt.NDArray[np.int64]:
     return nearest(test.images[list(indices)], train.images, NEIGHBOURS)[0]
 
 
-def _nearest_in_layer(subject: Subject, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int64] | None:
-    kept = features.read(client.folder(subject.run.id), subject.step)
+@lru_cache(maxsize=200)
+def _nearest_in_layer(folder: RunFolder, step: int, indices: tuple[int, ...]) -> npt.NDArray[np.int64]:
+    """The same by the last hidden layer of one moment of a run. Raises FileNotFoundError."""
+    kept = features.read(folder, step)
     if kept is None:
-        return None
-    of_train = len(kept) - len(subject.images)
-    return nearest(kept[of_train + indices], kept[:of_train], NEIGHBOURS)[0]
+        raise FileNotFoundError(f"the hidden layer after step {step:,} is not there")
+    of_train = len(frame.data_or_stop("train"))
+    return nearest(kept[of_train + np.array(indices)], kept[:of_train], NEIGHBOURS)[0]
 
 
 def _wait(run_id: str, step: int) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from fmnist_core.data.dataset import CLASSES
-from fmnist_core.runs import client
+from fmnist_core.runs import client, curve
 from fmnist_core.runs.batch import batch_of, batch_then
 from fmnist_core.runs.record import Run
 from fmnist_core.views.colours import RIGHT, WRONG
@@ -51,7 +51,7 @@ def _pictures(run: Run, step: int) -> None:
     trained_on = batch_of(run.config, step)
     order = (np.arange(len(trained_on)) if batch is None else np.argsort(-batch.losses, kind="stable"))[:SHOWN]
     indices, labels = trained_on[order], train.labels[trained_on[order]]
-    recorded = folder.losses()[step - 1 - run.first_step :][:1]
+    recorded = curve.losses(folder)[step - 1 - run.first_step :][:1]
     loss = f" Its loss while training: **{recorded[0]:.4f}**." if len(recorded) else ""
     st.markdown(f"**The {len(trained_on):,} images of step {step:,}**, the worst loss first.{loss}")
     if batch is None:

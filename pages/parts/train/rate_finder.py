@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from fmnist_core.runs import client
+from fmnist_core.runs import client, curve
 from fmnist_core.runs.record import Run, State
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.jobs import RateTest, Suggestion, suggest
@@ -67,7 +67,7 @@ def _draw(run: Run) -> Suggestion | None:
     """The losses so far, and what they say; nothing is drawn while there are too few."""
     test = run.job
     assert isinstance(test, RateTest)
-    losses = client.folder(run.id).losses().tolist()
+    losses = curve.losses(client.folder(run.id)).tolist()
     if found := suggest(test, losses):
         figure = settings.rate_test(test, losses, found, is_over=run.state.is_final)
         st.plotly_chart(figure, config={"displayModeBar": False}, key=f"rates_{run.id}")
