@@ -15,6 +15,8 @@ from fmnist_core.data import dataset
 from fmnist_core.runs import client
 from fmnist_core.runs.people import is_own
 from fmnist_core.runs.record import Run, State
+from fmnist_core.settings.jobs import Race
+from fmnist_core.studies import sweep
 from pages.parts import address, frame, streamlit_inside
 from pages.parts.components.drawing_pad import route as drawing_pad
 from pages.parts.components.live_chart import route as live_chart
@@ -28,6 +30,7 @@ from pages.parts.person import me, remember
 
 SHOWN_RUNS = 5
 ROWS = 2
+BEST = "Best so far"
 DEVICE_NAMES = {"cuda": "NVIDIA GPU (CUDA)", "mps": "Apple GPU (MPS)", "cpu": "CPU"}
 
 
@@ -78,13 +81,22 @@ def progress(runs: Sequence[Run], visited: set[str]) -> dict[str, tuple[bool, st
     words["Train"] = ", ".join(filter(None, [*counts, others]))
     done["Train"] = bool(finished)
     if tested:
-        words["Test"] = f"Best so far {frame.percent(max(run.latest.test.accuracy for run in tested), 1)}"
+        words["Test"] = f"{BEST} {frame.percent(max(run.latest.test.accuracy for run in tested), 1)}"
     elif not done["Test"]:
         words["Test"] = "Needs a trained network"
     if len(tested) < 2:
         words["Compare"] = "Needs two runs" if not tested else "Needs one more run"
         done["Compare"] = False
+    else:
+        words["Compare"] = f"{len(tested)} runs to compare"
+    words["Explore"] = _explored() or words["Explore"]
     return {title: (done[title], words[title]) for title in words}
+
+
+def _explored() -> str:
+    """Races and sweeps so far; "" before the first."""
+    counts = ((len(client.list_jobs(Race)), "race"), (len(sweep.sweeps()), "sweep"))
+    return ", ".join(f"{count} {name}{'s' * (count > 1)}" for count, name in counts if count)
 
 
 def wall(train: dataset.Split) -> None:
@@ -128,7 +140,9 @@ def first_step(done: dict[str, tuple[bool, str]]) -> None:
         if st.button(label, type="primary", icon=":material/arrow_forward:", key="first_step"):
             st.switch_page(step.script)
         if step.title != "Train":
-            st.page_link("pages/4_train.py", label="Train a network", icon=":material/play_arrow:")
+            frame.page_link("train", "Train a network", icon=":material/play_arrow:")
+        if step.title != "Test" and done["Test"][1].startswith(BEST):
+            frame.page_link("test", "Test a network", icon=":material/fact_check:")
 
 
 def steps(done: dict[str, tuple[bool, str]]) -> None:

@@ -47,6 +47,7 @@ def main() -> None:
             return
         kept = cleaned_switch()
     step = moment(run, kept=kept)
+    hardest = st.container()
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         view = controls.one_of(
             "View",
@@ -73,6 +74,8 @@ def main() -> None:
     _tiles(tested.before.score, tested.after.score)
     if said := explanations.favourite(tested.after.matrix):
         st.info(said, icon=":material/lightbulb:")
+    elif said := explanations.hardest_class(tested.after.matrix):
+        hardest.markdown(f":material/priority_high: {said}")
     match view:
         case "classes":
             classes.draw(tested)

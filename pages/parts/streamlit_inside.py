@@ -22,8 +22,8 @@ NAMES = {
     "column": '[data-testid="stColumn"]',
     "caption": '[data-testid="stCaptionContainer"]',
     "page_link": '[data-testid="stPageLink"]',
-    "chosen": '[data-testid="stBaseButton-segmented_controlActive"]',
-    "segment": '[data-testid^="stBaseButton-segmented_control"]',
+    "chosen": 'button[data-variant="segmented_control"][data-selected]',
+    "segment": 'button[data-variant="segmented_control"]',
     "slider_value": '[data-testid="stSliderThumbValue"]',
     "menu_link": '[data-testid="stPageLink-NavLink"]',
 }

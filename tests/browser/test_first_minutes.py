@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import time
+from datetime import datetime, timedelta, tzinfo
 
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from fmnist_core.runs import client
+from fmnist_core.data import dataset
+from fmnist_core.data.dataset import CLASSES
+from fmnist_core.runs import client, folder
+from fmnist_core.settings.config import TrainingConfig
 from tests.browser.conftest import settled, wait_for
 from tests.browser.test_way import run_in
 
@@ -52,6 +58,54 @@ def test_three_clicks_and_no_scrolling_to_a_network_that_trains(browser: Browser
     print(f"\n{width} x {height}: {seconds:.1f} s from the first page to the first curve")
     client.stop(run_id)
     wait_for(run_id, "stopped")
+    context.close()
+
+
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)])
+def test_three_clicks_and_no_scrolling_to_the_worst_class_of_last_weeks_run(
+    browser: Browser, app: str, finished: str, monkeypatch: pytest.MonkeyPatch, width: int, height: int
+):
+    """Home, Test, its day in the list of runs: the class that it knows worst is said in sight. The time is printed."""
+
+    class AWeekAgo(datetime):
+        """What the clock said when the run was started."""
+
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:
+            return datetime.now(tz) - timedelta(days=7)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(folder, "datetime", AWeekAgo)
+        run_id = client.start(TrainingConfig(batch_size=600, epochs=1, learning_rate=0.05), f"Old {width}")
+    wait_for(run_id, "finished")
+    labels = dataset.load("test").labels
+    right = np.bincount(labels[client.folder(run_id).logits(100).argmax(1) == labels], minlength=10)
+    context = browser.new_context(base_url=app, viewport={"width": width, "height": height})
+    page = context.new_page()
+    page.set_default_timeout(180_000)
+    began = time.monotonic()
+    page.goto("/")
+    to_test = page.get_by_test_id("stMain").get_by_text(re.compile("Go on with step 5: Test|Test a network"))
+    expect(to_test).to_be_visible()
+    assert in_sight(page, to_test)
+    to_test.click()
+    runs = page.get_by_role("combobox", name="Run", exact=True)
+    expect(runs).to_be_visible()
+    settled(page)
+    assert in_sight(page, runs)
+    runs.click()
+    a_week_ago = datetime.now() - timedelta(days=7)
+    runs.fill(f"{a_week_ago.day} {a_week_ago:%b}")  # typed, as one looks for a day
+    option = page.get_by_role("option").filter(has_text=f"Old {width}")
+    expect(option).to_be_visible()
+    assert in_sight(page, option)
+    option.click()
+    page.wait_for_url(re.compile(run_id))
+    worst = page.get_by_text(re.compile(f"The hardest class is {CLASSES[right.argmin()]}:"))
+    expect(worst).to_be_visible()
+    seconds = time.monotonic() - began
+    assert in_sight(page, worst)
+    print(f"\n{width} x {height}: {seconds:.1f} s from the first page to the worst class")
     context.close()
 
 

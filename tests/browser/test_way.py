@@ -10,6 +10,7 @@ from fmnist_core.data import dataset
 from fmnist_core.data.dataset import CLASSES
 from fmnist_core.runs import client
 from fmnist_core.settings.config import TrainingConfig
+from pages.parts.streamlit_inside import CONTENT
 from tests.browser.conftest import settled, wait_for
 
 
@@ -92,12 +93,17 @@ def test_from_the_first_picture_to_a_tested_network(page: Page):
     expect(page.get_by_text(f"Shirt taken for T-shirt/top: {count} of 1,000 pictures")).to_be_visible()
     expect(page.locator("a.picture")).to_have_count(min(20, count))
     address = page.url
+    page.locator("a.picture").nth(3).scroll_into_view_if_needed()
+    place = page.locator(CONTENT).evaluate("(main) => main.scrollTop")
+    assert place > 100
     page.locator("a.picture").nth(3).click()
     expect(page.get_by_role("heading", name="Image", level=1)).to_be_visible()
     expect(page.locator("canvas").first).to_be_visible()
     page.go_back()
     expect(page.get_by_text(f"Shirt taken for T-shirt/top: {count} of 1,000 pictures")).to_be_visible()
     assert page.url == address
+    scrolled = f"(place) => Math.abs(document.querySelector('{CONTENT}').scrollTop - place) < 2"
+    page.wait_for_function(scrolled, arg=place)
 
 
 def test_stop_from_the_page_then_compare(page: Page):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import streamlit as st
 
@@ -56,10 +57,17 @@ def run_picker() -> Run | None:
 
 
 def title(run: Run) -> str:
-    """Name, number and newest accuracy of a run: what tells it from others in a list. Plain text, not Markdown."""
+    """Name, number, newest accuracy and day of a run: what tells it from others in a list. Plain text, not Markdown."""
     words = run.title if run.title == f"Run {run.sequence}" else f"{run.title} · run {run.sequence}"
     score = run.latest and run.latest.test
-    return f"{words} · {frame.percent(score.accuracy)}" if score else words
+    return " · ".join(filter(None, [words, frame.percent(score.accuracy) if score else "", day(run)]))
+
+
+def day(run: Run) -> str:
+    """The day on which it was started, such as "21 Nov"; "" for today."""
+    started, now = datetime.fromisoformat(run.created_at).astimezone(), datetime.now().astimezone()
+    year = f" {started.year}" if started.year != now.year else ""
+    return "" if started.date() == now.date() else f"{started.day} {started:%b}{year}"
 
 
 def left_out(hidden: Sequence[Run]) -> None:

@@ -7,7 +7,6 @@ import streamlit as st
 
 from fmnist_core.data.dataset import CLASSES
 from fmnist_core.evaluation.evaluate import Evaluation, tutorial_report, wilson
-from fmnist_core.evaluation.explanations import hardest_class
 from fmnist_core.evaluation.metrics import AVERAGES, Bootstrap, Interval, bootstrap, mean_interval, per_class
 from fmnist_core.evaluation.score import Score
 from fmnist_core.studies.subject import Subject
@@ -28,8 +27,6 @@ def draw(subject: Subject) -> None:
         words={"table": "Table", "print": "As the tutorial prints it"},
         label_visibility="collapsed",
     )
-    if said := hardest_class(after.matrix):
-        st.markdown(said)
     drawn = bootstrap(after.matrix)
     if shown == "table":
         _table(before, after, drawn)

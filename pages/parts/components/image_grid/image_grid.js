@@ -12,6 +12,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   if (!grid) {
     grid = new ImageGrid(parentElement.querySelector(".pictures"));
     grids.set(parentElement, grid);
+    returnToPlace();
   }
   grid.activate = (position) => setTriggerValue("activated", position);
   grid.show(data);

@@ -9,6 +9,7 @@ export default function ({ data, parentElement }) {
   if (old?.shown !== wanted) {
     if (old) URL.revokeObjectURL(old.url);
     lists.set(parentElement, { shown: wanted, url: build(list, data) });
+    if (!old) returnToPlace();
   }
   return () => {
     URL.revokeObjectURL(lists.get(parentElement)?.url);
