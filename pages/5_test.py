@@ -75,7 +75,7 @@ def main() -> None:
     if said := explanations.favourite(tested.after.matrix):
         st.info(said, icon=":material/lightbulb:")
     elif said := explanations.hardest_class(tested.after.matrix):
-        hardest.markdown(f":material/priority_high: {said}")
+        hardest.markdown(said)
     match view:
         case "classes":
             classes.draw(tested)

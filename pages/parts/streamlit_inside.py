@@ -24,6 +24,7 @@ NAMES = {
     "page_link": '[data-testid="stPageLink"]',
     "chosen": 'button[data-variant="segmented_control"][data-selected]',
     "segment": 'button[data-variant="segmented_control"]',
+    "drawn": ':is([data-testid="stSlider"], [data-testid="stCheckbox"], [data-testid="stProgress"], [data-testid^="stBidiComponent"])',
     "slider_value": '[data-testid="stSliderThumbValue"]',
     "menu_link": '[data-testid="stPageLink-NavLink"]',
 }

@@ -14,6 +14,8 @@ STREAMLITS_OWN = {
     "scrollable-region-focusable",  # Streamlit's main area scrolls; its content takes the focus
 }
 """Rules that only Streamlit itself breaks here, and that we cannot mend."""
+NOT_OURS = {"exclude": [['[data-testid="stMultiSelect"] input']]}
+"""Streamlit's own element that breaks a rule which ours must keep: smaller than 24 pixels beside what is chosen."""
 
 
 @pytest.mark.slow
@@ -28,7 +30,7 @@ def test_no_page_has_a_serious_violation(browser: Browser, app: str, finished: s
         page.goto(address.format(run=finished))
         settled(page)
         options = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
-        for violation in Axe().run(page, options=options).response["violations"]:
+        for violation in Axe().run(page, NOT_OURS, options).response["violations"]:
             if violation["impact"] in ("serious", "critical") and violation["id"] not in STREAMLITS_OWN:
                 places = [f"{node['target']} {node['html'][:160]}" for node in violation["nodes"][:3]]
                 found.setdefault(f"{violation['id']} ({len(violation['nodes'])}): {places}", set()).add(address)

@@ -21,7 +21,16 @@ ADDRESSES = (
     "/test?run={run}&view=mistakes",
     "/test?run={run}&view=calibration&fit=true&bin=8",
     "/test?run={run}&view=threshold",
+    "/inside?run={run}",
+    "/inside?run={run}&view=ledger",
+    "/inside?run={run}&view=surgery",
+    "/yours?run={run}",
     "/compare?runs={run}",
+    "/compare?view=leaderboard",
+    "/explore",
+    "/explore?view=sweep",
+    "/data",
+    "/data?view=labels",
 )
 
 
