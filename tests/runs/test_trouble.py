@@ -265,6 +265,27 @@ def test_an_index_of_a_newer_version_still_ends_a_dispatcher(runs: Path):
         dispatcher.serve(None)
 
 
+# --- A crowd that looks --------------------------------------------------------------------------------------------
+
+
+def test_many_who_ring_leave_the_dispatcher_most_of_its_time(runs: Path, monkeypatch: pytest.MonkeyPatch):
+    """Everybody who looks rings: a dispatcher whose turns take 20 ms rests nine times as long in between, however often it rings."""
+    runs.mkdir()
+    handle, dispatcher, turns = open_bell(runs), Dispatcher(runs, Counts()), []
+    assert handle is not None
+
+    def turn() -> None:
+        turns.append(time.monotonic())
+        time.sleep(0.02)
+        bell.ring(runs)  # somebody always has, meanwhile
+
+    monkeypatch.setattr(dispatcher, "turn", turn)
+    until = time.monotonic() + 1.0
+    dispatcher.serve(handle, lambda: time.monotonic() > until)
+    os.close(handle)
+    assert 2 <= len(turns) <= 6
+
+
 # --- A spare that is suspended -------------------------------------------------------------------------------------
 
 

@@ -51,6 +51,8 @@ IDLE_AFTER = 600.0
 """Seconds without runs and visitors after which the dispatcher ends."""
 GRACE = 300.0
 """Seconds that a worker which has not ended has to take its run: a cold one on a busy machine imports torch first."""
+RESTS, RESTS_MOST = 9, 0.25
+"""Times as long as a turn took, and seconds at most, until the next one: everybody who looks rings, and a hundred may look."""
 STEP_AGAIN = 60.0
 """Seconds after which a single step that nobody has taken is given out once more."""
 
@@ -306,6 +308,7 @@ class Dispatcher:
     def serve(self, bell: int | None, is_over: Callable[[], bool] = lambda: False) -> None:
         """Turn after turn until told to end, until `is_over`, or until nobody needs it any more. Raises IndexTooNew."""
         while not self.ending and not is_over():
+            began = time.monotonic()
             try:
                 self.turn()
                 self.trouble = ""
@@ -317,6 +320,7 @@ class Dispatcher:
                 with contextlib.suppress(Exception):
                     self._save()
                 time.sleep(1)
+            time.sleep(min(RESTS_MOST, RESTS * (time.monotonic() - began)))
             pause = 0.1 if self.is_busy else 1.0
             if bell is None:
                 time.sleep(pause)
