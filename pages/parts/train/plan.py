@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from fmnist_core.runs.record import Run
 from fmnist_core.settings.config import TrainingConfig
@@ -13,6 +12,9 @@ from pages.parts.train.recipe_choice import recipe_of
 
 NEEDS_A_GPU = 12 * 3600
 """Seconds on a CPU from which on a run is none for a CPU."""
+
+AS_QUICK = ("learning_rate", "epochs", "seed", "momentum", "dropout", "step_limit")
+"""Settings that do not change how many images a second are trained on."""
 
 
 def plan(config: TrainingConfig, runs: Sequence[Run]) -> str:
@@ -48,10 +50,9 @@ def steps(config: TrainingConfig) -> str:
 
 def expected_seconds(config: TrainingConfig, runs: Sequence[Run]) -> tuple[float, str]:
     """(seconds of training, where that is known from): by the newest run like it, else by its recipe; 0 where by neither."""
+    decisive = {name: value for name, value in config.to_dict().items() if name not in AS_QUICK}
     for run in runs:
-        like = replace(run.config, learning_rate=config.learning_rate, epochs=config.epochs, seed=config.seed)
-        like = replace(like, momentum=config.momentum, dropout=config.dropout, step_limit=config.step_limit)
-        if run.images_per_second and like == config:
+        if run.images_per_second and all(getattr(run.config, name) == value for name, value in decisive.items()):
             return config.total_steps * config.batch_size / run.images_per_second, ""
     if (name := recipe_of(config)) and config.device not in ("cuda", "mps"):
         return 60 * RECIPES[name].minutes, " on two processor cores"
