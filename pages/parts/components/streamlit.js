@@ -68,3 +68,28 @@ class ScriptState {
     this.observer.disconnect();
   }
 }
+
+// The one object of a component's place on the page: made at the first showing, shown whatever the server sends, ended with
+// the place. What it says to `tell` reaches the server as `event`.
+const living = new WeakMap();
+
+function live({ data, parentElement, setTriggerValue }, Kind, selector, event = "") {
+  let one = living.get(parentElement);
+  if (!one) living.set(parentElement, (one = new Kind(parentElement.querySelector(selector))));
+  one.tell = (value) => setTriggerValue(event, value);
+  one.show(data);
+  return () => {
+    one.end();
+    living.delete(parentElement);
+  };
+}
+
+// Moments of the time slider while it is dragged, told to whatever computes in the browser: `move(run, step)`. Gives what ends it.
+const MOMENT = "fmnist-moment";
+const tellMoment = (run, step) => window.dispatchEvent(new CustomEvent(MOMENT, { detail: { run, step } }));
+
+function onMoment(move) {
+  const hear = (event) => move(event.detail.run, event.detail.step);
+  window.addEventListener(MOMENT, hear);
+  return () => window.removeEventListener(MOMENT, hear);
+}

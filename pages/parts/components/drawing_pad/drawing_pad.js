@@ -5,18 +5,7 @@ const SIDE = 28, COUNT = SIDE * SIDE;
 const MOST_UNDONE = 50;
 const ARROWS = { ArrowLeft: [0, -1, "←"], ArrowRight: [0, 1, "→"], ArrowUp: [-1, 0, "↑"], ArrowDown: [1, 0, "↓"] };
 
-const pads = new WeakMap();
-
-export default function ({ data, parentElement, setTriggerValue }) {
-  let pad = pads.get(parentElement);
-  if (!pad) pads.set(parentElement, (pad = new Pad(parentElement.querySelector(".pad"))));
-  pad.tell = (text) => setTriggerValue("drawn", text);
-  pad.show(data);
-  return () => {
-    pad.end();
-    pads.delete(parentElement);
-  };
-}
+export default (given) => live(given, Pad, ".pad", "drawn");
 
 const bytesOf = (packed) => Uint8Array.from(atob(packed), (character) => character.charCodeAt(0));
 const textOf = (pixels) => btoa(String.fromCharCode(...Array.from(pixels, Math.round))).replace(/\+/g, "-").replace(/\//g, "_").replace(/=/g, "");

@@ -5,22 +5,7 @@ const NARROWEST = 62; // pixels of a column: room for "T-shirt/top"
 const PADDING = 8;
 const ROWS_PER_PAGE = 5; // PageUp and PageDown
 
-const grids = new WeakMap();
-
-export default function ({ data, parentElement, setTriggerValue }) {
-  let grid = grids.get(parentElement);
-  if (!grid) {
-    grid = new ImageGrid(parentElement.querySelector(".pictures"));
-    grids.set(parentElement, grid);
-    returnToPlace();
-  }
-  grid.activate = (position) => setTriggerValue("activated", position);
-  grid.show(data);
-  return () => {
-    grid.end();
-    grids.delete(parentElement);
-  };
-}
+export default (given) => live(given, ImageGrid, ".pictures", "activated");
 
 class ImageGrid {
   constructor(list) {
@@ -30,6 +15,7 @@ class ImageGrid {
     list.addEventListener("focusin", (event) => this.rove(this.tiles().indexOf(event.target.closest(".picture"))));
     this.resized = new ResizeObserver(() => this.fit());
     this.resized.observe(list);
+    returnToPlace();
   }
 
   end() {
@@ -125,7 +111,7 @@ class ImageGrid {
     if (!tile || opensElsewhere(event)) return;
     tile.classList.add("activated"); // at once; the server's answer comes later
     if (tile.href) follow(event, tile);
-    else this.activate(this.tiles().indexOf(tile));
+    else this.tell(this.tiles().indexOf(tile));
   }
 
   pressed(event) {

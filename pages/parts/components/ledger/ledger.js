@@ -4,21 +4,7 @@ const SIDE = 28;
 const UP = [74, 82, 201], DOWN = [222, 98, 28]; // adds, takes away
 const LISTED = 6;
 
-const ledgers = new WeakMap();
-
-export default function ({ data, parentElement, setTriggerValue }) {
-  let ledger = ledgers.get(parentElement);
-  if (!ledger) {
-    ledger = new Ledger(parentElement.querySelector(".ledger"));
-    ledgers.set(parentElement, ledger);
-  }
-  ledger.tell = (erased) => setTriggerValue("erased", erased);
-  ledger.show(data);
-  return () => {
-    ledger.end();
-    ledgers.delete(parentElement);
-  };
-}
+export default (given) => live(given, Ledger, ".ledger", "erased");
 
 class Ledger {
   constructor(root) {
@@ -38,14 +24,13 @@ class Ledger {
     };
     this.resized = new ResizeObserver(() => this.layout());
     this.resized.observe(root);
-    this.moved = (event) => event.detail.run === this.data?.run && this.fetch(event.detail.step);
-    window.addEventListener("fmnist-moment", this.moved);
+    this.deaf = onMoment((run, step) => run === this.data?.run && this.fetch(step));
   }
 
   end() {
     this.ended = true;
     this.resized.disconnect();
-    window.removeEventListener("fmnist-moment", this.moved);
+    this.deaf();
   }
 
   async show(data) {

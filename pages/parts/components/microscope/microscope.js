@@ -4,21 +4,7 @@ const INK = [107, 116, 230], CUT = [238, 119, 51]; // positive values; what ReLU
 const NARROW = 760;
 const KEPT = 128; // moments whose weights stay in memory: 110 kB each for the tutorial's network
 
-const microscopes = new WeakMap();
-
-export default function ({ data, parentElement, setTriggerValue }) {
-  let scope = microscopes.get(parentElement);
-  if (!scope) {
-    scope = new Microscope(parentElement.querySelector(".inside"));
-    microscopes.set(parentElement, scope);
-  }
-  scope.tell = (selected) => setTriggerValue("selected", selected);
-  scope.show(data);
-  return () => {
-    scope.end();
-    microscopes.delete(parentElement);
-  };
-}
+export default (given) => live(given, Microscope, ".inside", "selected");
 
 class Microscope {
   constructor(root) {
@@ -28,8 +14,7 @@ class Microscope {
     this.sum = this.find("sum");
     this.resized = new ResizeObserver(() => this.layout());
     this.resized.observe(root);
-    this.moved = (event) => event.detail.run === this.data?.run && this.moveTo(event.detail.step); // the time slider, while it is dragged
-    window.addEventListener("fmnist-moment", this.moved);
+    this.deaf = onMoment((run, step) => run === this.data?.run && this.moveTo(step));
     this.sum.onclick = (event) => this.followed(event);
     this.sum.addEventListener("toggle", (event) => event.target.matches(".soft") && (this.soft = event.target.open), true);
     this.find("scales").onclick = (event) => {
@@ -45,7 +30,7 @@ class Microscope {
   end() {
     this.ended = true;
     this.resized.disconnect();
-    window.removeEventListener("fmnist-moment", this.moved);
+    this.deaf();
   }
 
   show(data) {

@@ -5,20 +5,7 @@ const REACH = 14; // pixels around the pointer in which a picture is found
 const MOVING = 250; // milliseconds of a move from one moment to the next
 const CARD_AFTER = 125;
 
-const maps = new WeakMap();
-
-export default function ({ data, parentElement }) {
-  let map = maps.get(parentElement);
-  if (!map) {
-    map = new PictureMap(parentElement.querySelector(".map"));
-    maps.set(parentElement, map);
-  }
-  map.show(data);
-  return () => {
-    map.end();
-    maps.delete(parentElement);
-  };
-}
+export default (given) => live(given, PictureMap, ".map");
 
 // fetched once a page: the pictures never change
 function loadPictures() {
@@ -79,14 +66,13 @@ class PictureMap {
     this.find("all").onclick = () => this.whole();
     this.resized = new ResizeObserver(() => this.layout());
     this.resized.observe(root);
-    this.moved = (event) => event.detail.run === this.data?.run && this.moveTo(event.detail.step);
-    window.addEventListener("fmnist-moment", this.moved);
+    this.deaf = onMoment((run, step) => run === this.data?.run && this.moveTo(step));
   }
 
   end() {
     this.ended = true;
     this.resized.disconnect();
-    window.removeEventListener("fmnist-moment", this.moved);
+    this.deaf();
   }
 
   async show(data) {

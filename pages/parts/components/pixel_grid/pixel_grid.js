@@ -6,20 +6,7 @@ const ZOOMS = [1, 1.4, 2, 2.8, 4];
 const SMALLEST_TEXT = 6.5; // CSS pixels; below, numbers are left out
 const ROWS_PER_PAGE = 5; // PageUp and PageDown
 
-const grids = new WeakMap();
-
-export default function ({ data, parentElement }) {
-  let grid = grids.get(parentElement);
-  if (!grid) {
-    grid = new PixelGrid(parentElement.querySelector(".pixel-grid"));
-    grids.set(parentElement, grid);
-  }
-  grid.show(data); // also when the theme has changed
-  return () => {
-    grid.end();
-    grids.delete(parentElement);
-  };
-}
+export default (given) => live(given, PixelGrid, ".pixel-grid");
 
 class PixelGrid {
   constructor(root) {

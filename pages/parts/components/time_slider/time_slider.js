@@ -4,21 +4,7 @@ const SECONDS_TO_PLAY = 8; // from the first moment to the last
 const FOLLOW = { released: 150, playing: 1500 }; // milliseconds until the server is told
 const POSITIVE = "#6b74e6", NEGATIVE = "#ee7733"; // a weight's sign; blue and orange are told apart by everybody
 
-const sliders = new WeakMap();
-
-export default function ({ data, parentElement, setTriggerValue }) {
-  let slider = sliders.get(parentElement);
-  if (!slider) {
-    slider = new TimeSlider(parentElement.querySelector(".time"));
-    sliders.set(parentElement, slider);
-  }
-  slider.tell = (step) => setTriggerValue("moved", step);
-  slider.show(data);
-  return () => {
-    slider.end();
-    sliders.delete(parentElement);
-  };
-}
+export default (given) => live(given, TimeSlider, ".time", "moved");
 
 class TimeSlider {
   constructor(root) {
@@ -133,8 +119,7 @@ class TimeSlider {
   moveTo(place) {
     this.at = Math.max(0, Math.min(this.last, place));
     this.draw();
-    const moment = { run: this.data.run, step: this.data.steps[this.at] };
-    window.dispatchEvent(new CustomEvent("fmnist-moment", { detail: moment })); // what else computes in the browser moves along
+    tellMoment(this.data.run, this.data.steps[this.at]); // what else computes in the browser moves along
     this.dim();
     if (!this.held) this.follow(this.playing ? FOLLOW.playing : FOLLOW.released);
   }
