@@ -35,8 +35,14 @@ def principal(features: npt.NDArray[np.float32]) -> tuple[Points, float]:
     1.0
     """
     centred = features.astype(np.float64) - features.mean(0, dtype=np.float64)
-    values, vectors = np.linalg.eigh(centred.T @ centred)
-    axes = vectors[:, ::-1][:, :2]
+    if (
+        len(centred) < centred.shape[1]
+    ):  # more numbers than pictures: the smaller of the two products has the same values
+        values, vectors = np.linalg.eigh(centred @ centred.T)
+        axes = centred.T @ vectors[:, ::-1][:, :2] / np.sqrt(np.maximum(values[::-1][:2], 1e-12))
+    else:
+        values, vectors = np.linalg.eigh(centred.T @ centred)
+        axes = vectors[:, ::-1][:, :2]
     axes = axes * np.where(axes[np.abs(axes).argmax(0), np.arange(axes.shape[1])] < 0, -1, 1)
     points, total = centred @ axes, float(values.sum())
     spread = float(np.sqrt((points**2).mean() * points.shape[1])) or 1.0

@@ -87,6 +87,8 @@ TABLE: tuple[Parameter, ...] = (
     _row("black", "inside", Switch(), False, "Whether pixels count relative to black"),
     _row("erased", "inside", Text(140), "", "Pixels that were erased: 784 bits in base64"),
     _row("map_of", "inside", _words("hidden", "pixels"), "hidden", "What makes pictures near on the map"),
+    _row("map_by", "inside", _words("neighbours", "components"), "neighbours", "What a place on the map keeps"),
+    _row("area", "inside", Text(300), "", "What was drawn around on the map: its corners, in hundredths"),
     _row("map_colour", "inside", _words("true", "predicted", "right"), "true", "What colours the map's pictures"),
     _row("edit", "inside", _words(*KINDS), "mute", "The kind of change that is offered"),
     _row("all_pictures", "inside", Switch(), False, "Whether a slow network is tested on all test pictures"),

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
-from starlette.applications import Starlette
-from starlette.testclient import TestClient
 
 from fmnist_core.data import dataset
 from fmnist_core.inside.attribution import attribute, target
@@ -18,7 +15,6 @@ from fmnist_core.inside.units import excitement
 from fmnist_core.runs import client
 from fmnist_core.runs.opened import opened, opened_steps
 from fmnist_core.runs.service import inspection
-from pages.parts.components.picture_map import route as map_route
 from tests.pages.conftest import Open, Trained, words
 
 PAGE = "pages/6_inside.py"
@@ -124,30 +120,3 @@ def test_a_damaged_file_is_computed_again(trained: Trained):
     assert inspection.read(folder, step, "units") is None
     inspection.main(str(folder.path), str(step), "units")
     assert file.read_bytes()[:100] == content[:100]
-
-
-def test_the_map_has_every_test_picture(trained: Trained):
-    """Positions and predictions of all 10,000, of this moment; what is no step, run or kind is refused with a word."""
-    browser = TestClient(Starlette(routes=map_route.routes))
-    _, step, network = last(trained.first)
-    answer = browser.get(f"/api/runs/{trained.first}/map?step={step}")
-    line, _, content = answer.content.partition(b"\n")
-    count = json.loads(line)["count"]
-    points, guesses = np.frombuffer(content[: 8 * count], np.float32), np.frombuffer(content[8 * count :], np.uint8)
-    assert (count, len(points), len(guesses)) == (10_000, 20_000, 10_000)
-    assert np.isfinite(points).all()
-    assert (guesses == network.logits(dataset.load("test").images).argmax(1)).all()
-    for query, status in (("step=x", 400), (f"step={step}&of=logits", 400), ("step=999999", 404)):
-        assert browser.get(f"/api/runs/{trained.first}/map?{query}").status_code == status
-    assert browser.get("/api/runs/..%2F..%2Fetc/map?step=0").status_code == 404
-    pictures = browser.get("/api/pictures/test").content
-    assert pictures[784 * 7 : 784 * 8] == dataset.load("test").images[7].tobytes()
-    assert pictures[7_840_000:] == dataset.load("test").labels.tobytes()
-
-
-def test_the_map_of_a_sealed_run_stays_hidden(trained: Trained, monkeypatch: pytest.MonkeyPatch):
-    """What a network of an open sweep says of test pictures is not told by this route either."""
-    run = client.get(trained.first)
-    monkeypatch.setattr(client, "get", lambda _id: replace(run, is_sealed=True))
-    browser = TestClient(Starlette(routes=map_route.routes))
-    assert browser.get(f"/api/runs/{trained.first}/map?step=0").status_code == 404

@@ -21,6 +21,9 @@ from fmnist_core.runs.bell import REPOSITORY
 NO_WEIGHTS = 3
 """Exit status where the weights of the moment were not kept."""
 
+NICE = 10
+"""Training goes before looking."""
+
 State = Literal["ready", "computing", "unknown weights", "failed"]
 
 _begun: dict[Path, subprocess.Popen[bytes]] = {}
@@ -65,7 +68,7 @@ def keep(file: Path, most: int, compute: Callable[[], npt.NDArray[Any]]) -> None
     Returns at once where another process has been quicker; ends this one with `NO_WEIGHTS` on a LookupError or FileNotFoundError.
     """
     file.parent.mkdir(exist_ok=True)
-    os.nice(5)  # training goes before looking
+    os.setpriority(os.PRIO_PROCESS, 0, max(NICE, os.getpriority(os.PRIO_PROCESS, 0)))
     with open(file.parent / ".lock", "ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if file.exists():

@@ -1,4 +1,4 @@
-"""Compiles the training step and predictions, once for each processor and version of the source. No torch.
+"""Compiles our C, once for each processor and version of the source: the training step with predictions, and layouts. No torch.
 
 The library is for this very processor (`-march=native`), so it is kept in the user's cache folder under a name that is made
 of the source, the flags and the processor: another machine that shares the folder has one of its own. The compiler is not
@@ -14,13 +14,15 @@ import platform
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
 from fmnist_core.data import dataset
 
 SOURCES = tuple(Path(__file__).parent / name for name in ("step.c", "predict.c", "layout.h", "network.h"))
+NEIGHBOURS = (Path(__file__).parent / "neighbours.c",)
+"""A library of its own: it has nothing to do with a run's results, and changes without them."""
 FLAGS = ("-O3", "-std=gnu11", "-ffp-contract=fast", "-fno-math-errno", "-shared", "-fPIC", "-pthread")
 """Nothing that reorders sums or assumes finite numbers: a run that diverges must be seen to."""
 NATIVE = {"arm64": "-mcpu=native", "aarch64": "-mcpu=native"}
@@ -52,14 +54,15 @@ def is_wanted() -> bool:
     return os.environ.get("FMNIST_COMPILED", "1") != "0"
 
 
-def path() -> Path:
-    """Where the library of this source and this processor is, or would be."""
-    return dataset.cache_folder() / "compiled" / f"step-{_fingerprint()}.so"
+def path(sources: Sequence[Path] | None = None) -> Path:
+    """Where the library of these sources (by default `SOURCES`) and this processor is, or would be."""
+    sources = sources or SOURCES
+    return dataset.cache_folder() / "compiled" / f"{sources[0].stem}-{_fingerprint(sources)}.so"
 
 
-def find() -> Path | None:
+def find(sources: Sequence[Path] | None = None) -> Path | None:
     """The library, where it was compiled and checked. Never compiles."""
-    return path() if is_wanted() and path().exists() else None
+    return path(sources) if is_wanted() and path(sources).exists() else None
 
 
 @cache
@@ -76,13 +79,13 @@ def compiler() -> str | None:
     return next(filter(None, map(shutil.which, COMPILERS)), None)
 
 
-def build(check: Callable[[Path], None]) -> Path:
+def build(check: Callable[[Path], None], sources: Sequence[Path] | None = None) -> Path:
     """The library; compiled where it is missing, and put in its place once `check` has let it pass.
 
-    `check` raises NotCompiled for a library that computes something else than PyTorch. So does this function, where
+    `check` raises NotCompiled for a library that computes something else than it should. So does this function, where
     there is no compiler, where it fails, and where a library of the same source was refused before.
     """
-    target = path()
+    target = path(sources)
     refused = target.with_suffix(".refused")
     if target.exists():
         return target
@@ -94,7 +97,7 @@ def build(check: Callable[[Path], None]) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as folder:
             made = Path(folder) / target.name
-            _compile(program, made)
+            _compile(program, made, sources or SOURCES)
             try:
                 check(made)
             except NotCompiled as error:
@@ -106,9 +109,9 @@ def build(check: Callable[[Path], None]) -> Path:
     return target
 
 
-def _compile(program: str, target: Path) -> None:
+def _compile(program: str, target: Path, sources: Sequence[Path]) -> None:
     native = NATIVE.get(platform.machine(), "-march=native")
-    units = (str(source) for source in SOURCES if source.suffix == ".c")
+    units = (str(source) for source in sources if source.suffix == ".c")
     command = [program, *FLAGS, native, *units, "-o", str(target), "-lm"]
     try:
         subprocess.run(command, check=True, capture_output=True, encoding="utf-8", errors="replace", timeout=TIME_LIMIT)
@@ -119,8 +122,8 @@ def _compile(program: str, target: Path) -> None:
         raise NotCompiled(f"{program} took longer than {TIME_LIMIT:.0f} s") from error
 
 
-def _fingerprint() -> str:
-    words = [*(source.read_text() for source in SOURCES), *FLAGS, platform.system(), platform.machine(), _processor()]
+def _fingerprint(sources: Sequence[Path]) -> str:
+    words = [*(source.read_text() for source in sources), *FLAGS, platform.system(), platform.machine(), _processor()]
     return hashlib.sha256("\n".join(words).encode()).hexdigest()[:16]
 
 

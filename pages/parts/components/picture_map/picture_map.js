@@ -1,59 +1,21 @@
 // All test pictures on one map, drawn as themselves into one ImageData, from thumbnails shrunk beforehand.
 
-const SIZES = [7, 14, 28]; // pixels of a thumbnail, by how near one is
 const REACH = 14; // pixels around the pointer in which a picture is found
 const MOVING = 250; // milliseconds of a move from one moment to the next
 const CARD_AFTER = 125;
+const KEPT = 128; // moments that stay in memory, 90 kB each
 
-export default (given) => live(given, PictureMap, ".map");
-
-// fetched once a page: the pictures never change
-function loadPictures() {
-  window.fmnistPictures ??= fetch(new URL("api/pictures/test", base()), { signal: AbortSignal.timeout(60_000) })
-    .then((answer) => {
-      if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
-      return answer.arrayBuffer();
-    })
-    .then((buffer) => {
-      const bytes = new Uint8Array(buffer), count = bytes.length / 785;
-      const full = bytes.subarray(0, 784 * count), labels = bytes.subarray(784 * count);
-      return { labels, sheets: new Map(SIZES.map((size) => [size, size === 28 ? full : shrunk(full, count, size)])) };
-    })
-    .catch((error) => {
-      window.fmnistPictures = undefined;
-      throw error;
-    });
-  return window.fmnistPictures;
-}
-
-function shrunk(full, count, size) {
-  const block = 28 / size, sheet = new Uint8Array(count * size * size);
-  for (let n = 0; n < count; n += 1)
-    for (let y = 0; y < size; y += 1)
-      for (let x = 0; x < size; x += 1) {
-        let sum = 0;
-        for (let dy = 0; dy < block; dy += 1) for (let dx = 0; dx < block; dx += 1) sum += full[784 * n + 28 * (y * block + dy) + x * block + dx];
-        sheet[(n * size + y) * size + x] = sum / block ** 2;
-      }
-  return sheet;
-}
-
-function shadesOf(colour) {
-  const [r, g, b] = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
-  return Uint32Array.from({ length: 256 }, (_, ink) => {
-    const depth = 0.35 + (0.65 * ink) / 255;
-    return (0xff000000 | (Math.round(depth * b) << 16) | (Math.round(depth * g) << 8) | Math.round(depth * r)) >>> 0;
-  });
-}
+export default (given) => live(given, PictureMap, ".map", "area");
 
 class PictureMap {
   constructor(root) {
-    Object.assign(this, { root, zoom: 1, middle: [0, 0], points: null, found: null, at: null });
+    Object.assign(this, { root, zoom: 1, middle: [0, 0], points: null, found: null, at: null, moments: new Map(), drawn: null });
     this.find = (name) => root.querySelector(`.${name}`);
     this.canvas = root.querySelector(".box > canvas");
     this.card = this.find("card");
     this.canvas.onpointerdown = (event) => {
       this.canvas.setPointerCapture(event.pointerId);
+      if (this.isLasso || event.shiftKey) this.drawn = [];
       this.held = { x: event.clientX, y: event.clientY, moved: false };
     };
     this.canvas.onpointermove = (event) => this.pointed(event);
@@ -64,6 +26,9 @@ class PictureMap {
     this.find("more").onclick = () => this.zoomBy(1.5);
     this.find("less").onclick = () => this.zoomBy(1 / 1.5);
     this.find("all").onclick = () => this.whole();
+    this.find("lasso").onclick = () => this.lasso(!this.isLasso);
+    this.find("view").onclick = () => this.choose(this.inView());
+    this.find("none").onclick = () => this.tell("");
     this.resized = new ResizeObserver(() => this.layout());
     this.resized.observe(root);
     this.deaf = onMoment((run, step) => run === this.data?.run && this.moveTo(step));
@@ -78,45 +43,64 @@ class PictureMap {
   async show(data) {
     const before = this.data;
     this.data = data;
-    if (before && (before.run !== data.run || before.of !== data.of)) this.at = null;
+    if (before?.run !== data.run) this.moments.clear();
+    this.find("none").hidden = !data.area;
     this.legend();
     await this.moveTo(data.step);
   }
 
+  // The moment `step`, or the last one before it that has a map. The newest wish wins.
   async moveTo(step) {
-    this.wanted = this.data.steps.filter((known) => known <= step).at(-1) ?? this.data.steps[0];
-    if (this.at === this.wanted) return this.draw();
+    this.step = this.data.steps.filter((known) => known <= step).at(-1) ?? this.data.steps[0];
     if (this.fetching) return;
     this.fetching = true;
     try {
       this.say(this.points ? "" : "Computing the map …");
       this.pictures = await loadPictures();
       while (!this.ended && this.at !== this.wanted) {
-        const at = this.wanted, { run, of } = this.data;
-        const answer = await fetch(new URL(`api/runs/${run}/map?step=${at}&of=${of}`, base()), { signal: AbortSignal.timeout(120_000) });
-        if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
-        this.take(await answer.arrayBuffer());
-        this.at = of === this.data.of && run === this.data.run ? at : null;
+        const { wanted } = this, moment = this.moments.get(wanted) ?? (await this.ask());
+        if (wanted === this.wanted) this.take(moment);
       }
       this.say("");
+      this.draw();
     } catch {
       if (!this.ended) this.say("The map did not come: reload the page to ask again.");
     }
     this.fetching = false;
   }
 
-  take(buffer) {
-    const bytes = new Uint8Array(buffer), line = bytes.indexOf(10) + 1;
-    const { count, share } = JSON.parse(new TextDecoder().decode(bytes.subarray(0, line)));
-    const points = new Float32Array(buffer.slice(line, line + 8 * count));
-    this.guesses = bytes.slice(line + 8 * count, line + 9 * count);
+  // what is to be seen; the version only where something better than what stands there may have come
+  get wanted() {
+    const { run, of, by, version } = this.data;
+    const asked = `${run}?${new URLSearchParams({ step: this.step, of, by })}`;
+    return this.moments.has(asked) ? asked : `${asked}&${version}`;
+  }
+
+  async ask() {
+    const { run, of, by, version } = this.data, query = new URLSearchParams({ step: this.step, of, by });
+    const answer = await fetch(new URL(`api/runs/${run}/map?${query}`, base()), { signal: AbortSignal.timeout(120_000) });
+    if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
+    const buffer = await answer.arrayBuffer(), bytes = new Uint8Array(buffer), line = bytes.indexOf(10) + 1;
+    const head = JSON.parse(new TextDecoder().decode(bytes.subarray(0, line))), { count } = head;
+    const moment = { ...head, of, points: new Float32Array(buffer.slice(line, line + 8 * count)), guesses: bytes.slice(line + 8 * count, line + 9 * count) };
+    if (this.moments.size >= KEPT) this.moments.delete(this.moments.keys().next().value);
+    this.moments.set(head.by === by ? `${run}?${query}` : `${run}?${query}&${version}`, moment);
+    return moment;
+  }
+
+  take(moment) {
+    const { points, count } = moment, kind = moment.of + moment.by;
+    this.guesses = moment.guesses;
     this.count = count;
     this.from = this.points?.length === points.length ? this.points : points;
     this.to = points;
     this.began = performance.now();
-    if (this.at === null || !this.span) this.fit(points);
-    this.find("share").textContent = `These two directions have ${(100 * share).toFixed(0)} % of the variance.` + (count < 10000 ? ` The first ${count.toLocaleString("en")} pictures.` : "");
-    this.root.dataset.step = this.wanted;
+    if (this.kind !== kind) this.fit(points);
+    this.kind = kind;
+    this.at = this.wanted;
+    this.find("share").textContent = inWords(moment);
+    this.root.dataset.step = this.step;
+    this.root.dataset.by = moment.by;
     this.move();
   }
 
@@ -155,8 +139,16 @@ class PictureMap {
     return 0.94 * this.zoom * Math.min(this.width / across, this.height / down);
   }
 
+  onCanvas([x, y]) {
+    return [this.width / 2 + (x - this.middle[0]) * this.scale, this.height / 2 - (y - this.middle[1]) * this.scale];
+  }
+
+  onMap(x, y) {
+    return [this.middle[0] + (x - this.width / 2) / this.scale, this.middle[1] - (y - this.height / 2) / this.scale];
+  }
+
   place(i) {
-    return [this.width / 2 + (this.points[2 * i] - this.middle[0]) * this.scale, this.height / 2 - (this.points[2 * i + 1] - this.middle[1]) * this.scale];
+    return this.onCanvas([this.points[2 * i], this.points[2 * i + 1]]);
   }
 
   shows(i) {
@@ -192,21 +184,28 @@ class PictureMap {
     }
     this.image = image;
     this.ring();
-    this.canvas.setAttribute("aria-label", `${this.count.toLocaleString("en")} test pictures. Arrow keys move the map, plus and minus zoom.`);
+    this.canvas.setAttribute("aria-label", `${this.count.toLocaleString("en")} test pictures. Arrow keys move the map, plus and minus zoom, Enter chooses what is in view.`);
     this.root.dataset.drawn = (performance.now() - began).toFixed(1);
     this.root.dataset.ready = "true";
   }
 
-  // the map as it was drawn last, and a ring around the picture that is pointed at
+  // the map as it was drawn last, what is drawn around, and a ring around the picture that is pointed at
   ring() {
-    const pen = this.canvas.getContext("2d");
+    const pen = this.canvas.getContext("2d"), corners = this.drawn ?? this.data.area;
     pen.putImageData(this.image, 0, 0);
-    if (this.found === null) return;
-    const [x, y] = this.place(this.found);
     pen.strokeStyle = "#ffffff";
     pen.lineWidth = 2;
+    if (corners?.length > 1) {
+      pen.beginPath();
+      for (const corner of corners) pen.lineTo(...this.onCanvas(corner));
+      pen.closePath();
+      pen.fillStyle = "rgb(255 255 255 / 12%)";
+      pen.fill();
+      pen.stroke();
+    }
+    if (this.found === null) return;
     pen.beginPath();
-    pen.arc(x, y, this.size / 2 + 5, 0, 7);
+    pen.arc(...this.place(this.found), this.size / 2 + 5, 0, 7);
     pen.stroke();
   }
 
@@ -227,9 +226,36 @@ class PictureMap {
     );
   }
 
+  // --- Choosing a part of the map ---
+
+  lasso(on) {
+    this.isLasso = on;
+    this.drawn = null;
+    this.find("lasso").setAttribute("aria-pressed", String(on));
+    this.root.classList.toggle("drawing", on);
+    this.draw();
+  }
+
+  inView() {
+    return [[1, 1], [this.width - 1, 1], [this.width - 1, this.height - 1], [1, this.height - 1]].map(([x, y]) => this.onMap(x, y));
+  }
+
+  choose(corners) {
+    if (corners.length < 3) return; // a click, not a line
+    this.data.area = corners; // at once; the server's answer comes later
+    this.ring();
+    this.tell(asText(corners));
+  }
+
   // --- Pointing, moving, zooming ---
 
   pointed(event) {
+    if (this.drawn && this.held) {
+      const box = this.canvas.getBoundingClientRect();
+      this.drawn.push(this.onMap(event.clientX - box.left, event.clientY - box.top));
+      this.held.moved = true;
+      return this.ring();
+    }
     if (this.held && event.buttons) {
       const [dx, dy] = [event.clientX - this.held.x, event.clientY - this.held.y];
       if (!this.held.moved && Math.hypot(dx, dy) < 4) return;
@@ -243,6 +269,12 @@ class PictureMap {
   }
 
   released(event) {
+    if (this.drawn && this.held) {
+      this.held = null;
+      const corners = simplified(this.drawn, 2 / this.scale, this.data.most);
+      this.lasso(false);
+      return this.choose(corners);
+    }
     const wasClick = this.held && !this.held.moved;
     this.held = null;
     const box = this.canvas.getBoundingClientRect(), i = wasClick ? this.nearest(event.clientX - box.left, event.clientY - box.top) : null;
@@ -314,6 +346,8 @@ class PictureMap {
     else if (event.key === "+" || event.key === "=") return this.zoomBy(1.5);
     else if (event.key === "-") return this.zoomBy(1 / 1.5);
     else if (event.key === "Home") return this.whole();
+    else if (event.key === "Enter") return this.choose(this.inView());
+    else if (event.key === "Escape") return this.tell("");
     else return;
     event.preventDefault();
     this.draw();

@@ -10,11 +10,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from fmnist_core.data import dataset
-from fmnist_core.inside import layout
 from fmnist_core.runs import client
-from fmnist_core.runs.opened import opened, opened_steps
+from fmnist_core.runs.service import maps
 
 BINARY = "application/octet-stream"
+BY = ("neighbours", "components")
 
 
 def pictures(_request: Request) -> Response:
@@ -30,32 +30,31 @@ def pictures(_request: Request) -> Response:
 def positions(request: Request) -> Response:
     """Where the test pictures are after `?step=`, by what the last hidden layer or (`?of=pixels`) the pixels say.
 
-    One line of JSON, `{"count": 10000, "share": 0.41}`, then (count, 2) float32 and the predicted classes, (count,) uint8.
+    `?by=components` asks for principal components; else they come only where nothing better has been computed. One line of
+    JSON, `{"count": 10000, "by": "neighbours", "share": 0.41, "near": 0.3}`, then (count, 2) float32 and the predicted
+    classes, (count,) uint8.
     """
-    step, of = request.query_params.get("step", ""), request.query_params.get("of", "hidden")
-    if not (step.isascii() and step.isdecimal() and len(step) < 16) or of not in ("hidden", "pixels"):
+    query = request.query_params
+    step, of, by = query.get("step", ""), query.get("of", "hidden"), query.get("by", "neighbours")
+    if not (step.isascii() and step.isdecimal() and len(step) < 16) or of not in ("hidden", "pixels") or by not in BY:
         return Response(
-            b'{"error":"step must be a whole number, of hidden or pixels"}', 400, media_type="application/json"
+            b'{"error":"step must be a whole number, of hidden or pixels, by neighbours or components"}',
+            400,
+            media_type="application/json",
         )
     try:
         run = client.get(request.path_params["run_id"])
         if run.is_sealed:  # what its network says of test pictures stays hidden until its sweep has chosen
             raise client.RunNotFound
         folder = client.folder(run.id)
-        network, last = opened(folder, int(step)), opened(folder, opened_steps(folder)[-1])
-        test = dataset.load("test").images
-    except (client.RunNotFound, dataset.DatasetError, OSError, ValueError, IndexError):
-        return Response(b'{"error":"No such run, or its weights were not kept"}', 404, media_type="application/json")
-    images = test if run.config.architecture in ("net", "linear", "perceptron") else test[: layout.SLOW]
-    if of == "pixels":
-        points, share = layout.principal(layout.pixels(images))
-    else:
-        points, share = layout.principal(layout.seen_by_last_layer(network, images))
-        points = layout.aligned(points, layout.principal(layout.seen_by_last_layer(last, images))[0])
-    guesses = network.logits(images).argmax(1).astype(np.uint8)
-    head = json.dumps({"count": len(images), "share": share}).encode()
-    body = b"".join([head, b"\n", points.astype("<f4").tobytes(), guesses.tobytes()])
-    return Response(body, 200, {"Cache-Control": "no-store"}, BINARY)
+        shown = maps.shown(folder, int(step), of, by, len(maps.ready(folder)))  # type: ignore[arg-type]
+    except (client.RunNotFound, dataset.DatasetError, LookupError, OSError, ValueError):
+        return Response(
+            b'{"error":"No such run, or nothing was kept of this moment"}', 404, media_type="application/json"
+        )
+    facts = {"count": len(shown.points), "by": shown.by, "share": shown.share, "near": shown.near}
+    body = [json.dumps(facts).encode(), b"\n", shown.points.astype("<f4").tobytes(), shown.guesses.tobytes()]
+    return Response(b"".join(body), 200, {"Cache-Control": "no-store"}, BINARY)
 
 
 # plain functions: Starlette runs them in its thread pool
