@@ -30,6 +30,8 @@ NAMES = tuple(f"{layer}.{kind}" for layer in ("conv1", "conv2", "fc1", "fc2") fo
 LEVELS: Float32 = np.arange(256, dtype=np.float32) / np.float32(255)
 """(256,) float32: what the network sees for each grey level; standardised, below, when it was trained so."""
 STANDARDISED: Float32 = (LEVELS - np.float32(MEAN)) / np.float32(STD)
+WINDOWS = 25
+"""Values of a channel of the second convolution after its pool: 5 x 5."""
 TOGETHER = 32
 """Images that NumPy computes in one go: what they need stays in a processor's cache."""
 
@@ -137,12 +139,22 @@ def with_numpy(weights: Weights, images: Images, levels: Float32) -> tuple[Float
     return logits, hidden
 
 
-def _forward(weights: Weights, pictures: Float32) -> tuple[Float32, Float32]:
+def pooled_with_numpy(weights: Weights, images: Images, levels: Float32) -> Float32:
+    """(N, features) float32: what the convolutions and pools make of the images, as the first linear layer reads it."""
+    parts = [_pooled(weights, levels[images[n : n + TOGETHER]]).T for n in range(0, len(images), TOGETHER)]
+    return np.concatenate([np.empty((0, weights["fc1.weight"].shape[1]), np.float32), *parts])
+
+
+def _pooled(weights: Weights, pictures: Float32) -> Float32:
     """`pictures`: (n, 28, 28), as the network sees them. Images are the last axis on the way: NumPy is at its quickest so."""
     x = np.ascontiguousarray(pictures.transpose(1, 2, 0))[None]  # (1, 28, 28, n)
     x = _convolve_and_pool(x, weights["conv1.weight"], weights["conv1.bias"])  # (10, 13, 13, n)
     x = _convolve_and_pool(x, weights["conv2.weight"], weights["conv2.bias"])  # (20, 5, 5, n)
-    x = x.reshape(-1, x.shape[-1])  # (500, n), as torch flattens
+    return x.reshape(-1, x.shape[-1])  # (500, n), as torch flattens
+
+
+def _forward(weights: Weights, pictures: Float32) -> tuple[Float32, Float32]:
+    x = _pooled(weights, pictures)
     hidden = np.maximum(weights["fc1.weight"] @ x + weights["fc1.bias"][:, None], np.float32(0))  # (50, n)
     logits = weights["fc2.weight"] @ hidden + weights["fc2.bias"][:, None]  # (10, n)
     return logits.T, hidden.T
