@@ -8,22 +8,11 @@ the browser has painted accuracy, matrix and filters. Then it is let go, ten tim
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import os
-import shutil
 import statistics
-import sys
-import tempfile
 import time
 
-from playwright.sync_api import sync_playwright
-
-from benchmarks import turns
-from benchmarks.pages import CHROMIUM, SWITCHES, Server
-from benchmarks.processes import wait_until
+from benchmarks import chromium, turns
 from fmnist_core.runs import client
-from fmnist_core.settings.config import TrainingConfig
 from pages.parts.streamlit_inside import AT_REST, RUNNING
 
 RELEASES = 10
@@ -45,42 +34,22 @@ DRAG = """async (range) => {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--port", type=int, default=8733)
-    port = parser.parse_args().port
-    chromium = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    if chromium is None:
-        sys.exit(f"no Chromium found ({', '.join(CHROMIUM)}): install one to measure pages")
-    runs = tempfile.mkdtemp()
-    os.environ["FMNIST_RUNS"] = runs
-    try:
-        run_id = client.start(TrainingConfig(epochs=1), "Measured")
-        wait_until(lambda: client.get(run_id).state.is_final, "the end of training")
-        wait_until(lambda: client.folder(run_id).snapshots.is_developed, "the predictions of its snapshots")
-        moments = len(client.folder(run_id).logit_steps())
-        server = Server(port)
-        with contextlib.closing(server), sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=chromium, args=list(SWITCHES))
-            page = browser.new_page(viewport={"width": 1440, "height": 900})
-            page.goto(f"{server.address}/test?run={run_id}")
-            handle = page.get_by_role("slider", name="Moment of the run")
-            handle.wait_for(timeout=60_000)
+    port = chromium.port(__doc__, 8733)
+    with chromium.trained_run(port) as shown:
+        moments, page = len(client.folder(shown.run_id).logit_steps()), shown.page
+        shown.open(f"test?run={shown.run_id}", '.time input[type="range"]')
+        handle = page.get_by_role("slider", name="Moment of the run")
+        drawn = handle.evaluate(DRAG)
+        page.wait_for_timeout(2000)
+        followed = []
+        for number in turns.rounds(RELEASES):
+            began = time.perf_counter()
+            handle.press("Home" if number % 2 else "End")
+            handle.press("ArrowRight" if number % 2 else "ArrowLeft")
+            page.wait_for_selector(RUNNING, state="attached")
             page.wait_for_selector(AT_REST, state="attached")
-            page.wait_for_timeout(2000)
-            drawn = handle.evaluate(DRAG)
-            page.wait_for_timeout(2000)
-            followed = []
-            for number in range(RELEASES):
-                began = time.perf_counter()
-                handle.press("Home" if number % 2 else "End")
-                handle.press("ArrowRight" if number % 2 else "ArrowLeft")
-                page.wait_for_selector(RUNNING, state="attached")
-                page.wait_for_selector(AT_REST, state="attached")
-                followed.append(1000 * (time.perf_counter() - began))
-                page.wait_for_timeout(300)
-            browser.close()
-    finally:
-        shutil.rmtree(runs, ignore_errors=True)
+            followed.append(1000 * (time.perf_counter() - began))
+            page.wait_for_timeout(300)
     median, slowest, rest = statistics.median(drawn), max(drawn), statistics.median(followed)
     turns.report(
         "slider",
