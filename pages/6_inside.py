@@ -9,7 +9,7 @@ import streamlit as st
 from fmnist_core.inside import activations, attribution, edits, graph, trust, units
 from pages.parts import controls, frame
 from pages.parts.inside import ledger_view, map_view, surgery, units_view, way
-from pages.parts.inside.subject import picture_choice, subject, ways_back
+from pages.parts.inside.subject import picture_choice, subject, waiting, ways_back
 from pages.parts.runs.moment import moment
 from pages.parts.runs.run_picker import run_picker
 
@@ -39,17 +39,20 @@ def main() -> None:
         ),
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        run = run_picker()
+        run = run_picker(sealed=True)
         if run is None:
             return
-        split, index = picture_choice()
+        split, index = picture_choice(run)
+    if run.is_sealed:
+        waiting()
     step = moment(run, compact=True)
     shown = subject(run, step, split, index)
     if shown is None:
         return
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         view = controls.one_of("View", "view", get_args(View), words=WORDS, label_visibility="collapsed")
-        ways_back(run, split.name, index)
+        if not run.is_sealed:
+            ways_back(run, split.name, index)
     match view:
         case "way":
             way.draw(shown)

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from fmnist_core.data import dataset
 from fmnist_core.files import read
 from fmnist_core.runs.folder import RunFolder, is_run_id
 from fmnist_core.runs.group import Group
@@ -53,6 +54,39 @@ def folder_as_seen(folder: RunFolder) -> RunFolder:
     except (OSError, ValueError):
         return folder
     return SealedFolder(folder.path) if is_open(folder.path.parent, group) else folder
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """What a network may be scored on."""
+
+    split: dataset.SplitName
+    """The archive that they are in."""
+    indices: npt.NDArray[np.int64]
+    """(N,): their places in it, ascending."""
+
+    @property
+    def words(self) -> str:
+        """What they are called: "test pictures"."""
+        return "test pictures" if self.split == "test" else "held-out pictures"
+
+    @property
+    def images(self) -> npt.NDArray[np.uint8]:
+        """(N, 28, 28) uint8."""
+        return dataset.load(self.split).images[self.indices]
+
+    @property
+    def labels(self) -> npt.NDArray[np.uint8]:
+        """(N,) uint8."""
+        return dataset.load(self.split).labels[self.indices]
+
+
+def scored_on(folder: RunFolder) -> Pictures:
+    """The test pictures; of a run whose sweep is open, those of the training pictures that it was never trained on."""
+    if not isinstance(folder, SealedFolder):
+        return Pictures("test", np.arange(len(dataset.load("test"))))
+    config = folder.run().config
+    return Pictures("train", dataset.held_out(config.validation, config.fold))
 
 
 def _sealed(run: Run) -> Run:

@@ -135,3 +135,46 @@ def test_an_operation_and_its_undoing(page: Page, finished: str):
     page.get_by_role("button", name="Undo").first.click()
     expect(page.get_by_text("Nothing has been changed yet")).to_be_visible()
     assert "edits" not in page.url
+
+
+def test_what_is_drawn_around_on_the_map_is_listed(window: Page, finished: str):
+    """By mouse and by finger, and by the keyboard all that is in view; the address has it, a reload shows it again."""
+    page = window
+    page.goto(f"/inside?run={finished}&index=5&view=map")
+    page.wait_for_selector(".map[data-ready=true]")
+    settled(page)
+    canvas = page.locator(".box > canvas")
+    canvas.scroll_into_view_if_needed()
+    tap(page, page.locator(".lasso"))
+    canvas.evaluate(DRAW)
+    page.wait_for_url(re.compile(r"area=-?\d+_"))
+    head = page.get_by_role("heading", name=re.compile(r"^Drawn around: [\d,]+ pictures?, [\d,]+ of them wrong$"))
+    expect(head).to_be_visible()
+    words = head.inner_text()
+    expect(page.locator("a.picture").first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
+    page.reload()
+    expect(head).to_have_text(words)
+    page.wait_for_selector(".map[data-ready=true]")
+    canvas.focus()
+    page.keyboard.press("Enter")
+    expect(head).not_to_have_text(words)
+    page.go_back()
+    expect(head).to_have_text(words)
+    page.wait_for_selector(".map[data-ready=true]")
+    canvas.focus()
+    page.keyboard.press("Escape")
+    expect(head).to_have_count(0)
+    assert "area" not in page.url
+
+
+DRAW = """(canvas) => {
+  const box = canvas.getBoundingClientRect();
+  const send = (kind, x, y) => canvas.dispatchEvent(new PointerEvent(kind, {
+    bubbles: true, pointerId: 1, buttons: 1, clientX: box.left + x * box.width, clientY: box.top + y * box.height,
+  }));
+  canvas.setPointerCapture = () => {}; // no real pointer is down
+  send("pointerdown", 0.3, 0.3);
+  for (let n = 0; n <= 40; n += 1) send("pointermove", 0.5 + 0.25 * Math.cos(n / 6.5), 0.5 + 0.25 * Math.sin(n / 6.5));
+  send("pointerup", 0.7, 0.5);
+}"""

@@ -13,7 +13,9 @@ import torch
 from playwright.sync_api import Browser, Page
 
 from fmnist_core.data import dataset
+from fmnist_core.inside.graph import graph as nodes_of
 from fmnist_core.inside.stages import stages, to_json
+from fmnist_core.settings.config import TrainingConfig
 from tests.browser.conftest import ROOT
 from tests.inside.conftest import Twins, as_torch, trained
 
@@ -137,3 +139,34 @@ def check_sums(html: str, layer: str) -> None:
         assert sum(round(10 * share) for share in shares[:10]) == 1000
         powers = numbers(html.split("</sup></td>")[1].split("</tr>")[0])
         assert sum(powers[:10]) == powers[10]
+
+
+FOLD = """([code, graph, chosen]) => {
+  const { blockOf, unfolded, behind } = new Function(`${code}; return { blockOf, unfolded, behind };`)();
+  const { stages } = graph, nodes = new Map(graph.nodes.map((node) => [node.name, node]));
+  const stage = stages.find((one) => one.name === chosen), block = blockOf(stages, stage), shown = unfolded(stages, block);
+  const input_stage = { name: "input", shape: [1, 28, 28] };
+  const views = [input_stage, ...shown].map((one) => ({ stage: one, count: one.shape[0], height: one.shape[1] ?? 1, width: one.shape[2] ?? 1 }));
+  const lit = [...behind({ nodes, stages, views, input_stage }, { stage, unit: 0 }, 3, 3)];
+  return [shown.map((one) => one.name), lit.map(({ view, field }) => [view.stage.name, field])];
+}"""
+
+
+def test_a_deep_network_is_shown_by_its_blocks(blank: Page):
+    """Of 78 stages 23; within the chosen block all of them; windows reach the picture also through blocks that are folded."""
+    graph = json.loads(json.dumps(to_json(nodes_of(TrainingConfig(architecture="wide")))))
+    code = (PARTS / "windows.js").read_text()
+    shown, _ = blank.evaluate(FOLD, [code, graph, "fc"])
+    assert shown == ["conv", *(f"blocks.{n}" for n in range(18)), "norm", "mean", "fc"]
+    shown, lit = blank.evaluate(FOLD, [code, graph, "blocks.7.conv2"])
+    assert {"blocks.7.conv1", "blocks.7.conv2", "blocks.7"} <= set(shown)
+    assert len(shown) == 22 + 3
+    fields = dict(map(tuple, lit))
+    assert fields["blocks.7.conv2"] == [3, 3, 3, 3]
+    assert fields["blocks.7.conv1"] == [2, 4, 2, 4]
+    assert fields["input"] == [0, 27, 0, 27]
+    for name in ("residual", "deep", "net"):
+        small = json.loads(json.dumps(to_json(nodes_of(TrainingConfig(architecture=name)))))
+        assert blank.evaluate(FOLD, [code, small, small["stages"][-1]["name"]])[0] == [
+            s["name"] for s in small["stages"]
+        ]

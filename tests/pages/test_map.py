@@ -41,7 +41,7 @@ def mapped(trained: Trained, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(maps.MOMENTS, "net", 3)
     monkeypatch.setitem(maps.PICTURES, "net", COUNT)
     folder = client.folder(trained.second)
-    maps.main(str(folder.path), "0")
+    maps.main(str(folder.path))
     maps.shown.cache_clear()
     yield folder
     shutil.rmtree(folder.path / "maps")
@@ -98,7 +98,7 @@ def test_maps_are_computed_once_and_kept(browser: TestClient, mapped: RunFolder)
     assert (len(steps), sorted(map(str, maps.ready(mapped)))) == (3, sorted([*map(str, steps), "pixels"]))
     assert maps.begin(mapped) == "ready"
     files = {path: path.stat().st_mtime_ns for path in (mapped.path / "maps").glob("*.npy")}
-    maps.main(str(mapped.path), "0")
+    maps.main(str(mapped.path))
     assert {path: path.stat().st_mtime_ns for path in files} == files
     images = dataset.load("test").images[:COUNT]
     for step in steps:

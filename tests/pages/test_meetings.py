@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
+from fmnist_core.data import dataset
 from fmnist_core.runs import client
 from fmnist_core.runs.record import Moment, Run, State
 from fmnist_core.settings.config import TrainingConfig
@@ -117,6 +118,9 @@ VIEWS: dict[str, tuple[str, dict[str, str]]] = {
     "Yours": ("pages/7_yours.py", {"run": "{id}", "second": "{plain}"}),
     "Yours, beside": ("pages/7_yours.py", {"run": "{plain}", "second": "{id}"}),
     "Compare": ("pages/8_compare.py", {"runs": "{id},{plain}"}),
+    "Inside": ("pages/6_inside.py", {"run": "{id}", "index": "7"}),
+    "Inside, map": ("pages/6_inside.py", {"run": "{id}", "view": "map", "area": "-50_-50_50_-50_0_50"}),
+    "Inside, surgery": ("pages/6_inside.py", {"run": "{id}", "view": "surgery", "edits": "prune:50"}),
 }
 """About one run: its script, and its address."""
 
@@ -196,6 +200,25 @@ def test_the_drawing_pad_asks_no_run_of_an_open_sweep(zoo: Zoo):
         answer = web.get(f"/api/runs/{zoo.ids[kind]}/answer", params={"step": "0", "pixels": black})
         assert answer.status_code == 403
         assert set(answer.json()) == {"error"}
+
+
+def test_surgery_on_a_run_of_an_open_sweep_is_scored_on_what_it_held_out(open_page: Open, zoo: Zoo):
+    """And says so; its picture is one of them, also where the address asks for a test picture."""
+    for kind in SEALED:
+        run = client.get(zoo.ids[kind])
+        page = open_page("pages/6_inside.py", run=run.id, view="surgery", edits="prune:50", split="test")
+        assert not page.exception
+        assert run.latest
+        assert run.latest.validation
+        figures = {metric.label: metric.value for metric in page.metric}
+        assert figures["Before"] == f"{100 * run.latest.validation.accuracy:.2f}\u00a0%"
+        text = everything(page)
+        assert "10,000 held-out pictures in" in text
+        assert "test pictures in" not in text
+        assert "All mistakes" not in text
+        way = everything(open_page("pages/6_inside.py", run=run.id, split="test"))
+        label = int(dataset.load("train").labels[0])
+        assert f'"trueClass": {label}' in way.replace("\\", "")
 
 
 @pytest.mark.parametrize("view", OVERVIEWS)

@@ -1,7 +1,8 @@
 """What takes seconds to know about a network: computed in the background when the page Inside first asks, without torch.
 
-Kept beside the run as inside/STEP.WHAT.npz, and made again at any time. WHAT is
-    units    how much each unit answers to each test picture
+Kept beside the run as inside/STEP.WHAT.npz, and made again at any time; of a run whose sweep is open, measured on its held-out
+pictures, as inside/STEP.WHAT.held-out.npz. WHAT is
+    units    how much each unit answers to each picture
     muted    the network without each of its units, one after the other
     trust    how far each map of pixels can be trusted
 
@@ -23,12 +24,12 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from fmnist_core.data import dataset
 from fmnist_core.files import write_whole
 from fmnist_core.inside import trust, units
 from fmnist_core.inside.network import Network
 from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.opened import opened
+from fmnist_core.runs.sealed import Pictures, SealedFolder, folder_as_seen, scored_on
 from fmnist_core.runs.service import background
 
 What = Literal["units", "muted", "trust"]
@@ -72,8 +73,8 @@ def _whole(folder: RunFolder, step: int, what: What) -> bool:
 # --- In the process ------------------------------------------------------------------------------------------------
 
 
-def _units(network: Network) -> Iterator[Arrays]:
-    images = dataset.load("test").images
+def _units(network: Network, pictures: Pictures) -> Iterator[Arrays]:
+    images = pictures.images
     for count in (len(images),) if network.config.architecture in ("net", "perceptron") else (FIRST, len(images)):
         found: Arrays = {"whole": np.array(count == len(images)), "pictures": np.array(count)}
         for name, layer in units.excitement(network, images[:count]).items():
@@ -81,9 +82,9 @@ def _units(network: Network) -> Iterator[Arrays]:
         yield found
 
 
-def _muted(network: Network) -> Iterator[Arrays]:
-    test, count = dataset.load("test"), MUTED_ON[network.config.architecture]
-    images, labels = test.images[:count], test.labels[:count]
+def _muted(network: Network, pictures: Pictures) -> Iterator[Arrays]:
+    count = min(MUTED_ON[network.config.architecture], len(pictures.indices))
+    images, labels = pictures.images[:count], pictures.labels[:count]
     accuracy = (network.logits(images).argmax(1) == labels).mean() if count else 0.0
     found: Arrays = {"whole": np.array(False), "pictures": np.array(count), "accuracy": np.array(accuracy)}
     if not count:
@@ -95,9 +96,9 @@ def _muted(network: Network) -> Iterator[Arrays]:
     yield {**found, "whole": np.array(True)}
 
 
-def _trust(network: Network) -> Iterator[Arrays]:
+def _trust(network: Network, pictures: Pictures) -> Iterator[Arrays]:
     count = trust.PICTURES if network.config.architecture in ("net", "linear", "perceptron") else 5
-    images = dataset.load("test").images[np.random.default_rng(0).permutation(10_000)[:count]]
+    images = pictures.images[np.random.default_rng(0).permutation(len(pictures.indices))[:count]]
     found = trust.trust(network, images)
     yield {
         "kinds": np.array([row.kind for row in found]),
@@ -108,16 +109,21 @@ def _trust(network: Network) -> Iterator[Arrays]:
     }
 
 
-_COMPUTE: dict[What, Callable[[Network], Iterator[Arrays]]] = {"units": _units, "muted": _muted, "trust": _trust}
+_COMPUTE: dict[What, Callable[[Network, Pictures], Iterator[Arrays]]] = {
+    "units": _units,
+    "muted": _muted,
+    "trust": _trust,
+}
 
 
 def _file(folder: RunFolder, step: int, what: What) -> Path:
-    return folder.path / "inside" / f"{step:08d}.{what}.npz"
+    suffix = ".held-out" if isinstance(folder, SealedFolder) else ""
+    return folder.path / "inside" / f"{step:08d}.{what}{suffix}.npz"
 
 
 def main(run_folder: str, step: str, what: What) -> None:
     """Compute and keep; one process at a time, and nothing that is there already."""
-    folder = RunFolder(Path(run_folder))
+    folder = folder_as_seen(RunFolder(Path(run_folder)))
     file = _file(folder, int(step), what)
     file.parent.mkdir(exist_ok=True)
     os.nice(10)  # training goes before looking
@@ -125,7 +131,7 @@ def main(run_folder: str, step: str, what: What) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if _whole(folder, int(step), what):
             return
-        for arrays in _COMPUTE[what](opened(folder, int(step))):
+        for arrays in _COMPUTE[what](opened(folder, int(step)), scored_on(folder)):
             content = io.BytesIO()
             np.savez(content, **arrays)  # type: ignore[arg-type]
             write_whole(file, content.getvalue())

@@ -3,7 +3,7 @@
 Computed when a page first asks, from the last moment back to the first, each beginning from the map of the one after it, so
 that nothing jumps; kept beside the run: maps/STEP.npy and, of the pixels alone, maps/pixels.npy.
 
-python -m fmnist_core.runs.service.maps RUN_FOLDER STEP
+python -m fmnist_core.runs.service.maps RUN_FOLDER
 """
 
 from __future__ import annotations
@@ -81,7 +81,13 @@ def ready(folder: RunFolder) -> list[Moment]:
 def begin(folder: RunFolder) -> background.State:
     """Compute them all in the background unless they are there or being computed; how it stands."""
     steps = moments(folder)
-    return background.begin(__name__, folder.path, steps[-1], _file(folder, steps[0]))
+    return background.begin(
+        __name__,
+        _file(folder, steps[0]),
+        str(folder.path),
+        whole=lambda: {*steps, PIXELS} <= set(ready(folder)),
+        threads=1,
+    )
 
 
 def read(folder: RunFolder, moment: Moment) -> Kept | None:
@@ -153,7 +159,7 @@ def shown(folder: RunFolder, step: int, of: Literal["hidden", "pixels"], by: Lay
 # --- In the process ------------------------------------------------------------------------------------------------
 
 
-def main(run_folder: str, step: str) -> None:
+def main(run_folder: str) -> None:
     """Compute and keep; nothing that is there already. The last moment first, then the pixels: what is looked at first."""
     folder = RunFolder(Path(run_folder))
     steps = moments(folder)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import streamlit as st
 
 from fmnist_core.data.dataset import CLASSES
-from fmnist_core.inside.attribution import MAPS, Map, attribute, target
+from fmnist_core.inside.attribution import MAPS, Map, Pixels, attribute, target
 from fmnist_core.inside.network import Network
 from fmnist_core.runs import client
 from fmnist_core.runs.opened import opened
@@ -19,6 +19,8 @@ from pages.parts.components.ledger import Comparison, ledger
 from pages.parts.inside.subject import Subject
 
 KEY = "ledger"
+LARGE_MAPS: tuple[Map, ...] = ("ledger", "occlusion", "gradient", "Grad-CAM")
+"""Of a network that takes 50 ms for a picture: integrated gradients take 16 pictures there and back."""
 WORDS: dict[Map, str] = {
     "ledger": "Ledger",
     "integrated gradients": "Integrated gradients",
@@ -30,11 +32,6 @@ WORDS: dict[Map, str] = {
 
 def draw(subject: Subject) -> None:
     """The view."""
-    if subject.is_too_large:
-        st.info(
-            "This network is too large for the browser to compute, so there is no ledger.", icon=":material/memory:"
-        )
-        return
     predicted = int(subject.patient.network.values(subject.image[None])[subject.stages[-1].output.name][0].argmax())
     with st.container(horizontal=True, vertical_alignment="bottom"):
         label = _class("Why", "for", predicted)
@@ -76,10 +73,10 @@ def _class(label: str, name: str, default: int) -> int:
 
 def _maps(subject: Subject, wanted: npt.NDArray[np.float32]) -> list[Comparison]:
     """Each kind for this picture, with its trust, and the same map of the network before training."""
-    measured, fresh = _trust(subject), _untrained(subject)
+    measured, fresh = _trust(subject), None if subject.is_large else _untrained(subject)
     untrained_trust = _read_trust(subject, 0) if fresh is not None else {}
     found = []
-    for kind in MAPS:
+    for kind in LARGE_MAPS if subject.is_large else MAPS:
         if kind == "Grad-CAM" and all(node.op != "convolution" for node in subject.trained.nodes):
             continue
         words = [measured[kind]] if kind in measured else ["trust: not measured"]
@@ -89,11 +86,28 @@ def _maps(subject: Subject, wanted: npt.NDArray[np.float32]) -> list[Comparison]
             Comparison(
                 WORDS[kind],
                 words,
-                attribute(kind, subject.patient.network, subject.image, wanted),
+                _map(subject, kind, wanted),
                 None if fresh is None else attribute(kind, fresh, subject.image, wanted),
             )
         )
     return found
+
+
+def _map(subject: Subject, kind: Map, wanted: npt.NDArray[np.float32]) -> Pixels:
+    """One of them; of a large network, for which each takes seconds, those of the last picture stay in memory."""
+    if not subject.is_large:
+        return attribute(kind, subject.patient.network, subject.image, wanted)
+    key = subject.run.id, subject.step, subject.edits.text, subject.image.tobytes(), wanted.tobytes()
+    if key not in _LAST:
+        _LAST.clear()
+        _LAST[key] = {}
+    if kind not in _LAST[key]:
+        with st.spinner(f"Computing: {WORDS[kind]}", show_time=True):
+            _LAST[key][kind] = attribute(kind, subject.patient.network, subject.image, wanted)
+    return _LAST[key][kind]
+
+
+_LAST: dict[tuple[str, int, str, bytes, bytes], dict[Map, Pixels]] = {}
 
 
 def _untrained(subject: Subject) -> Network | None:
@@ -141,9 +155,9 @@ def _explain(subject: Subject) -> None:
     pictures = "some" if kept is None else int(kept["pictures"])
     st.caption(
         "In testing this network is piecewise linear: as long as no ReLU and no pool chooses otherwise, an output is a constant "
-        "plus each pixel times its slope. That is the ledger, and it is exact. Agreement: Spearman’s rank correlation with "
-        f"what blacking each lit pixel alone really does to the prediction’s logit (1 perfect, 0 chance), over {pictures} test "
-        f"pictures{edited}, with its standard error. Left: the mean probability of the prediction while its strongest 5 to 50 % of lit pixels "
-        "are black; less is better. A map that looks the same before training does not show what training has learned "
-        "(Adebayo et al., 2018)."
+        "plus each pixel times its slope. That is the ledger, and it is exact. Agreement: Spearman’s rank correlation with what "
+        "blacking each lit pixel alone really does to the prediction’s logit (1 perfect, 0 chance), over "
+        f"{pictures} {subject.pictures.words}{edited}, with its standard error. Left: the mean probability of the prediction "
+        "while its strongest 5 to 50 % of lit pixels are black; less is better. A map that looks the same before training does "
+        "not show what training has learned (Adebayo et al., 2018)."
     )

@@ -36,6 +36,9 @@ COLUMNS = (Column("Class"), Column("Pictures", number=True), Column("Right", num
 
 def draw(subject: Subject) -> None:
     """The view."""
+    if subject.run.is_sealed:
+        st.info("The map is of the test pictures: it waits for the choice in this run’s sweep.")
+        return
     if subject.edits.edits:
         st.caption("This view is about the network as it was trained, without the edits of the address.")
     with st.container(horizontal=True, vertical_alignment="bottom"):

@@ -16,11 +16,12 @@ from fmnist_core.inside.stages import Stage, stages
 from fmnist_core.runs import client
 from fmnist_core.runs.opened import opened, opened_steps
 from fmnist_core.runs.record import Run
+from fmnist_core.runs.sealed import Pictures, scored_on
 from pages.parts import address, controls, frame
 
 SPLITS: tuple[dataset.SplitName, ...] = ("test", "train")
-WIDE = 2_000_000
-"""Weights from which on the browser is not asked to compute: 8 MB to fetch, seconds for one picture."""
+LARGE = 2_000_000
+"""Weights from which on one picture is a matter of seconds."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class Subject:
     """`trained` after the edits."""
     split: dataset.Split
     index: int
+    pictures: Pictures
+    """What the network may be scored on."""
     drawing: npt.NDArray[np.uint8] | None = None
     """(28, 28): a picture that somebody drew or brought, instead of the one at `index`."""
 
@@ -64,9 +67,9 @@ class Subject:
         return stages(self.trained.nodes)
 
     @property
-    def is_too_large(self) -> bool:
-        """Whether the browser cannot compute it."""
-        return sum(tensor.size for tensor in self.trained.weights.values()) > WIDE
+    def is_large(self) -> bool:
+        """Whether one picture takes the browser seconds, and a map of it the server."""
+        return sum(tensor.size for tensor in self.trained.weights.values()) > LARGE
 
 
 def subject(run: Run, wanted: int, split: dataset.Split, index: int) -> Subject | None:
@@ -95,7 +98,8 @@ def subject(run: Run, wanted: int, split: dataset.Split, index: int) -> Subject 
     if step != wanted:
         st.caption(f"Of the moments near this one, the weights after step {step:,} were kept: those are shown.")
     edits = edits_in_address(network)
-    return Subject(run, step, steps, network, edits, edits.patient(network), split, index, drawing_in_address())
+    drawing = None if run.is_sealed else drawing_in_address()  # it could be a test picture that somebody brings
+    return Subject(run, step, steps, network, edits, edits.patient(network), split, index, scored_on(folder), drawing)
 
 
 def edits_in_address(network: Network) -> Edits:
@@ -118,19 +122,23 @@ def drawing_in_address() -> npt.NDArray[np.uint8] | None:
         return None
 
 
-def picture_choice() -> tuple[dataset.Split, int]:
-    """Split and index in the address, and the ways to other pictures."""
-    words = {"test": "Test", "train": "Training"}
-    name = controls.one_of("Picture", "split", SPLITS, words=words, then=lambda: address.put(index=None))
+def picture_choice(run: Run) -> tuple[dataset.Split, int]:
+    """Split and index in the address, and the ways to other pictures; of a run whose sweep is open, training pictures only."""
+    words, first = {"test": "Test", "train": "Training"}, 0
+    if run.is_sealed:
+        name: dataset.SplitName = "train"
+        first = run.config.validation * run.config.fold
+    else:
+        name = controls.one_of("Picture", "split", SPLITS, words=words, then=lambda: address.put(index=None))
     split = frame.data_or_stop(name)
-    index = controls.whole_number("Index", "index", high=len(split) - 1, width=130)
+    index = controls.whole_number("Index", "index", high=len(split) - 1, default=first, width=130)
     for icon, key, shortcut, to in (
         (":material/chevron_left:", "previous", "left", (index - 1) % len(split)),
         (":material/chevron_right:", "next", "right", (index + 1) % len(split)),
     ):
         move = {"shortcut": shortcut, "on_click": address.put, "kwargs": {"index": to}}
         st.button("", icon=icon, key=key, help=f"The {key} picture", **move)
-    if address.has("pixels"):
+    if address.has("pixels") and not run.is_sealed:
         st.button(
             "Put yours away",
             key="no_drawing",
@@ -140,6 +148,15 @@ def picture_choice() -> tuple[dataset.Split, int]:
             kwargs={"pixels": None},
         )
     return split, index
+
+
+def waiting() -> None:
+    """What this page shows of a run whose sweep is open."""
+    st.info(
+        "This run belongs to a sweep in which nothing has been chosen yet, so the test pictures wait. Everything here is shown "
+        "and scored on training pictures that this network never saw: the held-out ones.",
+        icon=":material/visibility_off:",
+    )
 
 
 def ways_back(run: Run, name: str, index: int) -> None:

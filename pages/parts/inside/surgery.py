@@ -10,12 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import streamlit as st
 
-from fmnist_core.data.dataset import CLASSES, Split
+from fmnist_core.data.dataset import CLASSES
 from fmnist_core.evaluation import comparison
 from fmnist_core.evaluation.comparison import Difference
 from fmnist_core.evaluation.evaluate import Evaluation
 from fmnist_core.inside.edits import Patient
+from fmnist_core.inside.rescoring import Kept
 from fmnist_core.runs import client
+from fmnist_core.runs.sealed import Pictures
+from fmnist_core.training.compiled import predict
 from pages.parts import address, controls, frame, starting
 from pages.parts.components.image_grid import image_grid
 from pages.parts.components.ranking import Column, Row, ranking
@@ -49,7 +52,7 @@ def draw(subject: Subject) -> None:
         else:
             st.info(
                 "Nothing has been changed yet. Mute a filter, put Sobel's kernel in its place, round all weights to 2 bits: "
-                "the network is then tested again on all 10,000 test pictures.",
+                f"the network is then tested again on all {len(subject.pictures.indices):,} {subject.pictures.words}.",
                 icon=":material/healing:",
             )
 
@@ -107,7 +110,10 @@ def _branch(subject: Subject, further: int) -> None:
 
 def outcome(subject: Subject) -> None:
     """The patient on the test pictures, held against the network as it was trained."""
-    test, scored = frame.data_or_stop("test"), _scored(subject)
+    if not len(subject.pictures.indices):
+        st.info("This run holds nothing out that it could be scored on.", icon=":material/visibility_off:")
+        return
+    pictures, scored = subject.pictures, _scored(subject)
     before, after = scored.before, scored.after
     apart = comparison.difference(before, after)
     p = apart.p_value
@@ -126,11 +132,11 @@ def outcome(subject: Subject) -> None:
             help="Pictures that only the changed network has right, and those that only the network as trained had right. "
             f"Two equally good networks would differ at least so much with probability {p:.2g} (McNemar's exact test).",
         )
-    st.caption(f"{len(after.labels):,} test pictures in {scored.seconds:.2f} s.")
+    st.caption(f"{len(after.labels):,} {pictures.words} in {scored.seconds:.2f} s.")
     if scored.is_part:
-        controls.switch("All 10,000 pictures (takes about ten times as long)", "all_pictures")
-    _by_class(before, after, apart, test)
-    _pictures(before, after, apart, test)
+        controls.switch(f"All {len(pictures.indices):,} pictures (takes about ten times as long)", "all_pictures")
+    _by_class(before, after, apart)
+    _pictures(before, after, apart, pictures)
 
 
 @dataclass(frozen=True)
@@ -145,35 +151,51 @@ class Scored:
 
 
 def _scored(subject: Subject) -> Scored:
-    test = frame.data_or_stop("test")
+    pictures = subject.pictures
     is_slow = subject.run.config.architecture not in ("net", "linear", "perceptron")
-    count = FIRST if is_slow and not address.flag("all_pictures") else len(test)
+    count = FIRST if is_slow and not address.flag("all_pictures") else len(pictures.indices)
     began = time.perf_counter()
+    images, labels = pictures.images[:count], pictures.labels[:count]
     with st.spinner("Testing the changed network", show_time=True):
-        logits = [_as_trained(subject, count), subject.patient.logits(test.images[:count])]
-    before, after = (Evaluation.from_logits(part, test.labels[:count]) for part in logits)
+        logits = [_as_trained(subject, images), _logits(subject, subject.patient, images)]
+    before, after = (Evaluation.from_logits(part, labels) for part in logits)
     return Scored(before, after, time.perf_counter() - began, is_slow)
 
 
-def _as_trained(subject: Subject, count: int) -> npt.NDArray[np.float32]:
+def _as_trained(subject: Subject, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """Logits of the network without edits, by the same arithmetic: the last one asked for stays in memory."""
-    key = subject.run.id, subject.step, count
+    key = subject.run.id, subject.step, subject.pictures.split, len(images)
     found = _LAST.get(key)
     if found is None:
-        found = Patient(subject.trained).logits(frame.data_or_stop("test").images[:count])
+        found = _logits(subject, Patient(subject.trained), images)
         _LAST.clear()
         _LAST[key] = found
     return found
 
 
-_LAST: dict[tuple[str, int, int], npt.NDArray[np.float32]] = {}
+def _logits(subject: Subject, patient: Patient, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Without a compiler, only what the edits change is computed, where that is possible."""
+    if subject.run.config.architecture != "net" or predict.compiled():
+        return patient.logits(images)
+    key = subject.run.id, subject.step, subject.pictures.split
+    if key not in _KEPT:
+        _KEPT.clear()
+        _KEPT[key] = Kept.of(subject.trained, images)
+    found = _KEPT[key].logits(patient)
+    return patient.logits(images) if found is None else found
+
+
+_KEPT: dict[tuple[str, int, str], Kept] = {}
+"""Of the last network asked for, 22 MB (44 where mirror images count)."""
+
+_LAST: dict[tuple[str, int, str, int], npt.NDArray[np.float32]] = {}
 """(count, 10) float32, 400 kB: weights of a moment never change, so this cannot be out of date."""
 
 
-def _by_class(before: Evaluation, after: Evaluation, apart: Difference, test: Split) -> None:
+def _by_class(before: Evaluation, after: Evaluation, apart: Difference) -> None:
     chosen = address.optional("class")
     rows = []
-    for part, name in zip(comparison.by_class(apart, test.labels), CLASSES, strict=True):
+    for part, name in zip(comparison.by_class(apart, before.labels), CLASSES, strict=True):
         number = CLASSES.index(name)
         shares = [frame.percent(result.correct[number] / max(1, result.total[number]), 1) for result in (before, after)]
         counts = f"{len(part.apart.only_second):,}", f"{len(part.apart.only_first):,}"
@@ -182,11 +204,11 @@ def _by_class(before: Evaluation, after: Evaluation, apart: Difference, test: Sp
     ranking(COLUMNS, rows, sorted_by="", descending=False, label="Class by class", key="surgery_classes")
 
 
-def _pictures(before: Evaluation, after: Evaluation, apart: Difference, test: Split) -> None:
+def _pictures(before: Evaluation, after: Evaluation, apart: Difference, pictures: Pictures) -> None:
     number = address.optional("class")
     sides = {"fixed": apart.only_second, "broken": apart.only_first}
     if number is not None:
-        sides = {kind: indices[test.labels[indices] == number] for kind, indices in sides.items()}
+        sides = {kind: indices[before.labels[indices] == number] for kind, indices in sides.items()}
     kind = controls.one_of(
         "Pictures",
         "change",
@@ -201,21 +223,22 @@ def _pictures(before: Evaluation, after: Evaluation, apart: Difference, test: Sp
         return
     page = controls.page_number(-(-len(found) // AT_ONCE))
     shown = found[(page - 1) * AT_ONCE : page * AT_ONCE]
-    _grid(shown, before, after, test)
+    _grid(shown, before, after, pictures)
 
 
-def _grid(shown: npt.NDArray[np.int64], before: Evaluation, after: Evaluation, test: Split) -> None:
+def _grid(shown: npt.NDArray[np.int64], before: Evaluation, after: Evaluation, pictures: Pictures) -> None:
+    name = pictures.words.removesuffix("s").capitalize()
+    places = pictures.indices[shown].tolist()
     turns = [(CLASSES[before.predictions[i]], CLASSES[after.predictions[i]]) for i in shown.tolist()]
     image_grid(
-        test.images[shown],
+        pictures.images[shown],
         captions=[f"{was} → {now}" for was, now in turns],
         hovers=[
-            f"Test picture {i}\nTrue: {CLASSES[test.labels[i]]}\nBefore: {was}\nNow: {now}"
-            for i, (was, now) in zip(shown.tolist(), turns, strict=True)
+            f"{name} {place}\nTrue: {CLASSES[before.labels[i]]}\nBefore: {was}\nNow: {now}"
+            for i, place, (was, now) in zip(shown.tolist(), places, turns, strict=True)
         ],
         links=[
-            address.here(index=i, split=None, view=None, page=None, layer=None, unit=None, place=None)
-            for i in shown.tolist()
+            address.here(index=i, split=None, view=None, page=None, layer=None, unit=None, place=None) for i in places
         ],
         columns=5,
         cell=84,

@@ -78,10 +78,10 @@ def _strongest(subject: Subject, stage: Stage, unit: int) -> None:
     found = Excitement(kept[f"{stage.name}/values"].astype(np.float32), kept[f"{stage.name}/places"].astype(np.uint16))
     order = found.strongest(unit, SHOWN)
     if not len(order):
-        st.info("No test picture excites it: it puts out 0 for every one. It is dead.", icon=":material/block:")
+        st.info("No picture excites it: it puts out 0 for every one. It is dead.", icon=":material/block:")
         return
-    test = frame.data_or_stop("test")
-    pictures = test.images[order].copy()
+    scored = subject.pictures
+    pictures, labels, places = scored.images[order], scored.labels, scored.indices[order].tolist()
     captions = []
     for row, index in enumerate(order.tolist()):
         top, bottom, left, right = units.window(subject.trained, stage, int(found.places[index, unit]))
@@ -89,23 +89,26 @@ def _strongest(subject: Subject, stage: Stage, unit: int) -> None:
             dimmed = pictures[row] // 4
             dimmed[top : bottom + 1, left : right + 1] = pictures[row][top : bottom + 1, left : right + 1]
             pictures[row] = dimmed
-        captions.append(f"{found.values[index, unit]:.2f} · {CLASSES[test.labels[index]]}")
+        captions.append(f"{found.values[index, unit]:.2f} · {CLASSES[labels[index]]}")
     image_grid(
         pictures,
         captions=captions,
-        hovers=[f"Test picture {i}: {CLASSES[test.labels[i]]}" for i in order.tolist()],
-        links=[address.here(view=None, split=None, index=i, place=None) for i in order.tolist()],
+        hovers=[
+            f"{scored.words.removesuffix('s').capitalize()} {place}: {CLASSES[labels[i]]}"
+            for i, place in zip(order.tolist(), places, strict=True)
+        ],
+        links=[address.here(view=None, split=None, index=i, place=None) for i in places],
         columns=5,
         cell=84,
-        alt="The test pictures that excite it most",
+        alt="The pictures that excite it most",
         key="strongest",
     )
     window = " Bright: the window that did it." if len(stage.shape) == 3 else ""
     st.caption(
-        f"The {len(order)} of {int(kept['pictures']):,} test pictures with its largest values.{window} A click follows the "
+        f"The {len(order)} of {int(kept['pictures']):,} {scored.words} with its largest values.{window} A click follows the "
         "picture through the network."
     )
-    _classes(found, unit, test.labels[: len(found.values)])
+    _classes(found, unit, labels[: len(found.values)])
 
 
 def _classes(found: Excitement, unit: int, labels: np.ndarray) -> None:
@@ -193,7 +196,7 @@ def _all(subject: Subject, kept: Arrays) -> None:
     worst = int(np.argmin(changes))
     part = "" if bool(kept["whole"]) else " More are being computed."
     st.caption(
-        f"Measured on {int(kept['pictures']):,} test pictures, {len(names)} units. It matters most: {names[worst]}, "
+        f"Measured on {int(kept['pictures']):,} {subject.pictures.words}, {len(names)} units. It matters most: {names[worst]}, "
         f"{changes[worst]:+.2f} points.{part}"
     )
 

@@ -13,13 +13,11 @@ KEY = "microscope"
 
 def draw(subject: Subject) -> None:
     """The view. A choice within it runs this part of the page alone."""
-    if subject.is_too_large:
-        st.info(
-            f"This network has {sum(t.size for t in subject.trained.weights.values()):,} weights: too many for a browser to "
-            "compute each value of. The other views work for it.",
-            icon=":material/memory:",
+    if subject.is_large:
+        st.caption(
+            f"The browser fetches {sum(t.size for t in subject.trained.weights.values()):,} weights and computes each value "
+            "of this network: seconds for a picture."
         )
-        return
     st.fragment(_way)(subject)
 
 

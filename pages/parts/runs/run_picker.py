@@ -27,17 +27,20 @@ def run_in_address() -> Run | None:
         return None
 
 
-def run_picker() -> Run | None:
+def run_picker(*, sealed: bool = False) -> Run | None:
     """A list of the runs with a measured network, at the one in the address, which follows it; None where there is none.
 
-    Runs of a sweep in which nothing has been chosen yet are not among them.
+    Runs of a sweep in which nothing has been chosen yet are not among them, but for the one in the address where the page can
+    do without test pictures (`sealed`).
     """
     named = run_in_address()
     measured = [run for run in client.list_runs() if run.latest]
     runs, hidden = [run for run in measured if not run.is_sealed], [run for run in measured if run.is_sealed]
-    if named and named.is_sealed:
+    if named and named.is_sealed and not (sealed and named.latest):
         left_out([named])
         return None
+    if named and named.is_sealed:
+        runs = [*runs, named]
     if named and not named.latest:
         st.info(
             f"**{frame.plain(named.title)}** has not been measured yet. "
@@ -79,6 +82,8 @@ def left_out(hidden: Sequence[Run]) -> None:
         "then: whoever chooses after looking has trained on them, a little.",
         icon=":material/visibility_off:",
     )
+    if len(hidden) == 1 and hidden[0].latest:
+        frame.page_link("inside", "Look inside, on its held-out pictures", icon=":material/biotech:", run=hidden[0].id)
     for name in names:
         frame.page_link(
             "explore", "To the sweep and its choice", icon=":material/arrow_forward:", view="sweep", sweep=name

@@ -70,27 +70,30 @@ class Ledger {
     return Float32Array.from(bytes, (value) => f(f(f(value / 255) - f(mean)) / f(deviation)));
   }
 
-  compute() {
+  async compute() {
     if (!this.net) return;
+    const task = (this.task = {}), take = (steps) => unhurried(steps, () => !this.ended && this.task === task, (text) => (this.find("exact").textContent = text));
     const { net, data } = this, seed = new Float32Array(10);
     seed[data.label] += 1;
     if (data.against !== null) seed[data.against] -= 1;
     const value = () => net.logits.reduce((sum, logit, i) => sum + logit * seed[i], 0);
     const whole = this.seen(this.picture);
-    net.forward(whole);
-    const { slopes, constant } = net.backward(seed), slope = slopes.get("input");
+    if (!(await take(net.computing(whole)))) return;
+    const derived = await take(net.deriving(seed));
+    if (!derived) return;
+    const { slopes, constant } = derived, slope = slopes.get("input");
     const black = data.black ? this.seen([0])[0] : 0;
     this.shares = Float64Array.from(whole, (x, i) => (x - black) * slope[i]);
     this.constant = constant + black * slope.reduce((a, b) => a + b, 0);
     this.value = value();
     this.ties = this.countTies();
-    const before = this.choices();
+    const isErased = this.erased.some(Boolean), before = isErased ? this.choices() : [];
     const left = Uint8Array.from(this.picture, (byte, i) => (this.erased[i] ? 0 : byte)), now = this.seen(left);
     this.promised = this.constant + now.reduce((sum, x, i) => sum + (x - black) * slope[i], 0);
-    net.forward(now);
+    if (isErased && !(await take(net.computing(now)))) return;
     this.after = value();
     this.probabilities = softmax(net.logits);
-    this.switches = this.erased.some(Boolean) ? differences(before, this.choices()) : [];
+    this.switches = isErased ? differences(before, this.choices()) : [];
     this.draw();
     this.say();
     this.root.dataset.ready = "true";
@@ -102,7 +105,7 @@ class Ledger {
     for (const node of this.net.graph) {
       if (node.op !== "relu" && node.op !== "max-pooling") continue;
       const x = this.net.values.get(node.inputs[0]), y = this.net.values.get(node.name), from = this.net.shapes.get(node.inputs[0]);
-      const chose = node.op === "relu" ? Array.from(x, (value) => value > 0) : Array.from(y, (_, i) => winner(x, from, node.shape, i));
+      const chose = node.op === "relu" ? Uint8Array.from(x, (value) => value > 0) : Int32Array.from(y, (_, i) => winner(x, from, node.shape, i));
       found.push({ node, chose, values: Float32Array.from(y) });
     }
     return found;

@@ -53,9 +53,10 @@ function explain(look, stage, unit, row, column) {
   }
   const next = winsPool(look, stage, place);
   if (next) steps.push(next);
-  const title = `${escape(stage.label)}${escape(where)} = ${shown(value)}`;
+  const name = stage.label === "sum" ? `${stage.name}, sum` : stage.label;
+  const title = `${escape(name)}${escape(where)} = ${shown(value)}`;
   const result = steps.length ? `<p class="result">${steps.join(" · ")}</p>` : "";
-  return { html: `<h4>${title}</h4>${html}${result}`, spoken: `${stage.label}${where} is ${shown(value)}`, value };
+  return { html: `<h4>${title}</h4>${html}${result}`, spoken: `${name}${where} is ${shown(value)}`, value };
 }
 
 function grid(caption, values, size, text = shown) {

@@ -2,7 +2,8 @@
 
 const INK = [107, 116, 230], CUT = [238, 119, 51]; // positive values; what ReLU cuts. Told apart by everybody
 const NARROW = 760;
-const KEPT = 128; // moments whose weights stay in memory: 110 kB each for the tutorial's network
+const ROOM = 48e6; // bytes of weights that stay in memory: 110 kB a moment for the tutorial's network
+const MOST_PIXELS = 24e6; // of what is drawn over the maps: a telephone's memory is small
 
 export default (given) => live(given, Microscope, ".inside", "selected");
 
@@ -37,13 +38,14 @@ class Microscope {
     const before = this.data;
     this.data = data;
     if (before && (before.run !== data.run || before.edits !== data.edits)) this.weights.clear();
-    if (JSON.stringify(before?.graph) !== JSON.stringify(data.graph)) this.build();
+    if (JSON.stringify(before?.graph) !== JSON.stringify(data.graph)) this.open();
     if (before?.picture !== data.picture || JSON.stringify(before?.standardise) !== JSON.stringify(data.standardise)) this.takePicture();
     const { layer, unit, place } = data.selected;
     if (JSON.stringify(before?.selected) !== JSON.stringify(data.selected) || !this.selected) {
       this.selected = { stage: this.stages.find((stage) => stage.name === layer) ?? this.stages.at(-1), unit, place };
       this.channel = this.hovered = null; // also where a finger has left its mark
     }
+    this.unfold();
     this.moveTo(data.step);
   }
 
@@ -64,22 +66,23 @@ class Microscope {
         if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
         const { tensors } = unpack(await answer.arrayBuffer());
         if (run !== this.data.run || edits !== this.data.edits) continue;
-        if (this.weights.size >= KEPT) this.weights.delete(this.weights.keys().next().value);
+        const bytes = [...tensors.values()].reduce((sum, tensor) => sum + tensor.byteLength, 0);
+        while (this.weights.size && (this.weights.size + 1) * bytes > ROOM) this.weights.delete(this.weights.keys().next().value);
         this.weights.set(at, tensors);
       }
-      if (!this.ended) this.compute(this.wanted);
-      this.say("");
+      if (!this.ended) await this.compute(this.wanted);
     } catch {
       if (!this.ended) this.say("The weights of this moment did not come: reload the page to ask again.");
     }
     this.fetching = false;
   }
 
-  compute(step) {
-    const began = performance.now();
+  async compute(step) {
+    const began = performance.now(), task = (this.task = {}), net = new Net(this.data.graph.nodes, this.weights.get(step));
+    if (!(await unhurried(net.computing(this.input), () => !this.ended && this.task === task, (text) => this.say(text)))) return;
     this.step = step;
-    this.net = new Net(this.data.graph.nodes, this.weights.get(step));
-    this.net.forward(this.input);
+    this.net = net;
+    this.say("");
     this.root.dataset.step = step;
     this.root.dataset.computed = (performance.now() - began).toFixed(1);
     this.layout();
@@ -95,15 +98,32 @@ class Microscope {
 
   // --- Building and laying out ---
 
-  build() {
+  // another network
+  open() {
     const { nodes, stages } = this.data.graph;
     this.nodes = new Map(nodes.map((node) => [node.name, node]));
     this.stages = stages;
     this.input_stage = { name: "input", label: "Picture", nodes: ["input"], reads: [], shape: [1, 28, 28] };
-    this.views = [this.input_stage, ...stages.slice(0, -1)].map((stage) => {
+    this.net = this.selected = this.block = null;
+    this.root.classList.toggle("folded", stages.length > FOLDED);
+  }
+
+  // the block that the chosen value is in, with everything in it
+  unfold() {
+    const block = blockOf(this.stages, this.selected.stage), focused = this.views.find((view) => view.canvas === this.root.getRootNode().activeElement);
+    if (this.block && (this.block === block || this.stages.length <= FOLDED)) return;
+    Object.assign(this, { block, hovered: null });
+    this.build();
+    this.layout();
+    this.views.find((view) => view.stage === focused?.stage)?.canvas.focus();
+  }
+
+  build() {
+    const { stages } = this, isFolded = stages.length > FOLDED;
+    this.views = [this.input_stage, ...unfolded(stages, this.block).slice(0, -1)].map((stage) => {
       const figure = make("figure", "stage"), caption = make("figcaption"), canvas = make("canvas");
       const shape = stage.shape.join(" × ");
-      caption.append(make("b", "", stage.label), make("span", "", shape));
+      caption.append(make("b", "", isFolded && stage.label === "sum" ? stage.name : stage.label), make("span", "", shape));
       caption.title = `${stage.name}${stage.parameters ? `, ${stage.parameters.toLocaleString("en")} parameters` : ""}`;
       canvas.tabIndex = 0;
       canvas.setAttribute("role", "application");
@@ -230,8 +250,9 @@ class Microscope {
   }
 
   fitOver() {
-    const stages = this.find("stages"), ratio = window.devicePixelRatio || 1;
+    const stages = this.find("stages");
     const [width, height] = [Math.max(stages.scrollWidth, this.find("way").clientWidth), stages.offsetHeight];
+    const ratio = Math.min(window.devicePixelRatio || 1, Math.sqrt(MOST_PIXELS / Math.max(1, width * height)));
     Object.assign(this.over, { width: Math.round(width * ratio), height: Math.round(height * ratio) });
     Object.assign(this.over.style, { width: `${width}px`, height: `${height}px` });
     this.pen = this.over.getContext("2d");
@@ -261,6 +282,7 @@ class Microscope {
   choose(at) {
     if (!at || at.stage === this.input_stage) return;
     this.selected = at;
+    this.unfold();
     this.refresh();
     this.tell({ layer: at.stage.name, unit: at.unit, place: at.stage.shape.length === 3 ? at.place : null });
   }
@@ -330,7 +352,7 @@ class Microscope {
     const row = Math.floor(at.place / width), column = at.place % width;
     const look = { ...this, classes: this.data.classes, standardise: this.data.standardise };
     const found = at.stage === this.input_stage ? explainPixel(look, row, column) : explain(look, at.stage, at.unit, row, column);
-    this.sum.innerHTML = found.html + (this.hovered ? "" : `<p class="hint">${this.narrow ? "Tap" : "Point at"} any value to see what makes it; a click keeps it, and a click on a term leads down to where it comes from.</p>`);
+    this.sum.innerHTML = found.html + (this.hovered ? "" : `<p class="hint">${this.narrow ? "Tap" : "Point at"} any value to see what makes it; a click keeps it, and a click on a term leads down to where it comes from.${this.stages.length > FOLDED ? " Blocks are folded: a click on one shows what is in it." : ""}</p>`);
     this.sum.dataset.value = found.value;
     this.find("spoken").textContent = this.root.getRootNode().activeElement?.tagName === "CANVAS" ? found.spoken : "";
     this.bars.forEach(({ button }, i) => button.classList.toggle("here", at.stage === this.stages.at(-1) && i === at.unit));

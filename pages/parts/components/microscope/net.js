@@ -1,5 +1,7 @@
 // A network's graph (fmnist_core/inside/graph.py) computed in the browser: every value of one picture, and every slope.
 
+const LONG = 30; // milliseconds without a look at what a person does
+
 class Net {
   // `graph`: nodes in the order of computation, [{name, op, inputs, shape, module, kernel, stride, padding, bias}].
   // `tensors`: name -> Float32Array.
@@ -18,6 +20,12 @@ class Net {
 
   // all values for the picture `x`, 784 numbers as the network sees them
   forward(x) {
+    for (const _ of this.computing(x));
+    return this.logits;
+  }
+
+  // the same, a step at a time
+  *computing(x) {
     this.values.set("input", x);
     for (const node of this.graph) {
       const [a, b] = node.inputs.map((name) => this.values.get(name));
@@ -41,8 +49,8 @@ class Net {
           y[k] = sum;
         }
       }
+      yield;
     }
-    return this.logits;
   }
 
   convolve(node, a, [channels, height, width], y) {
@@ -69,6 +77,12 @@ class Net {
   // Slopes of the sum of logits times `seed` (10 numbers), for the picture of the last `forward`: {slopes: name -> array,
   // constant}: the sum is the constant plus each pixel times its slope, because all of it is piecewise linear.
   backward(seed) {
+    const found = this.deriving(seed);
+    for (let step; ; ) if ((step = found.next()).done) return step.value;
+  }
+
+  // the same, a step at a time
+  *deriving(seed) {
     const slopes = new Map([[this.graph.at(-1).name, Float32Array.from(seed)]]);
     let constant = 0;
     for (const node of [...this.graph].reverse()) {
@@ -114,8 +128,22 @@ class Net {
         const known = slopes.get(name);
         slopes.set(name, known ? known.map((value, i) => value + back[i]) : back);
       }
+      yield;
     }
     return { slopes, constant };
+  }
+}
+
+// Takes all steps, and lets the browser answer a person between them where they are long; null where `isWanted` says that
+// nobody waits for the result any more, else what the last step gave.
+async function unhurried(steps, isWanted, say) {
+  for (let began = performance.now(), step; ; ) {
+    if ((step = steps.next()).done) return step.value ?? true;
+    if (performance.now() - began < LONG) continue;
+    say("Computing this picture …");
+    await new Promise((done) => setTimeout(done));
+    if (!isWanted()) return null;
+    began = performance.now();
   }
 }
 

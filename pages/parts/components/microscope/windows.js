@@ -1,5 +1,6 @@
 // Which places of a layer belong to which of the next, and where a map stands on the canvas. No state.
 
+const FOLDED = 16; // stages from which on blocks are shown as one
 const HEIGHT = 272; // CSS pixels for the maps of a layer, where layers stand side by side
 
 // rows and columns of the window that the first operation of `stage` looks through; null where it sees everything
@@ -11,6 +12,15 @@ function fieldOf(nodes, stage, at) {
     [top * s - p, bottom * s - p + k - 1],
     [left * s - p, right * s - p + k - 1],
   ];
+}
+
+// What a stage is part of: the one whose name its own begins with, as "blocks.3.conv1" is of "blocks.3"; else itself.
+const blockOf = (stages, stage) => stages.find((one) => stage.name.startsWith(`${one.name}.`)) ?? stage;
+
+// the stages that are drawn: of a deep network the blocks, and within one of them everything
+function unfolded(stages, block) {
+  if (stages.length <= FOLDED) return stages;
+  return stages.filter((stage) => [stage, block].includes(blockOf(stages, stage)));
 }
 
 // the outputs of `node` that see any of the places `from`; null where there is none
@@ -36,19 +46,19 @@ const range = (count) => Array.from({ length: count }, (_, n) => n);
 
 // What is lit for a value: itself, its windows in the layers that it reads, and what of the picture it can see.
 function* behind({ nodes, stages, views, input_stage }, at, row, column) {
-  const own = views.find((one) => one.stage === at.stage);
-  if (own) yield { view: own, units: [at.unit], field: own.height > 1 ? [row, row, column, column] : [0, 0, 0, 0], line: 2.5 };
-  const fields = new Map([[at.stage.name, own && own.height > 1 ? [row, row, column, column] : null]]);
+  const own = views.find((one) => one.stage === at.stage), isMap = at.stage.shape.length === 3;
+  if (own) yield { view: own, units: [at.unit], field: isMap ? [row, row, column, column] : [0, 0, 0, 0], line: 2.5 };
+  const fields = new Map([[at.stage.name, isMap ? [row, row, column, column] : null]]);
   for (const stage of [...stages].reverse()) {
     if (!fields.has(stage.name)) continue;
     const [rows, columns] = fieldOf(nodes, stage, fields.get(stage.name));
     for (const name of stage.reads) {
-      const view = views.find((one) => one.stage.name === name);
-      if (!view) continue;
-      const field = rows && [clamp(rows[0], view.height), clamp(rows[1], view.height), clamp(columns[0], view.width), clamp(columns[1], view.width)];
+      const before = name === "input" ? input_stage : stages.find((one) => one.name === name), [, height = 1, width = 1] = before.shape;
+      const field = rows && [clamp(rows[0], height), clamp(rows[1], height), clamp(columns[0], width), clamp(columns[1], width)];
       const known = fields.get(name);
       fields.set(name, known && field ? around([known, field]) : field);
-      if (!field) continue; // a linear layer sees all of it
+      const view = views.find((one) => one.stage === before);
+      if (!field || !view) continue; // a linear layer sees all of it; a folded block is not drawn
       const byMap = ["max-pooling", "addition", "normalisation"].includes(nodes.get(stage.nodes[0]).op);
       if (stage === at.stage) yield { view, units: byMap ? [at.unit] : range(view.count), field, line: 1.8 };
       else if (view.stage === input_stage) yield { view, units: [0], field, line: 1.2 };
@@ -62,12 +72,12 @@ function* reached({ nodes, stages, views }, row, column) {
   const fields = new Map([["input", [row, row, column, column]]]);
   for (const stage of stages) {
     const known = stage.reads.map((name) => fields.get(name)).filter(Boolean);
-    const view = views.find((one) => one.stage === stage);
-    if (!known.length || !view || view.height === 1) continue;
-    const field = reachedBy(nodes.get(stage.nodes[0]), around(known), view);
+    const view = views.find((one) => one.stage === stage), [, height = 1, width = 1] = stage.shape;
+    if (!known.length || height === 1) continue;
+    const field = reachedBy(nodes.get(stage.nodes[0]), around(known), { height, width });
     if (!field) continue;
     fields.set(stage.name, field);
-    yield { view, units: range(view.count), field, line: 1.4 };
+    if (view) yield { view, units: range(view.count), field, line: 1.4 };
   }
 }
 
