@@ -13,6 +13,7 @@ from PIL import Image
 
 from fmnist_core.data import dataset
 from fmnist_core.runs import client
+from fmnist_core.runs.cards import cards
 from fmnist_core.runs.people import is_own
 from fmnist_core.runs.record import Run, State
 from fmnist_core.settings.jobs import Race
@@ -175,9 +176,12 @@ def machine(runs: Sequence[Run], data_is_right: bool) -> None:
                 st.caption("The sentence above says what is missing and where it goes.")
         with st.container(border=True, height="stretch", gap="xsmall"):
             st.markdown("**Device**")
-            st.markdown(DEVICE_NAMES.get(devices[0], devices[0]))
+            there = cards() if devices[0] == "cuda" else ()
+            for card in there or (None,):
+                st.markdown(frame.plain(card.name) if card else DEVICE_NAMES.get(devices[0], devices[0]))
+            memory = "".join(f" {card.words}." for card in there)
             rest = "".join(f" Also there: {DEVICE_NAMES.get(name, name)}." for name in devices[1:])
-            st.caption(f"Where networks are trained, unless you choose another.{rest}")
+            st.caption(f"Where networks are trained, unless you choose another.{memory}{rest}")
         with st.container(border=True, height="stretch", gap="xsmall"):
             st.markdown("**Runs**")
             active = sum(run.is_active for run in runs)

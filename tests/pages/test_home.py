@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fmnist_core.data import dataset
+from fmnist_core.runs import cards, client
+from fmnist_core.runs.record import State
 from pages.parts import frame
+from pages.parts.runs import now
 from tests.pages.conftest import Open, Trained, words
 
 PAGES = ["app.py", *(step.script for step in frame.STEPS)]
@@ -34,6 +38,24 @@ def test_finished_runs_are_counted_and_the_best_named(
     assert not page.exception
     assert "2 finished" in words(page)
     assert "Best so far" in words(page)
+
+
+def test_gpus_are_named_with_the_memory_in_use(
+    open_page: Open, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """On Home each card, and beside a run that trains on one what is in use there. The driver is a program of its name."""
+    (tmp_path / "nvidia-smi").write_text("#!/bin/sh\necho 'NVIDIA H100 80GB HBM3, 3200, 81559'\n")
+    (tmp_path / "nvidia-smi").chmod(0o700)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr(cards, "_answered", None)
+    monkeypatch.setattr(client, "devices", lambda: ("cuda", "cpu"))
+    monkeypatch.setenv("FMNIST_RUNS", str(trained.folder))
+    page = open_page("app.py")
+    assert not page.exception
+    assert "NVIDIA H100 80GB HBM3" in words(page)
+    assert "3.1 of 80 GB in use. Also there: CPU." in words(page)
+    run = replace(client.get(trained.first), device="cuda", card="NVIDIA H100 80GB HBM3, 79 GB", state=State.RUNNING)
+    assert now.figures(run)[-1].note == "NVIDIA H100 80GB HBM3, 79 GB, 3.1 of 80 GB in use"
 
 
 @pytest.mark.parametrize("script", PAGES)

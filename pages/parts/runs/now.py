@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fmnist_core.runs import client
+from fmnist_core.runs.cards import memory_on
 from fmnist_core.runs.record import Run, State
 from pages.parts import frame
 from pages.parts.runs.run_list import NOTHING, STATES, duration, state_words
@@ -91,7 +92,7 @@ def figures(run: Run) -> list[Figure]:
             f"{run.images_per_second:,.0f}" if run.images_per_second else NOTHING,
             f"{run.threads} thread{'s' if run.threads > 1 else ''}, {ENGINES[run.engine]}"
             if run.device == "cpu"
-            else run.card,
+            else ", ".join(filter(None, [run.card, memory_on(run.card) if run.is_active else ""])),
             "Training images, of late; the processor's threads that compute, and the engine: PyTorch, or the same steps "
             "compiled for this processor. On a busy processor PyTorch goes on with one thread: several would wait for each "
             "other.",
