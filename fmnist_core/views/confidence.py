@@ -102,7 +102,10 @@ def reliability_diagram(
     figure.update_xaxes(title="Confidence (%)", row=2, col=1)
     figure.update_yaxes(title="Right (%)", range=[0, 102], fixedrange=True, row=1, col=1)
     figure.update_yaxes(title="Pictures", fixedrange=True, row=2, col=1)
-    return _laid_out(figure, 460)
+    # room for the labels is made here: where Plotly has to find it, it draws all of this twice
+    figure.update_xaxes(automargin=False)
+    figure.update_yaxes(automargin=False)
+    return _laid_out(figure, 460).update_layout(margin={"l": 70, "r": 14, "t": 48, "b": 56})
 
 
 @once(32)
