@@ -59,7 +59,7 @@ STEPS_KEPT = 20
 """Single steps whose numbers stay: about 0.6 MB each for the tutorial's network."""
 
 LONGEST_LINE = 8 << 20
-"""Bytes of a line of events.jsonl: the longest ones, of a race, have some 100,000."""
+"""Bytes of a line of events.jsonl: the longest ones, of a race, have some 200,000."""
 
 DELETED = ".deleted-"
 """How the folder of a deleted run is called until all of it is gone."""

@@ -15,7 +15,7 @@ from fmnist_core.settings.config import HIGHEST_LEARNING_RATE, TrainingConfig
 
 Vary = Literal["seed", "learning_rate"]
 
-LARGEST_RACE = 32
+LARGEST_RACE = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ class Race:
     """Copies of one network that differ in one setting, trained at once as one batched model."""
 
     copies: int = 16
-    """How many, from 2 to 32."""
+    """How many, from 2 to 64."""
     vary: Vary = "seed"
     """"seed": first weights, order of the images and dropout. "learning_rate": same seed, another rate each."""
     lowest: float = 0.001

@@ -149,7 +149,7 @@ def test_race_that_nobody_survives_ends(little: TrainingData, kind: str, monkeyp
     "options",
     [
         {"copies": 1},
-        {"copies": 33},
+        {"copies": 65},
         {"copies": 2.0},
         {"vary": "dropout"},
         {"lowest": 0.0},
