@@ -57,7 +57,7 @@ def main() -> None:
             then=lambda: address.put(page=None, order=None),
             label_visibility="collapsed",
         )
-        frame.page_link("train", "Its loss curve", run=run.id)
+        frame.page_link("train", "Its loss curve", icon=":material/trending_down:", run=run.id)
         take_away(run)
     test = frame.data_or_stop("test")
     tested = subject(run, step, test, kept)

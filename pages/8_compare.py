@@ -11,7 +11,7 @@ from fmnist_core.runs import client
 from fmnist_core.runs.record import Run
 from fmnist_core.studies import scores
 from fmnist_core.studies.scores import Mask
-from pages.parts import controls, frame
+from pages.parts import address, controls, frame
 from pages.parts.compare import contenders, difference, leaderboard, seeds, side_by_side
 from pages.parts.person import remember
 from pages.parts.runs import run_picker
@@ -32,12 +32,11 @@ def main() -> None:
     everything = client.list_runs()
     hidden = [run for run in everything if run.is_sealed]
     runs = [run for run in everything if run.latest and run.latest.test]
-    if hidden:
-        run_picker.left_out(hidden)
     if not runs:
-        if not hidden:
-            run_picker.no_runs()
+        run_picker.left_out(hidden) if hidden else run_picker.no_runs()
         return
+    if asked_for := [run for run in hidden if run.id in address.text("runs")]:
+        run_picker.left_out(asked_for)
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         view = controls.one_of("View", "view", VIEWS, words=WORDS, label_visibility="collapsed")
         mask = cleaned_switch()
@@ -48,6 +47,8 @@ def main() -> None:
             seeds.seeds(everything, mask)
         case "leaderboard":
             leaderboard.leaderboard(runs, mask)
+    if hidden and not asked_for:
+        run_picker.left_out(hidden)
     remember()
 
 

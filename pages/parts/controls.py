@@ -18,6 +18,7 @@ from pages.parts import address, text
 from pages.parts.address import SPLITS, Then
 
 OneOf = TypeVar("OneOf", bound=str)
+ANY = "Any class"
 
 
 def setting(name: str, *, options: Sequence[str] = (), then: Then | None = None, **looks: Any) -> Any:
@@ -202,7 +203,8 @@ def class_choice(label: str, name: str, *, then: Then | None = None, **looks: An
     st.selectbox(
         label,
         [None, *range(len(CLASSES))],
-        format_func=lambda option: "Any class" if option is None else CLASSES[option],
+        format_func=lambda option: ANY if option is None else CLASSES[option],
+        placeholder=ANY,  # which is what is shown of None
         **address.bound(name, number, then=then),
         **looks,
     )

@@ -23,12 +23,14 @@ SHOWN = 8
 def show() -> None:
     """The view."""
     run = job_in_address("race", Race)
-    settings, result = st.columns([1, 2], gap="large")
+    with st.container(key="run_first" if run else "form_first"):  # on a narrow screen
+        settings, result = st.columns([1, 2], gap="large")
     with settings, st.container(border=True):
         _form()
     with result:
         if run:
-            _race(run)
+            with st.container(key="run_head"):
+                _race(run)
         with st.expander("What does a race show?", icon=":material/school:", expanded=run is None):
             _explain()
     _earlier(run)

@@ -34,12 +34,14 @@ def show() -> None:
     if name and not runs:
         address.put(sweep=None)
         st.warning("No such sweep: its runs may have been deleted.", icon=":material/search_off:")
-    settings, result = st.columns([1, 2], gap="large")
+    with st.container(key="run_first" if runs else "form_first"):  # on a narrow screen
+        settings, result = st.columns([1, 2], gap="large")
     with settings, st.container(border=True):
         ranges, base = _form()
     with result:
         if runs:
-            _sweep(name, runs, ranges, base)
+            with st.container(key="run_head"):
+                _sweep(name, runs, ranges, base)
         with st.expander("What does a sweep show?", icon=":material/school:", expanded=not runs):
             _explain()
     _earlier(name if runs else "")
