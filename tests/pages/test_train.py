@@ -100,6 +100,26 @@ def test_run_that_learned_nothing_is_not_passed_over(open_page: Open, empty: Pat
     assert "Try learning rate" in page.button(key="next").label
 
 
+@pytest.mark.slow
+def test_the_same_without_dropout_is_one_click(open_page: Open, empty: Path):
+    """Nothing else differs; it lies over the chart, and once it is measured the comparison is one click more."""
+    run_id = client.start(TrainingConfig(batch_size=6000, epochs=1))
+    wait_for(run_id, "finished")
+    page = open_page(PAGE, run=run_id)
+    page.button(key="without_dropout").click().run()
+    assert not page.exception
+    (twin,) = [run for run in client.list_runs() if run.id != run_id]
+    assert twin.config == TrainingConfig(batch_size=6000, epochs=1, dropout=0.0)
+    assert page.query_params["run"] == run_id
+    assert page.query_params["beside"] == twin.id
+    wait_for(twin.id, "finished")
+    page.run()
+    (link,) = [link for link in page.get("page_link") if link.proto.label == "Compare with and without"]
+    assert link.proto.query_string == f"runs={run_id}%2C{twin.id}"
+    assert "without_dropout" not in {button.key for button in page.button}
+    assert "What dropout does" not in words(open_page(PAGE, run=twin.id))
+
+
 def test_finished_run_shows_its_figures(open_page: Open, trained: Trained, monkeypatch: pytest.MonkeyPatch):
     """Accuracy before and now, and the way to its test."""
     monkeypatch.setenv("FMNIST_RUNS", str(trained.folder))
