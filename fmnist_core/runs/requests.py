@@ -16,7 +16,8 @@ from typing import Literal
 from fmnist_core.files import make_folder, parse, read, remove, to_json, write_whole, wrong_kind
 from fmnist_core.settings.config import SETTINGS
 
-Request = Literal["stop", "pause", "resume", "step", "delete"]
+Request = Literal["stop", "pause", "resume", "step", "delete", "look"]
+"""To "look": somebody stands before the time slider, and waits for its moments."""
 
 _CHANGE = re.compile(r"change-([0-9]{20})")
 MOST_BYTES = 1_000
@@ -68,6 +69,13 @@ class Requests:
         """Whether a request waits."""
         path = self.path / "requests" / request
         return path.exists() and wrong_kind(path) is None
+
+    def when_asked(self, request: Request) -> float:
+        """When a request was left last, in seconds since 1970; 0 where there is none."""
+        try:
+            return (self.path / "requests" / request).lstat().st_mtime
+        except OSError:
+            return 0.0
 
     def settle(self, *requests: str) -> None:
         """Remove requests that are fulfilled or void."""

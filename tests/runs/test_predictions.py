@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +14,7 @@ import torch
 from fmnist_core.evaluation.evaluate import evaluate
 from fmnist_core.networks.architectures import build
 from fmnist_core.runs import client
+from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.service import predictions
 from fmnist_core.runs.service.keeping import branch_steps, film_steps
 from fmnist_core.runs.service.predictions import develop_all, is_waiting
@@ -66,6 +69,26 @@ def test_developing_is_interrupted(little: TrainingData, monkeypatch: pytest.Mon
     assert is_waiting(run)
     develop_all(client.runs_folder(), little, lambda: False)
     assert run.snapshots.undeveloped() == []
+
+
+def test_who_is_looked_at_comes_first(little: TrainingData, monkeypatch: pytest.MonkeyPatch):
+    """The newest run comes before older ones, and the one that somebody looks at before all."""
+    runs = [create() for _ in range(3)]
+    for number, run in enumerate(runs):
+        work(run, little)
+        os.utime(run.path / "config.json", (number, number))
+    done: list[str] = []
+    develop = predictions.develop
+
+    def noted(folder: RunFolder, data: TrainingData, is_over: Callable[[], bool]) -> None:
+        done.append(folder.id)
+        develop(folder, data, is_over)
+
+    monkeypatch.setattr(predictions, "develop", noted)
+    runs[0].ask("look")
+    develop_all(client.runs_folder(), little, lambda: False)
+    assert done == [runs[0].id, runs[2].id, runs[1].id]
+    assert not runs[0].is_asked("look")
 
 
 def no_room() -> None:

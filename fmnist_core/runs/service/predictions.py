@@ -45,7 +45,10 @@ def is_waiting(folder: RunFolder) -> bool:
 
 
 def develop_all(runs: Path, data: TrainingData | None, is_over: Callable[[], bool]) -> None:
-    """Develop every film that waits, until there is none left or `is_over`. Does nothing where another process does it."""
+    """Develop every film that waits, until there is none left or `is_over`. Does nothing where another process does it.
+
+    The run that somebody looks at comes first, then the newest.
+    """
     try:
         held = lock(runs)
     except OSError:
@@ -56,23 +59,25 @@ def develop_all(runs: Path, data: TrainingData | None, is_over: Callable[[], boo
         give_way()
         failed: set[str] = set()
         while not is_over():
-            entries = sorted(entry.name for entry in os.scandir(runs) if is_run_id(entry.name))
-            waiting = [
-                folder for name in entries if name not in failed and is_waiting(folder := RunFolder(runs / name))
-            ]
-            if not waiting:
+            names = [entry.name for entry in os.scandir(runs) if is_run_id(entry.name) and entry.name not in failed]
+            folder = max(filter(is_waiting, (RunFolder(runs / name) for name in names)), key=_urgency, default=None)
+            if folder is None:
                 return
-            for folder in waiting:
-                try:
-                    develop(folder, data, is_over)
-                except OSError:  # no room, say: another process tries it later
-                    log.exception("run %s: its film cannot be developed now", folder.id)
-                    failed.add(folder.id)
-                except Exception:
-                    log.exception("run %s: its film cannot be developed", folder.id)
-                    failed.add(folder.id)
-                    with contextlib.suppress(OSError):
-                        folder.snapshots.set_developed()  # not again and again
+            try:
+                develop(folder, data, is_over)
+            except OSError:  # no room, say: another process tries it later
+                log.exception("run %s: its film cannot be developed now", folder.id)
+                failed.add(folder.id)
+            except Exception:
+                log.exception("run %s: its film cannot be developed", folder.id)
+                failed.add(folder.id)
+                with contextlib.suppress(OSError):
+                    folder.snapshots.set_developed()  # not again and again
+
+
+def _urgency(folder: RunFolder) -> tuple[float, int]:
+    """When somebody looked at it last, then when its settings were written."""
+    return folder.when_asked("look"), folder.asked_at() or 0
 
 
 def develop(folder: RunFolder, data: TrainingData | None, is_over: Callable[[], bool]) -> None:
@@ -104,6 +109,7 @@ def develop(folder: RunFolder, data: TrainingData | None, is_over: Callable[[], 
         with lock:
             if not snapshots.undeveloped():
                 snapshots.set_developed()
+                folder.settle("look")
 
 
 def give_way() -> None:

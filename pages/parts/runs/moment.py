@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -56,6 +57,8 @@ def _wait_for_more(run_id: str, shown: int) -> None:
     except client.RunNotFound:
         st.rerun()
     if left := len(snapshots.undeveloped()):
+        with contextlib.suppress(OSError):  # read-only: then it is their turn later
+            client.folder(run_id).ask("look")
         st.caption(f":material/timelapse: {left} more moments are being computed in the background, at low priority.")
     if len(snapshots.logit_steps()) >= shown + WORTH_DRAWING or (not left and snapshots.is_developed):
         st.rerun()
