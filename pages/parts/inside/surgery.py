@@ -18,6 +18,7 @@ from fmnist_core.inside.edits import Patient
 from fmnist_core.inside.rescoring import Kept
 from fmnist_core.runs import client
 from fmnist_core.runs.sealed import Pictures
+from fmnist_core.settings.config import Architecture
 from fmnist_core.training.compiled import predict
 from pages.parts import address, controls, frame, starting
 from pages.parts.components.image_grid import image_grid
@@ -27,8 +28,8 @@ from pages.parts.inside.subject import Subject
 from pages.parts.person import person
 
 AT_ONCE = 20
-FIRST = 1_000
-"""Test pictures on which a network that takes milliseconds for each is scored before it is asked for all."""
+FIRST: dict[Architecture, int] = {"residual": 1_000, "deep": 1_000, "wide": 200}
+"""Pictures on which a network that takes milliseconds for each is scored before it is asked for all; the others see all."""
 SURE = 0.05
 COLUMNS = (
     Column("Class"),
@@ -134,7 +135,8 @@ def outcome(subject: Subject) -> None:
         )
     st.caption(f"{len(after.labels):,} {pictures.words} in {scored.seconds:.2f} s.")
     if scored.is_part:
-        controls.switch(f"All {len(pictures.indices):,} pictures (takes about ten times as long)", "all_pictures")
+        times = len(pictures.indices) // FIRST[subject.run.config.architecture]
+        controls.switch(f"All {len(pictures.indices):,} pictures (takes about {times} times as long)", "all_pictures")
     _by_class(before, after, apart)
     _pictures(before, after, apart, pictures)
 
@@ -152,14 +154,14 @@ class Scored:
 
 def _scored(subject: Subject) -> Scored:
     pictures = subject.pictures
-    is_slow = subject.run.config.architecture not in ("net", "linear", "perceptron")
-    count = FIRST if is_slow and not address.flag("all_pictures") else len(pictures.indices)
+    first = FIRST.get(subject.run.config.architecture)
+    count = first if first and not address.flag("all_pictures") else len(pictures.indices)
     began = time.perf_counter()
     images, labels = pictures.images[:count], pictures.labels[:count]
     with st.spinner("Testing the changed network", show_time=True):
         logits = [_as_trained(subject, images), _logits(subject, subject.patient, images)]
     before, after = (Evaluation.from_logits(part, labels) for part in logits)
-    return Scored(before, after, time.perf_counter() - began, is_slow)
+    return Scored(before, after, time.perf_counter() - began, first is not None)
 
 
 def _as_trained(subject: Subject, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:

@@ -9,17 +9,23 @@ import streamlit as st
 from fmnist_core.data.dataset import CLASSES
 from fmnist_core.inside import units
 from fmnist_core.inside.edits import mutable
+from fmnist_core.inside.graph import INPUT
 from fmnist_core.inside.stages import Stage
 from fmnist_core.inside.units import Excitement
 from fmnist_core.runs import client
 from fmnist_core.runs.service import inspection
 from fmnist_core.runs.service.inspection import Arrays
+from fmnist_core.views import kernel
 from fmnist_core.views.colours import CLASS_COLOURS
 from pages.parts import address, frame
 from pages.parts.components.image_grid import image_grid
 from pages.parts.inside.subject import Subject
 
 SHOWN = 20
+FRAME = 150
+"""Grey level around the window that did it."""
+ALIKE = 1e-3
+"""Values that differ by less, as they are kept in half precision, count as the same."""
 
 
 def draw(subject: Subject) -> None:
@@ -65,7 +71,8 @@ def _choice(hidden: tuple[Stage, ...]) -> tuple[Stage, int]:
 
 
 def _strongest(subject: Subject, stage: Stage, unit: int) -> None:
-    st.subheader(f"What {stage.name}, {'channel' if len(stage.shape) == 3 else 'unit'} {unit} looks for", anchor=False)
+    st.subheader(f"What {_called(stage, unit)} looks for", anchor=False)
+    _kernel(subject, stage, unit)
     folder = client.folder(subject.run.id)
     state = inspection.begin(folder, subject.step, "units")
     kept = inspection.read(folder, subject.step, "units")
@@ -87,6 +94,7 @@ def _strongest(subject: Subject, stage: Stage, unit: int) -> None:
         top, bottom, left, right = units.window(subject.trained, stage, int(found.places[index, unit]))
         if len(stage.shape) == 3:  # all but what it saw is dimmed
             dimmed = pictures[row] // 4
+            dimmed[max(0, top - 1) : bottom + 2, max(0, left - 1) : right + 2] = FRAME
             dimmed[top : bottom + 1, left : right + 1] = pictures[row][top : bottom + 1, left : right + 1]
             pictures[row] = dimmed
         captions.append(f"{found.values[index, unit]:.2f} · {CLASSES[labels[index]]}")
@@ -103,12 +111,34 @@ def _strongest(subject: Subject, stage: Stage, unit: int) -> None:
         alt="The pictures that excite it most",
         key="strongest",
     )
-    window = " Bright: the window that did it." if len(stage.shape) == 3 else ""
+    window = " Framed: the window that did it." if len(stage.shape) == 3 else ""
+    values = found.values[:, unit]
+    if (alike := int((values >= values.max() - ALIKE).sum())) > SHOWN:
+        window += f" {alike:,} pictures reach the same largest value: these are the first of them."
     st.caption(
         f"The {len(order)} of {int(kept['pictures']):,} {scored.words} with its largest values.{window} A click follows the "
         "picture through the network."
     )
     _classes(found, unit, labels[: len(found.values)])
+
+
+def _called(stage: Stage, unit: int) -> str:
+    if len(stage.shape) < 3:
+        return f"unit {unit} of {stage.name}"
+    return f"{'filter' if stage.nodes[0].op == 'convolution' else 'channel'} {unit} of {stage.name}"
+
+
+def _kernel(subject: Subject, stage: Stage, unit: int) -> None:
+    """The nine numbers of a filter over the picture, and what they are large for."""
+    first = stage.nodes[0]
+    if first.op != "convolution" or first.inputs != (INPUT,):
+        return
+    weights = subject.trained.weights[f"{first.module}.weight"][unit, 0]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.html(kernel.drawing(weights), width=(kernel.CELL + 2) * len(weights))
+        st.markdown(
+            f"{kernel.in_words(weights)} The pictures that it answers to most show whether that is so.", width=340
+        )
 
 
 def _classes(found: Excitement, unit: int, labels: np.ndarray) -> None:
@@ -137,8 +167,11 @@ def _without(subject: Subject, stage: Stage, unit: int) -> None:
     if kept is None or not int(kept["pictures"]):
         if state != "computing":
             st.info(
-                "Muting every unit of this network one after the other takes too long here.", icon=":material/info:"
+                "Muting every unit of this network one after the other takes too long here. Surgery mutes one.",
+                icon=":material/info:",
             )
+        if _module(stage) in {node.module for node in mutable(subject.trained.nodes)}:
+            _surgery(stage, unit)
         return
     _one(stage, unit, kept)
     _all(subject, kept)
@@ -162,8 +195,12 @@ def _one(stage: Stage, unit: int, kept: Arrays) -> None:
     )
     figure.update_yaxes(autorange="reversed")
     st.plotly_chart(figure, config={"displayModeBar": False}, key="unit_scores")
+    _surgery(stage, unit)
+
+
+def _surgery(stage: Stage, unit: int) -> None:
     st.button(
-        "Mute it in Surgery",
+        "Mute it in Surgery: which classes and pictures turn",
         icon=":material/healing:",
         on_click=address.put,
         kwargs={"view": "surgery", "edits": f"mute:{_module(stage)}:{unit}"},
