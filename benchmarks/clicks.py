@@ -56,10 +56,10 @@ def stop(run: RunFolder) -> float:
 
 
 def wait_for_spare() -> None:
-    """Until there is a spare that has nothing left to get ready: it has worked, and then rested for a second."""
+    """Until there is a warm worker without anything to do: it has worked, and then rested for a second."""
 
     def worked() -> dict[int, int]:
-        spares = [pid for pid, command in processes().items() if command.endswith("--spare") and pid not in used]
+        spares = [pid for pid, command in processes().items() if command.endswith("--spare")]
         times = {
             pid: Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split() for pid in spares
         }
@@ -73,11 +73,6 @@ def wait_for_spare() -> None:
         return any(after.get(pid) == ticks > 100 for pid, ticks in before.items())
 
     wait_until(is_warm, "the spare")
-    used.update(worked())
-
-
-used: set[int] = set()
-"""Spares that have been given a run."""
 
 
 def main() -> None:

@@ -46,7 +46,7 @@ class Follower {
       this.offset = news.next;
       if (news.events.length) this.hear(news.events);
       if (news.now) this.tell?.(news.now);
-      wait = document.hidden ? Math.max(wait, news.again) : news.again; // the more follow, the later
+      wait = Math.max(wait, news.again ?? 0); // the more follow, the later
       if (news.more) wait = 0;
       else if (FINAL.has(news.state)) return; // nothing will ever come
       else if (news.state === "paused") wait = Math.max(wait, 1000);

@@ -47,7 +47,7 @@ class RunList {
       const news = await answer.json();
       if (this.ended) return;
       this.say("");
-      wait = Math.max(wait, news.again); // the more follow, the later
+      wait = Math.max(wait, news.again ?? 0); // the more follow, the later
       if (news.rows) {
         [this.rows, this.version] = [news.rows, news.version];
         this.draw();

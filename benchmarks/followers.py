@@ -1,0 +1,217 @@
+"""One browser's session without a browser: Streamlit's own protocol, and what the page's components poll."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import json
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+import websockets
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+
+EVERY = 5.0
+"""Seconds between two clicks of a follower, give or take a fifth."""
+POLL, LIST = 0.25, 1.5
+"""Seconds between two questions about the run, and about the list of runs, where the answer does not say otherwise."""
+PATIENCE = 30.0
+
+
+class Measured:
+    """What all followers have seen: seconds by kind ("first", "full", "fragment", "poll"), and what went wrong."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, list[float]] = collections.defaultdict(list)
+        self.faults: collections.Counter[str] = collections.Counter()
+
+
+class Follower:
+    """One browser's session on the Train page."""
+
+    def __init__(self, port: int, run: str, end: float, measured: Measured) -> None:
+        self.port, self.run, self.end, self.measured = port, run, end, measured
+        self.script, self.kind, self.sent = "", "", 0.0
+        self.wanted: collections.deque[tuple[str, str]] = collections.deque([("first", "")])
+        self.wake = asyncio.Event()
+        self.fragments: list[asyncio.Task[None]] = []
+
+    async def follow(self, after: float) -> None:
+        """From opening the page to the end."""
+        await asyncio.sleep(after)
+        try:
+            await self.connect()
+        except Exception as error:
+            self.measured.faults[f"no page: {type(error).__name__}"] += 1
+            return
+        tasks = [
+            asyncio.create_task(part)
+            for part in (self.hear(), self.ask(), self.click(), self.poll_run(), self.poll_list())
+        ]
+        await asyncio.sleep(max(0.0, self.end - time.monotonic()))
+        for task in (*tasks, *self.fragments):
+            task.cancel()
+        for result in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(result, Exception):
+                self.measured.faults[f"{type(result).__name__}: {result}"[:80]] += 1
+        await asyncio.wait([asyncio.create_task(self.socket.close())], timeout=5)
+
+    async def connect(self) -> None:
+        """Open the connection that a page opens."""
+        self.socket = await websockets.connect(
+            f"ws://127.0.0.1:{self.port}/_stcore/stream",
+            subprotocols=[websockets.Subprotocol("streamlit")],
+            max_size=None,
+            open_timeout=PATIENCE,
+            compression=None,
+        )
+
+    async def ask(self) -> None:
+        """One script run after the other, as a browser does."""
+        while True:
+            while self.kind or not self.wanted:
+                self.wake.clear()
+                try:
+                    await asyncio.wait_for(self.wake.wait(), PATIENCE)
+                except TimeoutError:
+                    if self.kind:
+                        self.measured.faults[f"no answer within {PATIENCE:.0f} s"] += 1
+                        self.kind = ""
+            self.kind, fragment = self.wanted.popleft()
+            message = BackMsg()
+            rerun = message.rerun_script
+            rerun.query_string = f"run={self.run}"
+            if self.kind == "first":
+                rerun.page_name = "train"
+            else:
+                rerun.page_script_hash = self.script
+            if fragment:
+                rerun.fragment_id, rerun.is_auto_rerun = fragment, True
+            rerun.context_info.timezone = "Europe/Berlin"
+            rerun.context_info.url = f"http://127.0.0.1:{self.port}/train?run={self.run}"
+            self.sent = time.perf_counter()
+            await self.socket.send(message.SerializeToString())
+
+    async def hear(self) -> None:
+        """What the server sends."""
+        async for data in self.socket:
+            message = ForwardMsg()
+            message.ParseFromString(data if isinstance(data, bytes) else data.encode())
+            match message.WhichOneof("type"):
+                case "new_session":
+                    self.script = message.new_session.page_script_hash
+                    if self.kind != "fragment":
+                        for task in self.fragments:
+                            task.cancel()
+                        self.fragments = []
+                case "auto_rerun":
+                    asked = message.auto_rerun
+                    self.fragments.append(asyncio.create_task(self.repeat(asked.fragment_id, asked.interval)))
+                case "script_finished" if self.kind:
+                    self.measured.seconds[self.kind].append(time.perf_counter() - self.sent)
+                    self.kind = ""
+                    self.wake.set()
+                case "delta" if message.delta.new_element.WhichOneof("type") == "exception":
+                    self.measured.faults[f"exception: {message.delta.new_element.exception.message}"[:80]] += 1
+
+    def want(self, kind: str, fragment: str = "") -> None:
+        """Run a script as soon as the one before it is done, once."""
+        if (kind, fragment) not in self.wanted:
+            self.wanted.append((kind, fragment))
+            self.wake.set()
+
+    async def click(self) -> None:
+        """Now and then, something that runs the whole script."""
+        await asyncio.sleep(EVERY * random.random() + 2)
+        while True:
+            self.want("full")
+            await asyncio.sleep(EVERY * random.uniform(0.8, 1.2))
+
+    async def repeat(self, fragment: str, interval: float) -> None:
+        """As the server has asked for."""
+        while True:
+            await asyncio.sleep(interval)
+            self.want("fragment", fragment)
+
+    async def poll_run(self) -> None:
+        """As following.js does."""
+        after, reader, writer = 0, None, None
+        while True:
+            began, pause = time.perf_counter(), POLL
+            try:
+                if writer is None:
+                    reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                assert reader
+                answer = await self.get(reader, writer, f"/api/runs/{self.run}/events?after={after}&most=65536&now=1")
+                self.measured.seconds["poll"].append(time.perf_counter() - began)
+                after, pause = answer["next"], answer.get("again", 1000 * POLL) / 1000
+                pause = 0 if answer["more"] else pause
+            except Exception as error:
+                self.measured.faults[f"poll: {type(error).__name__}"] += 1
+                writer = None
+            await asyncio.sleep(pause)
+
+    async def poll_list(self) -> None:
+        """As run_table.js does."""
+        version, pause, reader, writer = "", LIST, None, None
+        while True:
+            await asyncio.sleep(pause)
+            try:
+                if writer is None:
+                    reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                assert reader
+                answer = await self.get(reader, writer, f"/api/runs?known={version}")
+                version, pause = answer["version"], max(LIST, answer.get("again", 0) / 1000)
+            except Exception as error:
+                self.measured.faults[f"list: {type(error).__name__}"] += 1
+                writer = None
+
+    async def get(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str) -> dict[str, Any]:
+        """An answer in JSON. Raises RuntimeError for a refusal."""
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n\r\n".encode())
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE)
+        length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+        body = await asyncio.wait_for(reader.readexactly(length), PATIENCE)
+        if b" 200 " not in head[:16]:
+            raise RuntimeError(head[:16].decode())
+        return dict(json.loads(body))
+
+
+async def costs(port: int, cpu: Callable[[], float], run: str, reruns: int, polls: int) -> dict[str, float]:
+    """Milliseconds of a processor that the server spends on one full rerun, and on one poll, one after the other."""
+    one = Follower(port, run, 0.0, Measured())
+    await one.connect()
+    hearing, asking = asyncio.create_task(one.hear()), asyncio.create_task(one.ask())
+
+    async def done(kind: str, count: int) -> None:
+        while len(one.measured.seconds[kind]) < count:
+            await asyncio.sleep(0.005)
+
+    await done("first", 1)
+    one.want("full")
+    await done("full", 1)
+    before = cpu()
+    for number in range(reruns):
+        one.want("full")
+        await done("full", 2 + number)
+    rerun, before = (cpu() - before) / reruns, cpu()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    after = 0
+    for _number in range(polls):
+        after = (await one.get(reader, writer, f"/api/runs/{run}/events?after={after}&most=65536&now=1"))["next"]
+    poll = (cpu() - before) / polls
+    for task in (hearing, asking):
+        task.cancel()
+    await one.socket.close()
+    return {"rerun_ms": round(1000 * rerun, 1), "poll_ms": round(1000 * poll, 2)}
+
+
+async def crowd(ports: list[int], run: str, followers: int, seconds: float) -> Measured:
+    measured, opens = Measured(), seconds / 4
+    end = time.monotonic() + opens + seconds
+    they = [Follower(ports[number % len(ports)], run, end, measured) for number in range(followers)]
+    await asyncio.gather(*(one.follow(opens * number / followers) for number, one in enumerate(they)))
+    return measured
