@@ -126,7 +126,7 @@ def _wall_sprite(train: dataset.Split) -> tuple[str, list[list[int]]]:
     pixels[..., :3] = (107, 116, 230)
     pixels[..., 3] = ink
     packed = io.BytesIO()
-    Image.fromarray(pixels).save(packed, "PNG", optimize=True)
+    Image.fromarray(pixels).save(packed, "PNG")  # to find the smallest file took 50 ms, and saved 1 kB of 14
     return f"data:image/png;base64,{base64.b64encode(packed.getvalue()).decode()}", indices.tolist()
 
 
@@ -211,6 +211,7 @@ else:
     from pages.parts.door import Door  # only the server needs these
     from pages.parts.hosts import Hosts
     from pages.parts.seats import Seats
+    from pages.parts.warm import get_warm
 
     routes = [
         *drawing_pad.routes,
@@ -222,3 +223,4 @@ else:
     ]
     guard = [Middleware(Hosts), *([Middleware(Door)] if is_guarded() else []), Middleware(Seats)]
     app = st.App(__file__, middleware=guard, routes=streamlit_inside.at_base(routes))
+    get_warm()

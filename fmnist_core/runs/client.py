@@ -69,7 +69,8 @@ def sees_all() -> bool:
 def _list() -> list[Run]:
     ensure_dispatcher()
     runs = runs_folder()
-    found = {run.id: _up_to_date(run, offset) for run, offset in _from_index(IndexReader.runs) or []}
+    indexed = _from_index(IndexReader.runs) or []
+    found = {run.id: _up_to_date(run, offset, RunFolder(runs / run.id)) for run, offset in indexed}
     try:
         ids = {entry.name for entry in os.scandir(runs) if is_run_id(entry.name) and not entry.is_symlink()}
     except OSError:
@@ -92,10 +93,10 @@ def get(run_id: str) -> Run:
 def _get(run_id: str) -> Run:
     ensure_dispatcher()
     runs = runs_folder()
-    if not is_run_id(run_id) or not RunFolder(runs / run_id).has_file():
+    if not is_run_id(run_id) or not (run_folder := RunFolder(runs / run_id)).has_file():
         raise RunNotFound("No such run. It may have been deleted, or the address is incomplete.")
     indexed = _from_index(lambda index: index.run(run_id))
-    run = _up_to_date(*indexed) if indexed else _from_folder(RunFolder(runs / run_id))
+    run = _up_to_date(*indexed, run_folder) if indexed else _from_folder(run_folder)
     if run is None:
         raise RunNotFound("No such run: its folder holds no settings that can be read.")
     return as_seen(runs, [run])[0]
@@ -153,14 +154,13 @@ def _from_index(read: Callable[[IndexReader], T]) -> T | None:
 
 def _from_folder(run_folder: RunFolder) -> Run | None:
     try:
-        return _up_to_date(run_folder.run(), 0)
+        return _up_to_date(run_folder.run(), 0, run_folder)
     except (OSError, ValueError):
         return None
 
 
-def _up_to_date(run: Run, offset: int) -> Run:
+def _up_to_date(run: Run, offset: int, run_folder: RunFolder) -> Run:
     """With what the index has not heard yet, and cannot on a full disk, and with what was asked for."""
-    run_folder = RunFolder(runs_folder() / run.id)
     with contextlib.suppress(OSError, ValueError):  # deleted just now: the index remembers it for a moment
         run = run_folder.relabelled(run)
     if run.state.is_final:
