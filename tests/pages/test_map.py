@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 
 from fmnist_core.data import dataset
 from fmnist_core.inside import area, layout, neighbours
+from fmnist_core.inside.network import softmax
 from fmnist_core.runs import client
 from fmnist_core.runs.folder import RunFolder
 from fmnist_core.runs.opened import opened
@@ -83,11 +84,23 @@ def test_the_route_is_validated(browser: TestClient, trained: Trained, query: st
     assert browser.get("/api/runs/..%2F..%2Fetc/map?step=0").status_code == 404
 
 
+def test_the_card_has_the_networks_probabilities(browser: TestClient, trained: Trained):
+    """Of the moment and picture that are pointed at; what is neither is refused with a word."""
+    folder = client.folder(trained.first)
+    step = folder.logit_steps()[0]
+    shares = browser.get(f"/api/runs/{trained.first}/map/answer?step={step}&index=12").json()["shares"]
+    logits = opened(folder, step).logits(dataset.load("test").images[12:13])
+    np.testing.assert_allclose(shares, softmax(logits)[0], atol=1e-4)
+    for query, status in (("step=0", 400), ("step=x&index=1", 400), (f"step={step}&index=10000", 404)):
+        assert browser.get(f"/api/runs/{trained.first}/map/answer?{query}").status_code == status
+
+
 def test_a_sealed_run_has_no_map(browser: TestClient, trained: Trained, monkeypatch: pytest.MonkeyPatch):
     """What a network of an open sweep says of test pictures is not told by this route either."""
     run = client.get(trained.first)
     monkeypatch.setattr(client, "get", lambda _id: replace(run, is_sealed=True))
-    assert browser.get(f"/api/runs/{trained.first}/map?step=0").status_code == 404
+    for query in ("map?step=0", "map/answer?step=0&index=1"):
+        assert browser.get(f"/api/runs/{trained.first}/{query}").status_code == 404
 
 
 def test_maps_are_computed_once_and_kept(browser: TestClient, mapped: RunFolder):

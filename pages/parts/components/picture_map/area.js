@@ -28,6 +28,15 @@ function fromLine([x, y], [x1, y1], [x2, y2]) {
 
 const asText = (corners) => corners.flat().map((value) => Math.max(-9999, Math.min(9999, Math.round(100 * value)))).join("_");
 
+// a class with its probability
+function bar(name, share, colour) {
+  const line = document.createElement("li"), ink = document.createElement("i");
+  ink.style.background = colour;
+  ink.style.width = `${Math.max(2, 100 * share)}%`;
+  line.append(`${name} ${(100 * share).toFixed(1)} %`, ink);
+  return line;
+}
+
 // What a map keeps, in a sentence.
 function inWords({ of, by, share, near, count }) {
   const where = of === "pixels" ? "by its pixels" : "in the layer";

@@ -313,8 +313,24 @@ class PictureMap {
     pen.drawImage(sheet, 0, 0, 112, 112);
     this.card.querySelector("p").textContent = `Test picture ${i}: ${classes[label]}${label === guess ? ", right" : `, taken for ${classes[guess]}`}`;
     this.card.style.left = `${Math.min(this.width - 140, x + 14)}px`;
-    this.card.style.top = `${Math.max(4, Math.min(this.height - 190, y - 60))}px`;
+    this.card.style.top = `${Math.max(4, Math.min(this.height - 250, y - 60))}px`;
     this.card.hidden = false;
+    this.askAbout(i);
+  }
+
+  // its three largest probabilities, when they have come
+  async askAbout(i) {
+    const list = this.card.querySelector("ul"), { run, classes, colours } = this.data;
+    list.replaceChildren();
+    try {
+      const query = new URLSearchParams({ step: this.step, index: i });
+      const answer = await fetch(new URL(`api/runs/${run}/map/answer?${query}`, base()), { signal: AbortSignal.timeout(20_000) });
+      if (!answer.ok || this.found !== i) return;
+      const { shares } = await answer.json(), order = shares.map((_, n) => n).sort((a, b) => shares[b] - shares[a]);
+      if (this.found === i) list.replaceChildren(...order.slice(0, 3).map((n) => bar(classes[n], shares[n], colours[n])));
+    } catch {
+      // the picture and its class stand there all the same
+    }
   }
 
   wheeled(event) {

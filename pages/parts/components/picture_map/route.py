@@ -10,10 +10,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from fmnist_core.data import dataset
+from fmnist_core.inside.network import softmax
 from fmnist_core.runs import client
+from fmnist_core.runs.opened import opened
 from fmnist_core.runs.service import maps
 
-BINARY = "application/octet-stream"
+BINARY, JSON = "application/octet-stream", "application/json"
 BY = ("neighbours", "components")
 
 
@@ -22,7 +24,7 @@ def pictures(_request: Request) -> Response:
     try:
         test = dataset.load("test")
     except dataset.DatasetError:
-        return Response(b'{"error":"The data set is not complete"}', 404, media_type="application/json")
+        return Response(b'{"error":"The data set is not complete"}', 404, media_type=JSON)
     content = np.ascontiguousarray(test.images).tobytes() + test.labels.tobytes()
     return Response(content, 200, {"Cache-Control": "max-age=86400"}, BINARY)
 
@@ -40,7 +42,7 @@ def positions(request: Request) -> Response:
         return Response(
             b'{"error":"step must be a whole number, of hidden or pixels, by neighbours or components"}',
             400,
-            media_type="application/json",
+            media_type=JSON,
         )
     try:
         run = client.get(request.path_params["run_id"])
@@ -49,13 +51,31 @@ def positions(request: Request) -> Response:
         folder = client.folder(run.id)
         shown = maps.shown(folder, int(step), of, by, len(maps.ready(folder)))  # type: ignore[arg-type]
     except (client.RunNotFound, dataset.DatasetError, LookupError, OSError, ValueError):
-        return Response(
-            b'{"error":"No such run, or nothing was kept of this moment"}', 404, media_type="application/json"
-        )
+        return Response(b'{"error":"No such run, or nothing was kept of this moment"}', 404, media_type=JSON)
     facts = {"count": len(shown.points), "by": shown.by, "share": shown.share, "near": shown.near}
     body = [json.dumps(facts).encode(), b"\n", shown.points.astype("<f4").tobytes(), shown.guesses.tobytes()]
     return Response(b"".join(body), 200, {"Cache-Control": "no-store"}, BINARY)
 
 
+def answer(request: Request) -> Response:
+    """What the network says after `?step=` of the test picture `?index=`: its ten probabilities, `{"shares": […]}`."""
+    step, index = (request.query_params.get(name, "") for name in ("step", "index"))
+    if not all(text.isascii() and text.isdecimal() and len(text) < 16 for text in (step, index)):
+        return Response(b'{"error":"step and index must be whole numbers"}', 400, media_type=JSON)
+    try:
+        run = client.get(request.path_params["run_id"])
+        if run.is_sealed:
+            raise client.RunNotFound
+        image = dataset.load("test").images[int(index)]
+        shares = softmax(opened(client.folder(run.id), int(step)).logits(image[None]))[0]
+    except (client.RunNotFound, dataset.DatasetError, IndexError, OSError, ValueError):
+        return Response(b'{"error":"No such run, picture or moment"}', 404, media_type=JSON)
+    return Response(json.dumps({"shares": shares.round(4).tolist()}).encode(), 200, {"Cache-Control": "no-store"}, JSON)
+
+
 # plain functions: Starlette runs them in its thread pool
-routes = [Route("/api/pictures/test", pictures), Route("/api/runs/{run_id}/map", positions)]
+routes = [
+    Route("/api/pictures/test", pictures),
+    Route("/api/runs/{run_id}/map", positions),
+    Route("/api/runs/{run_id}/map/answer", answer),
+]
