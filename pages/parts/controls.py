@@ -197,14 +197,14 @@ def several(
     st.multiselect(label, options, key=key, format_func=words.get, max_selections=most, on_change=choose, **looks)
 
 
-def class_choice(label: str, name: str, *, then: Then | None = None, **looks: Any) -> int | None:
-    """A list of the classes, and of all together: None."""
+def class_choice(label: str, name: str, *, none: str = ANY, then: Then | None = None, **looks: Any) -> int | None:
+    """A list of the classes, and of what `none` says: None."""
     number = address.optional(name)
     st.selectbox(
         label,
         [None, *range(len(CLASSES))],
-        format_func=lambda option: ANY if option is None else CLASSES[option],
-        placeholder=ANY,  # which is what is shown of None
+        format_func=lambda option: none if option is None else CLASSES[option],
+        placeholder=none,  # which is what is shown of None
         **address.bound(name, number, then=then),
         **looks,
     )

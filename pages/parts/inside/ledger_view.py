@@ -35,7 +35,7 @@ def draw(subject: Subject) -> None:
     predicted = int(subject.patient.network.values(subject.image[None])[subject.stages[-1].output.name][0].argmax())
     with st.container(horizontal=True, vertical_alignment="bottom"):
         label = _class("Why", "for", predicted)
-        against = controls.class_choice("rather than", "rather_than", placeholder="no other", width=190)
+        against = controls.class_choice("rather than", "rather_than", none="no other", width=190)
         black = controls.switch("Relative to black", "black", help=_BLACK)
     against = None if against == label else against
     erased = address.text("erased")

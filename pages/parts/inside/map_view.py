@@ -45,7 +45,7 @@ def draw(subject: Subject) -> None:
         of = controls.one_of("Near each other by", "map_of", tuple(OF), words=OF, then=_another_map)
         by = controls.one_of("Places keep", "map_by", tuple(BY), words=BY, then=_another_map)
         colour = controls.one_of("Colour", "map_colour", tuple(COLOUR), words=COLOUR)
-        only = controls.class_choice("Class", "class", then=_first_page, placeholder="Any class", width=190)
+        only = controls.class_choice("Class", "class", then=_first_page, width=190)
     folder = client.folder(subject.run.id)
     done = _done(subject, folder, by)
     steps = subject.steps if maps.is_quick(subject.run.config.architecture) else [s for s in done if isinstance(s, int)]
