@@ -168,6 +168,25 @@ def test_what_is_drawn_around_on_the_map_is_listed(window: Page, finished: str):
     assert "area" not in page.url
 
 
+def test_pointing_at_a_picture_on_the_map_tells_of_it(page: Page, finished: str):
+    """Its class, then what the network says; nothing in the address changes."""
+    page.goto(f"/inside?run={finished}&index=5&view=map")
+    page.wait_for_selector(".map[data-ready=true]")
+    settled(page)
+    canvas, card, address = page.locator(".box > canvas"), page.locator(".card"), page.url
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    for step in range(200):  # along a line, until something is near
+        page.mouse.move(box["x"] + box["width"] * (0.2 + 0.003 * step), box["y"] + box["height"] * 0.5)
+        page.wait_for_timeout(200)
+        if card.is_visible():
+            break
+    expect(card.locator("p")).to_have_text(re.compile(r"^Test picture \d+: "))
+    expect(card.locator("li")).to_have_count(3)
+    expect(card.locator("li").first).to_have_text(re.compile(r"\d+\.\d %$"))
+    assert page.url == address
+
+
 DRAW = """(canvas) => {
   const box = canvas.getBoundingClientRect();
   const send = (kind, x, y) => canvas.dispatchEvent(new PointerEvent(kind, {

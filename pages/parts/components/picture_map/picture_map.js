@@ -300,10 +300,10 @@ class PictureMap {
     this.card.hidden = true;
     clearTimeout(this.telling);
     if (this.image) this.ring();
-    if (i !== null) this.telling = setTimeout(() => this.tell(i), CARD_AFTER);
+    if (i !== null) this.telling = setTimeout(() => this.describe(i), CARD_AFTER);
   }
 
-  tell(i) {
+  describe(i) {
     const { classes } = this.data, label = this.pictures.labels[i], guess = this.guesses[i], [x, y] = this.place(i);
     const grey = new ImageData(28, 28), sheet = new OffscreenCanvas(28, 28), full = this.pictures.sheets.get(28);
     for (let p = 0; p < 784; p += 1) grey.data.set([full[784 * i + p], full[784 * i + p], full[784 * i + p], 255], 4 * p);
