@@ -28,6 +28,7 @@ from pages.parts.components.run_table import route as run_table_route
 from pages.parts.components.time_slider import route as time_slider
 from pages.parts.doorway import is_guarded
 from pages.parts.person import me, remember
+from pages.parts.runs.nodes import nodes
 
 SHOWN_RUNS = 5
 ROWS = 2
@@ -193,6 +194,7 @@ def machine(runs: Sequence[Run], data_is_right: bool) -> None:
             else:
                 st.markdown("None yet")
                 st.caption("Step 4 starts the first. It goes on when you close the browser.")
+    nodes(runs)
     st.subheader("Latest runs", anchor=False)
     run_table(
         links={"active": address.link("train", {"run": RUN}), "ended": address.link("test", {"run": RUN})},

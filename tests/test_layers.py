@@ -191,6 +191,12 @@ def test_the_client_really_comes_without_torch():
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60).returncode == 0
 
 
+def test_only_processes_that_may_die_of_it_know_ray():
+    """Ray ends the process that is connected when its head dies: neither dispatcher nor web server is one."""
+    ours = {module_name(path) for path in source_files() if "ray" in imported_names(path, at_the_top=False)}
+    assert ours == {f"fmnist_core.runs.service.cluster.{name}" for name in ("connection", "proxy", "watch")}
+
+
 def test_every_page_is_on_the_menu():
     """Each script in pages/ has its line in the menu, each line its script, in the order of their numbers."""
     from pages.parts.frame import HOME, STEPS

@@ -24,6 +24,9 @@ byte says no more than that somebody is there."""
 LOCK = ".dispatcher.lock"
 """Held by the dispatcher of the folder, and signed by it."""
 
+SIGNED = {"slots": "FMNIST_SLOTS", "cluster": "FMNIST_RAY"}
+"""Settings of the environment that it signs with: where others are wanted, another dispatcher takes its place."""
+
 SOON, LATER = 3.0, 30.0
 """Seconds after a start before the next one: while it is on its way, and after it has failed."""
 
@@ -42,7 +45,7 @@ def ensure_dispatcher() -> None:
     """Wake the dispatcher, or start it when there is none.
 
     Does nothing where the runs folder cannot be written to, and where it is another user's: who only looks there must not
-    become the one who serves. One of an older version, or with another number of slots than is wanted here, is replaced.
+    become the one who serves. One of an older version, or with another number of slots or cluster than is wanted here, is replaced.
     """
     runs = runs_folder()
     if ring(runs):
@@ -125,6 +128,8 @@ def _replace(runs: Path) -> None:
         with contextlib.suppress(OSError):
             leave_to_newer(runs)
         return
-    wanted, started = os.environ.get("FMNIST_SLOTS", "").strip(), signed.get("started")
-    if wanted and signed.get("slots") != wanted and isinstance(started, int | float) and started < _SINCE:
+    wanted = {name: os.environ.get(variable, "").strip() for name, variable in SIGNED.items()}
+    is_other = any(value and signed.get(name) != value for name, value in wanted.items())
+    started = signed.get("started")
+    if is_other and isinstance(started, int | float) and started < _SINCE:
         ring(runs, END)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import re
+from pathlib import Path
 
 from fmnist_core.settings.ranges import Whole
 
 SLOTS, SNAPSHOTS, SEATS, SWITCH = Whole(1, 64), Whole(0, 10_000), Whole(1, 10_000), Whole(0, 1)
+_ADDRESS = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?:([0-9]{1,5})")
 
 
 def slots() -> int | None:
@@ -29,12 +33,48 @@ def seats() -> int | None:
     return _read("FMNIST_SEATS", SEATS)
 
 
+def cluster() -> str | None:
+    """`$FMNIST_RAY`: where the head of a Ray cluster listens, "10.0.0.1:6379" say; None: runs train on this machine.
+
+    Raises ValueError: for what is no address, and where Ray or what keeps strangers out is missing.
+    """
+    if not (text := os.environ.get("FMNIST_RAY", "").strip()):
+        return None
+    match = _ADDRESS.fullmatch(text)
+    if not match or not 0 < int(match[1]) < 1 << 16:
+        raise ValueError(
+            f"FMNIST_RAY must be the address of a Ray cluster's head, such as 10.0.0.1:6379, or empty, and is {text[:60]!r}: "
+            f"set it anew and restart."
+        )
+    if importlib.util.find_spec("ray") is None:
+        raise ValueError(
+            "FMNIST_RAY is set, and Ray is not installed: pip install -r requirements-cluster.txt, or unset FMNIST_RAY."
+        )
+    if os.environ.get("RAY_AUTH_MODE") != "token" or not _has_token():
+        raise ValueError(
+            "FMNIST_RAY is set without a token: whoever reaches such a cluster can run any program on it. Set "
+            "RAY_AUTH_MODE=token on every machine, with the same token in ~/.ray/auth_token (docs/cluster.md)."
+        )
+    return text
+
+
+def _has_token() -> bool:
+    file = os.environ.get("RAY_AUTH_TOKEN_PATH") or "~/.ray/auth_token"
+    return bool(os.environ.get("RAY_AUTH_TOKEN")) or Path(os.path.expanduser(file)).is_file()
+
+
+def threads() -> int:
+    """`$OMP_NUM_THREADS`, else 1: threads of a run on a cluster, which takes as many CPUs there."""
+    return max(1, int(text)) if (text := os.environ.get("OMP_NUM_THREADS", "")).isdecimal() else 1
+
+
 def check() -> None:
     """Raises ValueError for a setting that cannot be."""
     slots()
     snapshots()
     reuse()
     seats()
+    cluster()
 
 
 def _read(name: str, range: Whole) -> int | None:

@@ -6,6 +6,7 @@ checkpoints/    STEP.safetensors: weights, optimizer state, generator states; th
 snapshots/      logits on the test images and weights at about a hundred steps: see snapshots.py
 steps/          STEP.npz: a single step with all its numbers: see single_step.py
 requests/       stop, pause, resume, step, delete, change-NUMBER: small files that the worker or the dispatcher reads and removes
+node.json       where it trains on a cluster, if it does: see cluster.py
 worker.lock     held by the worker from birth to death, SIGKILL included
 worker.log      what the worker printed
 """

@@ -29,7 +29,7 @@ from fmnist_core.runs import environment
 from fmnist_core.runs.bell import END, INDEX_DAMAGED, LOCK, start_dispatcher
 from fmnist_core.runs.folder import DELETED, RunFolder, is_run_id
 from fmnist_core.runs.index import FILE, Index, IndexTooNew
-from fmnist_core.runs.queue import free_slot, in_order, kind_of, slots_of
+from fmnist_core.runs.queue import free_slot, in_order, kind_of
 from fmnist_core.runs.record import (
     ATTEMPTS,
     Died,
@@ -41,8 +41,9 @@ from fmnist_core.runs.record import (
     Stopped,
 )
 from fmnist_core.runs.service import predictions
+from fmnist_core.runs.service.cluster.executor import ClusterExecutor
 from fmnist_core.runs.service.executor import Executor, LocalExecutor
-from fmnist_core.runs.service.place import NO_LOCKS, NO_LOCKS_THERE, Place, open_bell, protect
+from fmnist_core.runs.service.place import NO_LOCKS, NO_LOCKS_THERE, Place, open_bell, processors, protect
 from fmnist_core.runs.service.watched import AGAIN, Watched
 
 STALLED_AFTER = 30.0
@@ -169,8 +170,8 @@ class Dispatcher:
 
     def _facts(self) -> dict[str, str]:
         """What readers of the index want to know beside the runs."""
-        slots = slots_of(self.executor.gpus(), self.slots)
-        facts = {"devices": self.executor.devices(), "slots": slots, "served": self.served, "trouble": self.trouble}
+        slots, trouble = self.executor.slots(self.slots), self.trouble or self.executor.trouble()
+        facts = {"devices": self.executor.devices(), "slots": slots, "served": self.served, "trouble": trouble}
         return {name: json.dumps(fact) for name, fact in facts.items()}
 
     def _find(self) -> set[str]:
@@ -220,7 +221,7 @@ class Dispatcher:
             case State.STARTING | State.RUNNING:
                 self._look_for_worker(watched)
             case State.QUEUED if watched.given_out_at is not None:
-                if time.monotonic() - watched.given_out_at > GRACE:
+                if time.monotonic() - watched.given_out_at > GRACE and not watched.is_held():
                     self.executor.kill(folder.path)  # it must not take the run after the next one has
                 if not self.executor.is_at_work(folder.path):
                     self._look_for_worker(watched)
@@ -269,7 +270,8 @@ class Dispatcher:
         if not waiting:
             return
         gpus = self.executor.gpus()
-        slots = slots_of(gpus, self.slots)
+        if not (slots := self.executor.slots(self.slots)):
+            return
         for watched in busy:
             if not watched.slot:  # adopted: which GPU it has is not known, only that it has one
                 taken = [other.slot for other in busy]
@@ -279,9 +281,12 @@ class Dispatcher:
             if slot is None:
                 continue
             watched = self.known[run.id]
-            self.executor.start(watched.folder.path, slot)
-            watched.given_out_at, watched.slot = time.monotonic(), slot
+            watched.slot = slot
             busy.append(watched)
+            if watched.is_taken():
+                continue  # somebody looks at it; or waits with it for a place on the cluster, for a dispatcher before
+            self.executor.start(watched.folder.path, slot)
+            watched.given_out_at = time.monotonic()
             self.served[run.whose] = max(self.served.values(), default=0) + 1
 
     def _tidy_up(self) -> None:
@@ -347,16 +352,12 @@ class Dispatcher:
         self.ending = True
 
 
-def processors() -> int:
-    """How many this process may use: `taskset` and containers allow fewer than there are."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def main(arguments: list[str]) -> int:
     """Returns the exit status."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
     runs = Path(arguments[0]).absolute()
     try:
+        environment.check()
         slots = environment.slots()
         make_folder(runs, parents=True)
         lock = lock_of_ours(runs / LOCK)
@@ -379,7 +380,8 @@ def main(arguments: list[str]) -> int:
     protect(runs)
     threads = max(1, processors() // slots) if slots and slots > 1 else None
     try:
-        dispatcher = Dispatcher(runs, LocalExecutor(threads, reuse=environment.reuse()), slots)
+        here = LocalExecutor(threads, reuse=environment.reuse())
+        dispatcher = Dispatcher(runs, ClusterExecutor(runs, here) if environment.cluster() else here, slots)
         signal.signal(signal.SIGTERM, dispatcher.end)
         signal.signal(signal.SIGINT, dispatcher.end)
         dispatcher.serve(open_bell(runs), own.is_lost)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from fmnist_core.runs.bell import REPOSITORY
+from fmnist_core.runs.queue import slots_of
 
 RUN, DEVELOP = "run", "develop"
 """What a worker is told through its standard input: the word, a space, and a folder. Its end is that of the dispatcher."""
@@ -53,6 +54,12 @@ class Executor(Protocol):
 
     def gpus(self) -> int:
         """How many GPUs there are; 0 until it is known."""
+
+    def slots(self, wanted: int | None) -> tuple[str, ...]:
+        """Where runs can train, with `wanted` so many of them; none where nothing can train now."""
+
+    def trouble(self) -> str:
+        """Why nothing can train: a sentence; empty where something can."""
 
     def close(self) -> None:
         """Let go. Workers that have a run keep it."""
@@ -215,6 +222,14 @@ class LocalExecutor:
     def gpus(self) -> int:
         """As the first spare counted them."""
         return self._gpus
+
+    def slots(self, wanted: int | None) -> tuple[str, ...]:
+        """Those of this machine."""
+        return slots_of(self._gpus, wanted)
+
+    def trouble(self) -> str:
+        """None: we are on it."""
+        return ""
 
     def close(self) -> None:
         """Workers that wait end when their standard input does; one that has trained may compute predictions first."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from fmnist_core.files import is_shared, set_aside, wrong_kind
-from fmnist_core.runs.bell import BELL, LOCK, REPOSITORY
+from fmnist_core.runs.bell import BELL, LOCK, REPOSITORY, SIGNED
 from fmnist_core.runs.folder import is_run_id
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
@@ -44,8 +44,8 @@ class Place:
         """Write down who holds the lock: one without a signature is of an older version, and is replaced."""
         self.lock.seek(0)
         self.lock.truncate()
-        slots = os.environ.get("FMNIST_SLOTS", "")
-        self.lock.write(json.dumps({"pid": os.getpid(), "started": time.time(), "slots": slots}).encode())
+        settings = {name: os.environ.get(variable, "") for name, variable in SIGNED.items()}
+        self.lock.write(json.dumps({"pid": os.getpid(), "started": time.time()} | settings).encode())
 
     def is_lost(self) -> bool:
         """Whether the folder was moved or removed, so that the lock is another one's; or the program has changed."""
@@ -80,6 +80,11 @@ def program() -> tuple[tuple[str, int, int], ...]:
             found.append((str(path), status.st_mtime_ns, status.st_size))
     is_there = Path(__file__).exists() and Path(sys.executable).exists()
     return tuple(found) if is_there else ()
+
+
+def processors() -> int:
+    """How many this process may use: `taskset` and containers allow fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def open_bell(runs: Path) -> int | None:

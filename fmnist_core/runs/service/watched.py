@@ -12,7 +12,7 @@ from pathlib import Path
 
 from fmnist_core.files import Unreadable, explain
 from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.record import Damaged, Run, RunEvent, State
+from fmnist_core.runs.record import Claimed, Damaged, Interrupted, Run, RunEvent, State
 from fmnist_core.runs.service.executor import Executor
 from fmnist_core.runs.writing import EventWriter
 
@@ -107,8 +107,8 @@ class Watched:
             return True
         self.offset, self.heard_at = after, time.monotonic()
         self.recorded = replace(self.recorded, stalled=False)
-        if self.recorded.state is not State.QUEUED:
-            self.given_out_at = None
+        if self.recorded.state is not State.QUEUED or any(isinstance(event, Claimed | Interrupted) for event in news):
+            self.given_out_at = None  # it was taken, or given back
         return True
 
     def write(self, event: RunEvent) -> bool:
@@ -137,6 +137,18 @@ class Watched:
             return True
         is_fresh = self.slot and state.is_final and time.monotonic() - self.heard_at < LETS_GO_WITHIN
         return bool(is_fresh) and executor.is_at_work(self.folder.path)
+
+    def is_held(self) -> bool:
+        """Whether a process has the run's lock now."""
+        if lock := self.folder.lock():
+            lock.close()
+        return lock is None
+
+    def is_taken(self) -> bool:
+        """Whether nobody else can have it now."""
+        with self.alone():
+            return self.is_held()
+        return True  # its lock is no file, say
 
     @property
     def is_ready(self) -> bool:

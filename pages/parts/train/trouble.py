@@ -7,6 +7,7 @@ import streamlit as st
 from fmnist_core.runs import client
 from fmnist_core.runs.record import Run
 from pages.parts import frame
+from pages.parts.runs.nodes import where
 
 MOST = 5
 """Folders that are named."""
@@ -19,7 +20,8 @@ def trouble() -> None:
 
 
 def of_run(run: Run) -> None:
-    """What of this run's record cannot be read, where that is not why it is over."""
+    """Where it is on a cluster; what of its record cannot be read, where that is not why it is over."""
+    where(run)
     if run.fault and run.fault != run.reason:
         st.warning(f"{frame.plain(run.fault)} The rest is shown.", icon=":material/broken_image:")
 

@@ -1,0 +1,163 @@
+"""A real Ray cluster for tests: a head and raylets, each on a loopback address of its own, in a network namespace.
+
+Ray listens on all addresses of a machine; within the namespace there is nobody else to hear it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.util
+import os
+import secrets
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from fmnist_core.runs.bell import REPOSITORY
+from tests.runs.lab import wait_until
+
+HEAD, PORT = "127.0.0.2", 6380
+OURS = "127.0.0.4"
+"""The address of the lab's own machine, on which nothing trains."""
+WORKERS = ("127.0.0.2", "127.0.0.3")
+CPUS = 2
+"""Of each node that trains."""
+STARTS_WITHIN = 180.0
+
+
+def why_not() -> str:
+    """Why there can be no cluster here; empty where there can."""
+    if importlib.util.find_spec("ray") is None:
+        return "Ray is not installed (requirements-cluster.txt)"
+    if not shutil.which("unshare") or not shutil.which("nsenter"):
+        return "there are no network namespaces here"
+    tried = subprocess.run(["unshare", "-rn", "true"], capture_output=True, check=False)
+    return "network namespaces are forbidden here" if tried.returncode else ""
+
+
+def bring_loopback_up() -> None:
+    """In a new namespace it is down. Linux: SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        name = b"lo".ljust(16, b"\0")
+        (flags,) = struct.unpack_from("16xH", fcntl.ioctl(any_socket, 0x8913, name + bytes(24)))
+        fcntl.ioctl(any_socket, 0x8914, struct.pack("16sH22x", name, flags | 1))
+
+
+class Raylets:
+    """Started and ended by the test; every process of it has the mark of the lab in its environment."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self.address = f"{HEAD}:{PORT}"
+        self.environment = environment | {
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": secrets.token_hex(32),
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_health_check_period_ms": "1000",
+            "RAY_health_check_timeout_ms": "4000",
+            "RAY_health_check_failure_threshold": "3",
+            "RAY_gcs_rpc_server_reconnect_timeout_s": "60",
+            "RAY_DISABLE_IMPORT_WARNING": "1",
+            "FMNIST_RAY": self.address,
+            "FMNIST_RAY_NODE": OURS,
+            "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
+        }
+        program = "from tests.runs.raylets import bring_loopback_up as up; up(); print('up', flush=True); import time; time.sleep(1e6)"
+        self._space = subprocess.Popen(
+            ["unshare", "-rn", sys.executable, "-c", program],
+            stdout=subprocess.PIPE,
+            cwd=REPOSITORY,
+            env=self.environment,
+        )
+        assert self._space.stdout
+        assert self._space.stdout.readline() == b"up\n"
+        self.within = ("nsenter", "-t", str(self._space.pid), "-U", "-n", "--preserve-credentials")
+        """What a command begins with that is to run there."""
+        self.nodes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self) -> None:
+        """The head, which trains too, another node, and the lab's own, which does not."""
+        self.start_node(HEAD, CPUS)
+        for address in WORKERS[1:]:
+            self.start_node(address, CPUS)
+        self.start_node(OURS, 0)
+
+    def start_node(self, address: str, cpus: int) -> None:
+        """Returns when it answers; its processes are one group."""
+        role = (
+            ("--head", f"--port={PORT}", "--include-dashboard=false", "--disable-usage-stats")
+            if address == HEAD
+            else (f"--address={self.address}",)
+        )
+        log = open(self._folder / f"ray-{address}-{len(self.nodes)}.log", "wb")  # noqa: SIM115 - the child's
+        # short: a path of a Unix socket has 107 characters at most
+        temporary = (f"--temp-dir={self.short}",) if address == HEAD else ()
+        self.nodes[address] = subprocess.Popen(
+            [
+                *self.within, sys.executable, "-m", "ray.scripts.scripts", "start", *role, f"--node-ip-address={address}",
+                f"--num-cpus={cpus}", "--num-gpus=0", "--object-store-memory=80000000", "--block", *temporary,
+            ],
+            stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=REPOSITORY, env=self.environment, start_new_session=True,
+        )  # fmt: skip
+        log.close()
+
+        def is_up() -> bool:
+            assert self.nodes[address].poll() is None, self.log(address)
+            return b"Ray runtime started" in self.log(address)
+
+        wait_until(is_up, STARTS_WITHIN, lambda: self.log(address))
+
+    @property
+    def short(self) -> Path:
+        return Path("/tmp") / f"fl-{os.getpid()}"
+
+    def log(self, address: str) -> bytes:
+        return b"".join(path.read_bytes() for path in sorted(self._folder.glob(f"ray-{address}-*.log")))
+
+    def kill_node(self, address: str) -> None:
+        """SIGKILL to the raylet and all that it started; with the head's, to that as well."""
+        node = self.nodes.pop(address)
+        for pid in tree(node.pid):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        node.wait()
+
+    def close(self) -> None:
+        for address in list(self.nodes):
+            self.kill_node(address)
+        self._space.kill()
+        self._space.wait()
+        shutil.rmtree(self.short, ignore_errors=True)
+
+
+def tree(pid: int) -> list[int]:
+    """A process and all that come from it."""
+    found, parents = [pid], {}
+    for entry in os.scandir("/proc"):
+        if entry.name.isdecimal():
+            try:
+                parents[int(entry.name)] = int(Path(entry.path, "stat").read_text().rpartition(")")[2].split()[1])
+            except OSError:
+                continue
+    for parent in found:
+        found += [child for child, of in parents.items() if of == parent]
+    return found
+
+
+def skip_without_cluster() -> None:
+    if why := why_not():
+        pytest.skip(f"no Ray cluster can be started: {why}")
+
+
+def alive(pid: int) -> bool:
+    return time.time() > 0 and Path(f"/proc/{pid}").exists()
