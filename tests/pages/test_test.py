@@ -15,8 +15,10 @@ from sklearn.metrics import accuracy_score, log_loss, precision_recall_fscore_su
 from fmnist_core.data import dataset, duplicates
 from fmnist_core.runs import client
 from fmnist_core.runs.service import features
+from fmnist_core.settings.recipes import RECIPES
 from fmnist_core.views.colours import CLASS_COLOURS
 from tests.pages.conftest import Open, Trained, words
+from tests.pages.test_train import wait_for
 
 PAGE = "pages/5_test.py"
 
@@ -251,3 +253,20 @@ def test_without_runs_the_way_to_the_first_is_shown(open_page: Open, empty: obje
     page = open_page(PAGE)
     assert not page.exception
     assert "No network has been trained yet" in words(page)
+
+
+@pytest.mark.slow
+def test_a_first_network_is_one_click_away(open_page: Open, empty: object):
+    """The quick recipe is trained while the page says how far it is, also in another tab; then the page shows it."""
+    page = open_page(PAGE)
+    page.button(key="train_first").click().run()
+    assert not page.exception
+    (run,) = client.list_runs()
+    assert run.config == RECIPES["fast"].config
+    assert page.query_params["run"] == run.id
+    assert not page.metric
+    assert "train_first" not in {button.key for button in open_page("pages/7_yours.py").button}
+    wait_for(run.id, "finished")
+    page.run()
+    assert not page.exception
+    assert page.metric

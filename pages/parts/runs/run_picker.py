@@ -10,6 +10,7 @@ import streamlit as st
 from fmnist_core.runs import client
 from fmnist_core.runs.record import Run
 from pages.parts import address, frame
+from pages.parts.runs import first_run
 
 
 def run_in_address() -> Run | None:
@@ -33,6 +34,8 @@ def run_picker(*, sealed: bool = False) -> Run | None:
     Runs of a sweep in which nothing has been chosen yet are not among them, but for the one in the address where the page can
     do without test pictures (`sealed`).
     """
+    if first_run.is_waited_for():
+        return None
     named = run_in_address()
     measured = [run for run in client.list_runs() if run.latest]
     runs, hidden = [run for run in measured if not run.is_sealed], [run for run in measured if run.is_sealed]
@@ -48,7 +51,7 @@ def run_picker(*, sealed: bool = False) -> Run | None:
             icon=":material/hourglass_empty:",
         )
     if not runs:
-        left_out(hidden) if hidden else no_runs()
+        left_out(hidden) if hidden else first_run.offer()
         return None
     ids = [run.id for run in runs]
     current = named.id if named and named.id in ids else ids[0]
