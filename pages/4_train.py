@@ -80,7 +80,15 @@ def _start_row(config: TrainingConfig, runs: list[Run]) -> None:
     )
     about.caption(f"{plan(config, runs)}.")
     with buttons:
-        clicked = st.button("Start training", type="primary", icon=":material/play_arrow:", key=starting.once("start"))
+        title = name.strip() or recipe_choice.name_of(config)
+        starting.button(
+            "Start training",
+            "start",
+            lambda: client.start(config, title, owner=person()),
+            _show,
+            type="primary",
+            icon=":material/play_arrow:",
+        )
         if config != TrainingConfig():
             st.button(
                 "Reset",
@@ -91,16 +99,11 @@ def _start_row(config: TrainingConfig, runs: list[Run]) -> None:
                 key="reset",
                 help="Back to the tutorial's settings.",
             )
-    if clicked:
-        _start(config, name)
 
 
-def _start(config: TrainingConfig, name: str) -> None:
-    title = name.strip() or recipe_choice.name_of(config)
-    if run_id := starting.start(lambda: client.start(config, title, owner=person())):
-        st.session_state["just_started"] = run_id
-        address.put(run=run_id)
-        st.rerun()
+def _show(run_id: str) -> None:
+    st.session_state["just_started"] = run_id
+    address.put(run=run_id)
 
 
 main()

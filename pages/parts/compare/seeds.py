@@ -117,14 +117,14 @@ def _more(chosen: Sequence[SeedGroup]) -> None:
     with st.container(horizontal=True):
         for group in chosen:
             waiting = f" ({group.waiting} on their way)" if group.waiting else ""
-            if st.button(
+            starting.button(
                 f"Train {MORE} more seeds of {frame.plain(group.title)}{waiting}",
+                f"more_{group.id}",
+                partial(train_more_seeds, group, MORE, person()),
+                lambda started: st.toast(f"{len(started)} runs wait in the queue.", icon=":material/check:"),
                 icon=":material/add:",
-                key=starting.once(f"more_{group.id}"),
                 help="Ordinary runs: they wait in the queue, and can be stopped on the Train page.",
-            ) and (started := starting.start(partial(train_more_seeds, group, MORE, person()))):
-                st.toast(f"{len(started)} runs wait in the queue.", icon=":material/check:")
-                st.rerun()
+            )
 
 
 def _verdict(names: Sequence[str], first: Spread, second: Spread) -> None:

@@ -116,14 +116,15 @@ def _say(evidence: Evidence, who: str) -> None:
 
 
 def _start(runs: Sequence[Run], *, again: bool) -> None:
-    if st.button(
+    starting.button(
         f"Check the training labels{' again' if again else ''} ({PARTS} runs)",
+        "start_check",
+        lambda: cross_validation.start_label_check(CHECK, PARTS, runs, person()),
+        lambda _runs: None,
         icon=":material/playlist_add_check:",
         type="secondary" if again else "primary",
-        key=starting.once("start_check"),
         help=f"Ordinary runs in the queue: {CHECK.epochs} epochs each with Adam, which take a few minutes together.",
-    ) and starting.start(lambda: cross_validation.start_label_check(CHECK, PARTS, runs, person())):
-        st.rerun()
+    )
 
 
 def _progress(check: LabelCheck) -> None:

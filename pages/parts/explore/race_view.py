@@ -10,9 +10,9 @@ from fmnist_core.runs import client
 from fmnist_core.runs.record import Run, State
 from fmnist_core.settings.config import RATES, TrainingConfig
 from fmnist_core.settings.jobs import Race, Vary
-from pages.parts import address, controls, frame, starting
+from pages.parts import address, controls, frame
 from pages.parts.components.race_chart import race_chart
-from pages.parts.runs.job_state import job_in_address, start_job, state_line
+from pages.parts.runs.job_state import job_in_address, start_button, state_line
 from pages.parts.runs.run_list import duration
 
 HELD_OUT = 10_000
@@ -78,8 +78,7 @@ def _form() -> None:
         f"{copies} networks, {config.total_steps:,} steps each. 10,000 training pictures are held out to measure them; the "
         "test pictures are not touched."
     )
-    if st.button("Start the race", type="primary", icon=":material/sports_score:", key=starting.once("start_race")):
-        start_job("race", config, job)
+    start_button("Start the race", "start_race", "race", config, job, type="primary", icon=":material/sports_score:")
 
 
 def _race(run: Run) -> None:

@@ -98,15 +98,21 @@ def _form() -> tuple[dict[str, tuple[float, float]], TrainingConfig]:
             f"{len(configs)} runs of {epochs} epoch{'s' * (epochs > 1)}, one after the other. Each holds out the first "
             f"{search.HELD_OUT:,} training pictures: the choice is made by them."
         )
-        if st.button("Start the sweep", type="primary", icon=":material/play_arrow:", key=starting.once("start_sweep")):
-            _start(sweep.new_name(), configs)
+        name = sweep.new_name()
+
+        def begin() -> str:
+            sweep.start(name, configs, person())
+            return name
+
+        starting.button(
+            "Start the sweep",
+            "start_sweep",
+            begin,
+            lambda started: address.put(sweep=started),
+            type="primary",
+            icon=":material/play_arrow:",
+        )
     return ranges, base
-
-
-def _start(name: str, configs: Sequence[TrainingConfig]) -> None:
-    if starting.start(lambda: sweep.start(name, configs, person())) is not None:
-        address.put(sweep=name)
-        st.rerun()
 
 
 # --- Its runs ------------------------------------------------------------------------------------------------------
@@ -208,17 +214,20 @@ def _more(name: str, runs: list[Run], ranges: dict[str, tuple[float, float]], ba
     if not search.has_sampler():
         st.caption("With Optuna installed (requirements-extra.txt), a sampler can add runs where it expects the best.")
         return
-    if st.button(
+
+    def begin() -> list[str]:
+        known = [(run.config, sweep.validation_accuracy(run)) for run in runs if not run.is_steered]
+        return sweep.start(name, search.expected_good(base, ranges, known, MORE, seed=len(runs)), person())
+
+    starting.button(
         f"Add {MORE} runs where they look promising",
+        "more",
+        begin,
+        lambda _runs: None,
         icon=":material/add:",
-        key=starting.once("more"),
         help="Optuna's tree-structured Parzen estimator reads the runs so far and proposes settings within the ranges "
         "on the left: more of what went with high accuracy on the held-out pictures.",
-    ):
-        known = [(run.config, sweep.validation_accuracy(run)) for run in runs if not run.is_steered]
-        configs = search.expected_good(base, ranges, known, MORE, seed=len(runs))
-        if starting.start(lambda: sweep.start(name, configs, person())) is not None:
-            st.rerun()
+    )
 
 
 def _choose(name: str, run_id: str) -> None:

@@ -95,18 +95,23 @@ def train_on(subject: Subject) -> None:
         st.markdown("**Train on**")
         st.caption("A branch begins with these weights; what was changed is written down in it.")
         epochs = int(st.number_input("Further epochs", 1, 20, 1, key="further_epochs"))
-        if st.button("Train on from here", icon=":material/call_split:", key=starting.once("train_on")):
-            _branch(subject, epochs)
+        starting.button(
+            "Train on from here",
+            "train_on",
+            lambda: _branch(subject, epochs),
+            lambda branch: st.switch_page("pages/4_train.py", query_params={"run": branch}),
+            leaves=True,
+            icon=":material/call_split:",
+        )
 
 
-def _branch(subject: Subject, further: int) -> None:
+def _branch(subject: Subject, further: int) -> str:
     run, step = subject.run, subject.step
     config = run.config_at(step)
     epochs = min(200, math.ceil(step / config.steps_per_epoch) + further)
     config = replace(config, epochs=epochs, step_limit=0)
     name, edits = f"{run.title}, operated", subject.edits.text
-    if run_id := starting.start(lambda: client.branch(run.id, step, config, name, owner=person(), edits=edits)):
-        st.switch_page("pages/4_train.py", query_params={"run": run_id})
+    return client.branch(run.id, step, config, name, owner=person(), edits=edits)
 
 
 def outcome(subject: Subject) -> None:

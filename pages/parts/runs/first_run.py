@@ -23,17 +23,21 @@ def offer() -> None:
         return
     st.info("No network has been trained yet.", icon=":material/hourglass_empty:")
     with st.container(horizontal=True, vertical_alignment="center", width="content"):
-        if st.button(
+        starting.button(
             "Train one now",
+            "train_first",
+            lambda: client.start(QUICK.config, QUICK.title, owner=person()),
+            _wait_for,
             icon=":material/play_arrow:",
             type="primary",
-            key=starting.once("train_first"),
             help=f"The recipe {QUICK.title}: {QUICK.config.total_steps:,} steps, a few seconds. This page opens when it is done.",
-        ) and (run_id := starting.start(lambda: client.start(QUICK.config, QUICK.title, owner=person()))):
-            st.session_state[WAITED_FOR] = run_id
-            address.put(run=run_id)
-            st.rerun()
+        )
         frame.page_link("train", "Choose its settings first", icon=":material/tune:")
+
+
+def _wait_for(run_id: str) -> None:
+    st.session_state[WAITED_FOR] = run_id
+    address.put(run=run_id)
 
 
 def is_waited_for() -> bool:

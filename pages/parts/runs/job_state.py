@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from fmnist_core.runs import client
@@ -28,11 +30,15 @@ def job_in_address(name: str, kind: type[Job]) -> Run | None:
     return None
 
 
-def start_job(name: str, config: TrainingConfig, job: Job) -> None:
-    """Put the job into the queue and its id into the address as `?name=`; the page runs again."""
-    if job_id := starting.start(lambda: client.start(config, owner=person(), job=job)):
-        address.put(**{name: job_id})
-        st.rerun()
+def start_button(label: str, key: str, name: str, config: TrainingConfig, job: Job, **looks: Any) -> None:
+    """A button that puts the job into the queue and its id into the address as `?name=`."""
+    starting.button(
+        label,
+        key,
+        lambda: client.start(config, owner=person(), job=job),
+        lambda job_id: address.put(**{name: job_id}),
+        **looks,
+    )
 
 
 def state_line(run: Run, words: str = "") -> None:

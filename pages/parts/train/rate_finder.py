@@ -9,8 +9,8 @@ from fmnist_core.runs.record import Run, State
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.jobs import RateTest, Suggestion, suggest
 from fmnist_core.views import settings
-from pages.parts import address, frame, starting
-from pages.parts.runs.job_state import job_in_address, start_job, waits_for
+from pages.parts import address, frame
+from pages.parts.runs.job_state import job_in_address, start_button, waits_for
 from pages.parts.runs.run_list import STATES
 from pages.parts.text import number
 
@@ -20,17 +20,18 @@ ADAPTIVE = ("adam", "muon")
 
 def find_button(config: TrainingConfig | None) -> None:
     """A button that tests rates with `config`."""
-    if st.button(
+    adaptive = config is not None and config.optimizer in ADAPTIVE
+    start_button(
         "Find a learning rate",
+        "find_rate",
+        "rate_test",
+        config or TrainingConfig(),
+        RateTest(lowest=1e-5, highest=1.0) if adaptive else RateTest(),
         icon=":material/troubleshoot:",
         disabled=config is None,
-        key=starting.once("find_rate"),
         help="Trains a fresh network with these settings for 150 steps while the learning rate grows from tiny to huge, "
         "and shows where the loss falls and where it explodes. Takes a second or two.",
-    ):
-        assert config
-        adaptive = config.optimizer in ADAPTIVE
-        start_job("rate_test", config, RateTest(lowest=1e-5, highest=1.0) if adaptive else RateTest())
+    )
 
 
 def rate_finder() -> None:

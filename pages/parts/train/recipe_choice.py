@@ -104,10 +104,12 @@ def beside_the_tutorial(run: Run, runs: Sequence[Run]) -> None:
         )
     elif others:
         st.caption(f"The tutorial's run is {state_words(others[0]).lower()}: compare as soon as it trains.")
-    elif st.button(
-        "Train the tutorial's network to compare with",
-        icon=":material/play_arrow:",
-        key=starting.once("start_tutorial"),
-        help="There is no run with the tutorial's settings yet: about a minute in the background.",
-    ) and starting.start(lambda: client.start(RECIPES["tutorial"].config, "Tutorial", owner=person())):
-        st.rerun()
+    else:
+        starting.button(
+            "Train the tutorial's network to compare with",
+            "start_tutorial",
+            lambda: client.start(RECIPES["tutorial"].config, "Tutorial", owner=person()),
+            lambda _run: None,
+            icon=":material/play_arrow:",
+            help="There is no run with the tutorial's settings yet: about a minute in the background.",
+        )

@@ -170,14 +170,17 @@ def _verdict(run: Run) -> None:
         has_learned = found.outcome is Outcome.LEARNED and not run.is_sealed
         if has_learned:
             frame.page_link("test", "Look at its mistakes", icon=":material/fact_check:", run=run.id, view="mistakes")
-        if found.next and st.button(
-            found.next.label,
-            icon=":material/arrow_forward:",
-            type="secondary" if has_learned else "primary",
-            key=starting.once("next"),
-            help=f"Starts a run: {in_words(_differences(run.config, found.next.config)) or 'the same settings'}.",
-        ):
-            _try(run.id, found.next)
+        if found.next:
+            wanted = found.next
+            starting.button(
+                wanted.label,
+                "next",
+                lambda: _begin(run.id, wanted),
+                lambda started: _show(started, wanted.config),
+                icon=":material/arrow_forward:",
+                type="secondary" if has_learned else "primary",
+                help=f"Starts a run: {in_words(_differences(run.config, wanted.config)) or 'the same settings'}.",
+            )
 
 
 def _differences(then: TrainingConfig, now: TrainingConfig) -> dict[str, object]:
@@ -185,19 +188,17 @@ def _differences(then: TrainingConfig, now: TrainingConfig) -> dict[str, object]
     return {name: value for name, value in after.items() if value != before[name]}
 
 
-def _try(run_id: str, wanted: Next) -> None:
-    """Start it, show it, and fill its settings in."""
+def _begin(run_id: str, wanted: Next) -> str:
+    if wanted.from_step is None:
+        return client.start(wanted.config, owner=person())
+    return client.branch(run_id, wanted.from_step, wanted.config, owner=person())
 
-    def begin() -> str:
-        if wanted.from_step is None:
-            return client.start(wanted.config, owner=person())
-        return client.branch(run_id, wanted.from_step, wanted.config, owner=person())
 
-    if started := starting.start(begin):
-        st.session_state["just_started"] = started
-        address.put_settings(wanted.config)
-        address.put(run=started, batch_at=None)
-        st.rerun()
+def _show(started: str, config: TrainingConfig) -> None:
+    """Its settings are filled in, too."""
+    st.session_state["just_started"] = started
+    address.put_settings(config)
+    address.put(run=started, batch_at=None)
 
 
 def _ask(request: object, run_id: str) -> None:

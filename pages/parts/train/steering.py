@@ -97,8 +97,15 @@ def _branch(run: Run) -> None:
         "changed makes the branch differ."
     )
     label = "Start a branch without change" if same else "Start this branch"
-    if st.button(label, type="primary", icon=":material/call_split:", key=starting.once("start_branch")):
-        _start_branch(run, step, config, "repeated" if same else f"rate {rate:g}")
+    name = f"{run.title[: client.NAME_LENGTH - 30]}, {'repeated' if same else f'rate {rate:g}'} from {step:,}"
+    starting.button(
+        label,
+        "start_branch",
+        lambda: client.branch(run.id, step, config, name, owner=person()),
+        lambda branch: address.put(run=branch, batch_at=None),
+        type="primary",
+        icon=":material/call_split:",
+    )
 
 
 def _length(run: Run, then: TrainingConfig) -> dict[str, int]:
@@ -111,13 +118,6 @@ def _length(run: Run, then: TrainingConfig) -> dict[str, int]:
     most = 200 * then.steps_per_epoch
     steps = int(st.number_input("Steps in all", 1, most, then.total_steps, key=f"branch_steps_{run.id}"))
     return {"step_limit": steps, "epochs": max(then.epochs, -(-steps // then.steps_per_epoch))}
-
-
-def _start_branch(run: Run, step: int, config: TrainingConfig, how: str) -> None:
-    name = f"{run.title[: client.NAME_LENGTH - 30]}, {how} from {step:,}"
-    if branched := starting.start(lambda: client.branch(run.id, step, config, name, owner=person())):
-        address.put(run=branched, batch_at=None)
-        st.rerun()
 
 
 def _words(run: Run, step: int) -> str:

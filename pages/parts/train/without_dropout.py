@@ -43,13 +43,13 @@ def without_dropout(run: Run, runs: Sequence[Run]) -> None:
             frame.page_link("compare", "Compare with and without", icon=":material/compare_arrows:", runs=pair)
         else:
             st.caption("It waits in the queue.")
-    elif st.button(
-        "Train the same without dropout",
-        icon=":material/play_arrow:",
-        key=starting.once("without_dropout"),
-        help="Starts a run that differs in nothing else, and lays it over this chart.",
-    ):
+    else:
         name = f"{run.title[: client.NAME_LENGTH - 20]}, no dropout"
-        if started := starting.start(lambda: client.start(wanted, name, owner=person())):
-            address.put(beside=started)
-            st.rerun()
+        starting.button(
+            "Train the same without dropout",
+            "without_dropout",
+            lambda: client.start(wanted, name, owner=person()),
+            lambda started: address.put(beside=started),
+            icon=":material/play_arrow:",
+            help="Starts a run that differs in nothing else, and lays it over this chart.",
+        )
