@@ -53,12 +53,11 @@ def is_waited_for() -> bool:
 
 
 def _under_way(run_id: str) -> Run | None:
-    """The run, as long as nothing that it learned has been measured and something may still come."""
-    try:
-        run = client.get(run_id)
-    except client.RunNotFound:
+    """The run, as long as something may still come of it and nothing that a network has learned was measured yet."""
+    runs = client.list_runs()
+    if any(run.latest and run.latest.step for run in runs):
         return None
-    return None if run.state.is_final or (run.latest and run.latest.step) else run
+    return next((run for run in runs if run.id == run_id and not run.state.is_final), None)
 
 
 def _progress(run_id: str) -> None:
