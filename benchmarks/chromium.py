@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from playwright.sync_api import Page, sync_playwright
 
-from benchmarks import turns
+from benchmarks import processes, turns
 from benchmarks.pages import CHROMIUM, SWITCHES, Server
-from benchmarks.processes import wait_until
-from fmnist_core.runs import client
-from fmnist_core.settings.config import TrainingConfig
 from pages.parts.streamlit_inside import AT_REST
 
 
@@ -54,20 +49,13 @@ def left(share: float = 1.0) -> float:
 
 @contextlib.contextmanager
 def trained_run(port: int) -> Iterator[Shown]:
-    """One epoch of the tutorial with its snapshots, in a runs folder that ends with it."""
+    """One epoch of the tutorial with its snapshots, in the app, in a browser."""
     chromium = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if chromium is None:
         sys.exit(f"no Chromium found ({', '.join(CHROMIUM)}): install one to measure pages")
-    runs = tempfile.mkdtemp()
-    os.environ["FMNIST_RUNS"] = runs
-    try:
-        run_id = client.start(TrainingConfig(epochs=1), "Measured")
-        wait_until(lambda: client.get(run_id).state.is_final, "the end of training")
-        wait_until(lambda: client.folder(run_id).snapshots.is_developed, "the predictions of its snapshots")
+    with processes.trained_run() as run_id:
         server = Server(port)
         with contextlib.closing(server), sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium, args=list(SWITCHES))
             yield Shown(run_id, server.address, browser.new_page(viewport={"width": 1440, "height": 900}))
             browser.close()
-    finally:
-        shutil.rmtree(runs, ignore_errors=True)

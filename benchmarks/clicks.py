@@ -23,7 +23,7 @@ from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.training.events import Losses, Measured
 
 WANTED = {"warm": 0.3, "cold": 5.0, "stop": 1.0}
-COLD_ROUNDS = 3
+COLD_ROUNDS = 1 if turns.IS_QUICK else 3
 
 
 # --- What the clicks do --------------------------------------------------------------------------------------------

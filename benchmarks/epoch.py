@@ -3,7 +3,7 @@
 python -m benchmarks.epoch [--rounds 5]
 
 The notebook's loop, the same with a `DataLoader` over tensors, ours with PyTorch, ours compiled; and a product of matrices,
-which shows what the processor can do. Each is a process of its own and they take turns, a third of an epoch each; ours in
+which shows what the processor can do. Each is a process of its own and they take turns, a sixth of an epoch each; ours in
 the environment of a worker.
 """
 
@@ -31,10 +31,11 @@ from fmnist_core.training.events import Losses
 from fmnist_core.training.loop import train
 from fmnist_core.training.state import TrainingData, TrainingState
 
-IMAGES = 4_000 if turns.IS_QUICK else 20_000
-"""Of one turn: a third of an epoch."""
+IMAGES = 4_000 if turns.IS_QUICK else 10_000
+"""Of one turn: a sixth of an epoch."""
 SIZES = {20: 4.0, 64: None, 512: None}
 """Batch sizes, and how many times the notebook's speed is wanted of the compiled step."""
+QUICK_SIZES = (20,)
 PEERS = {"notebook": {}, "tensors": {}, "torch": MEMORY | {"FMNIST_COMPILED": "0"}, "compiled": MEMORY, "product": {}}
 COMPARED = 100
 """Steps whose losses are compared, at batch 20."""
@@ -48,8 +49,8 @@ NEEDED = 2 * (24 * 24 * 90 + 100 * 20 * 90 + 25_500) + 2 * (144 * 90 + 2 * 25 * 
 convolution's outputs, and hands each gradient to one of four."""
 
 
-def our_turn(batch_size: int, data: TrainingData, kind: str) -> float:
-    """Images per second of `train`, from its first step on."""
+def our_turn(batch_size: int, data: TrainingData, kind: str, steps: int = 0) -> float:
+    """Images per second of `train`, from its first step on; of `steps` steps, else of `IMAGES` images."""
     state = TrainingState.new(TrainingConfig(batch_size=batch_size, device="cpu"))
     if state.engine != kind:
         raise RuntimeError(f"wanted the engine {kind}, found {state.engine}")
@@ -57,14 +58,14 @@ def our_turn(batch_size: int, data: TrainingData, kind: str) -> float:
     next(events)  # Started
     next(events)  # Measured, before training
     began = time.perf_counter()
-    while state.step * batch_size < IMAGES:
+    while state.step < (steps or -(-IMAGES // batch_size)):
         next(events)
     return state.step * batch_size / (time.perf_counter() - began)
 
 
-def notebook_turn(batch_size: int, batches: notebook.Batches) -> float:
-    """Images per second of the notebook's loop over `batches`."""
-    net, steps = Net(), IMAGES // batch_size
+def notebook_turn(batch_size: int, batches: notebook.Batches, steps: int = 0) -> float:
+    """Images per second of the notebook's loop over `batches`; `steps` as in `our_turn`."""
+    net, steps = Net(), steps or IMAGES // batch_size
     began = time.perf_counter()
     notebook.train(net, islice(batches, steps))
     return steps * batch_size / (time.perf_counter() - began)
@@ -103,9 +104,9 @@ def largest_difference(data: TrainingData, kind: str) -> float:
 
 
 def import_seconds(module: str) -> float:
-    """A Python that imports `module`, from start to end; the median of three."""
+    """A Python that imports `module`, from start to end; the median of three, of one where it has to be quick."""
     times = []
-    for _number in range(3):
+    for _number in range(1 if turns.IS_QUICK else 3):
         began = time.perf_counter()
         subprocess.run([sys.executable, "-c", f"import {module}"], cwd=turns.ROOT, check=True)
         times.append(time.perf_counter() - began)
@@ -130,7 +131,13 @@ def serve(peer: str, batch_size: int, data: TrainingData) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--batch-sizes", type=int, nargs="+", choices=tuple(SIZES), default=tuple(SIZES))
+    parser.add_argument(
+        "--batch-sizes",
+        type=int,
+        nargs="+",
+        choices=tuple(SIZES),
+        default=QUICK_SIZES if turns.IS_QUICK else tuple(SIZES),
+    )
     parser.add_argument("--peer", choices=tuple(PEERS), help="be one side of the comparison")
     arguments = parser.parse_args()
     data = TrainingData.load(torch.device("cpu"))

@@ -257,7 +257,7 @@ def recipe(name: str, device: str, step_limit: int | None) -> Found:
     data = TrainingData.load(torch.device(device))
     if step_limit:
         config = replace(config, step_limit=step_limit, batch_size=min(config.batch_size, 64))
-        data = TrainingData(data.images[:5000], data.labels[:5000], data.test_images[:200], data.test_labels[:200])
+        data = TrainingData(data.images[:640], data.labels[:640], data.test_images[:200], data.test_labels[:200])
     state = TrainingState.new(config)
     for event in train(state, data):
         if isinstance(event, Measured) and event.step:

@@ -53,7 +53,7 @@ def follow(run: RunFolder, written: list[tuple[float, int]], ended: threading.Ev
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--seconds", type=float, default=6.0 if turns.IS_QUICK else 20.0)
     parser.add_argument("--port", type=int, default=8732)
     arguments = parser.parse_args()
     chromium = next(filter(None, map(shutil.which, CHROMIUM)), None)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from fmnist_core.runs import client
+from fmnist_core.runs.service import features
+from fmnist_core.settings.config import TrainingConfig
 
 PATIENCE = 120.0
 """Seconds after which something that should happen counts as not happening."""
@@ -43,3 +48,25 @@ def end_dispatcher() -> None:
         if "dispatcher" in command:
             os.kill(pid, signal.SIGTERM)
     wait_until(lambda: not processes(), "the end of the dispatcher")
+
+
+@contextmanager
+def trained_run() -> Iterator[str]:
+    """The id of a run of one epoch with all that pages show of it; $FMNIST_RUNS is its folder meanwhile, and stays so.
+
+    `make bench` trains it once for all that look at one: in $BENCH_RUNS, which it removes at the end.
+    """
+    shared = os.environ.get("BENCH_RUNS")
+    os.environ["FMNIST_RUNS"] = folder = shared or tempfile.mkdtemp()
+    try:
+        known = [run.id for run in client.list_runs() if run.state.is_final]
+        run_id = known[0] if known else client.start(TrainingConfig(epochs=1), "Measured")
+        wait_until(lambda: client.get(run_id).state.is_final, "the end of training")
+        wait_until(lambda: client.folder(run_id).snapshots.is_developed, "the predictions of its snapshots")
+        last = client.get(run_id).step
+        wait_until(lambda: features.begin(client.folder(run_id), last) == "ready", "its hidden layer")
+        yield run_id
+    finally:
+        end_dispatcher()
+        if not shared:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import signal
 import statistics
 import subprocess
 import sys
@@ -24,6 +25,8 @@ BEGAN = time.monotonic()
 LOAD = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
 """Programs that wanted a processor, on average over the minute before."""
 _taken: list[int] = []
+if "BENCH_SECONDS" in os.environ:  # its time may be up: then it ends what it has started
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 def rounds(wanted: int, until: float = 1.0) -> Iterator[int]:

@@ -51,3 +51,12 @@ def test_what_a_part_found_before_its_time_was_over_counts(monkeypatch: pytest.M
             lambda _command, rest=rest, **options: real([sys.executable, "-c", script + rest], **options),
         )
         assert gpu.in_a_process("right", "cpu", True, 5) == ({"a": 1}, wanted)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "steps"), [("best", 2), ("gpu", 1)])
+def test_the_large_recipes_rehearsed(name: str, steps: int):
+    """The recipes that nobody waits for on a CPU, for a few steps of 64 pictures: they train and are measured."""
+    found = dict(gpu.recipe(name, "cpu", steps))
+    assert found.keys() == {f"{name}: accuracy", f"{name}: training"}
+    assert 0 <= float(found[f"{name}: accuracy"].removesuffix(" %")) <= 100
