@@ -249,6 +249,7 @@ def recipe(name: str, device: str, step_limit: int | None) -> Found:
     import torch
 
     from fmnist_core.settings.recipes import RECIPES
+    from fmnist_core.training import graphs
     from fmnist_core.training.events import Measured
     from fmnist_core.training.loop import train
     from fmnist_core.training.state import TrainingData, TrainingState
@@ -259,6 +260,9 @@ def recipe(name: str, device: str, step_limit: int | None) -> Found:
         config = replace(config, step_limit=step_limit, batch_size=min(config.batch_size, 64))
         data = TrainingData(data.images[:640], data.labels[:640], data.test_images[:200], data.test_labels[:200])
     state = TrainingState.new(config)
+    if device == "cuda":
+        alone = f"launched one by one: {type(state.optimizer).__name__} is not captured"
+        yield f"{name}: steps", "captured" if graphs.is_wanted() and graphs.covers(state) else alone
     for event in train(state, data):
         if isinstance(event, Measured) and event.step:
             yield f"{name}: accuracy", f"{100 * event.test.accuracy:.2f} %"

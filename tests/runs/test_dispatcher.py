@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -236,6 +237,46 @@ def test_last_words_in_the_last_moment(tmp_path: Path, words: Paused | Interrupt
     dispatcher._look_for_worker(watched)
     assert events(run)[-1] == words
     assert watched.run.deaths == 0
+    dispatcher.index.close()
+
+
+class TwoGPUs(NobodyStarts):
+    """An Executor of a machine with two GPUs, which notes who is given which."""
+
+    def __init__(self) -> None:
+        self.given: dict[str, str] = {}
+        """Slots by run, of those that have not ended."""
+
+    def start(self, folder: Path, slot: str = "") -> None:
+        self.given[folder.name] = slot
+
+    def gpus(self) -> int:
+        return 2
+
+    def is_at_work(self, folder: Path) -> bool:
+        return folder.name in self.given
+
+
+def test_one_run_a_gpu(tmp_path: Path):
+    """Each GPU has one run and the CPU one; who needs a GPU waits for one, and gets the one that is free."""
+    executor = TwoGPUs()
+    dispatcher = Dispatcher(tmp_path, executor, slots=None)
+    wishes = ["cuda", "auto", "cuda", "cpu", "cpu"]
+    runs = [
+        RunFolder.create(tmp_path, f"{number:012x}", number, "", replace(SMALL, device=device))
+        for number, device in enumerate(wishes, 1)
+    ]
+    dispatcher.turn()
+    assert executor.given == {runs[0].id: "cuda:0", runs[1].id: "cuda:1", runs[3].id: "cpu"}
+    writer = EventWriter(runs[1].path)
+    for event in (Claimed(1), Started(0, 100, 100, "cuda", 1, 100), Finished(100)):
+        writer.write(event)
+    writer.close()
+    del executor.given[runs[1].id]
+    dispatcher.turn()
+    dispatcher.turn()
+    assert executor.given[runs[2].id] == "cuda:1"
+    assert runs[4].id not in executor.given
     dispatcher.index.close()
 
 
