@@ -6,6 +6,7 @@ ReLU and max-pooling choose. So gradients are exact slopes (see `attribution`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,7 +23,9 @@ Values = dict[str, Array]
 """By node name, and `INPUT`: what it puts out, (N, *node.shape)."""
 
 CHUNK = 250
-"""Pictures at once in `logits`: a layer's output then fits the cache of a processor."""
+"""Pictures that go through together at most: a layer's output then fits the cache of a processor."""
+AT_ONCE = 20_000_000
+"""Values of all layers together that are held for them: 80 MB."""
 
 
 def as_input(images: npt.NDArray[np.uint8], *, standardise: bool = False) -> npt.NDArray[np.float32]:
@@ -39,6 +42,11 @@ def as_input(images: npt.NDArray[np.uint8], *, standardise: bool = False) -> npt
 def black(*, standardise: bool = False) -> float:
     """What the network sees where a picture is black: 0, or less where pictures are standardised."""
     return float(as_input(np.zeros((1, 1, 1), np.uint8), standardise=standardise).item())
+
+
+def together(nodes: Graph) -> int:
+    """How many pictures go through at once: 250 of the tutorial's network, 5 of the wide one."""
+    return max(1, min(CHUNK, AT_ONCE // sum(math.prod(node.shape) for node in nodes)))
 
 
 def forward(nodes: Graph, weights: Weights, x: Array, *, only: Sequence[str] | None = None) -> Values:
@@ -62,8 +70,8 @@ def logits(nodes: Graph, weights: Weights, x: Array, *, flip: bool = False) -> A
     """(N, 10) for `x`, (N, 1, 28, 28), a chunk at a time. `flip`: the mean over each picture and its mirror image."""
     last = nodes[-1].name
     parts: list[Array] = []
-    for begin in range(0, len(x), CHUNK):
-        some = x[begin : begin + CHUNK]
+    for begin in range(0, len(x), together(nodes)):
+        some = x[begin : begin + together(nodes)]
         part = forward(nodes, weights, some, only=[last])[last]
         if flip:
             part = np.multiply(part + forward(nodes, weights, some[..., ::-1], only=[last])[last], 0.5, dtype=x.dtype)

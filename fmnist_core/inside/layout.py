@@ -22,7 +22,8 @@ def seen_by_last_layer(network: Network, images: npt.NDArray[np.uint8]) -> npt.N
     if config.architecture == "net":
         return predict.activations(network.weights, images, standardise=config.standardise)[1]
     name = network.nodes[-1].inputs[0]
-    parts = [network.values(images[n : n + 50], [name])[name] for n in range(0, len(images), 50)]
+    some = activations.together(network.nodes)
+    parts = [network.values(images[n : n + some], [name])[name] for n in range(0, len(images), some)]
     return np.concatenate(parts)
 
 

@@ -52,8 +52,9 @@ class Network:
         if config.architecture == "net":  # in C where that is compiled
             return predict(self.weights, images, standardise=config.standardise, flip=config.flip_test)
         parts = [np.empty((0, CLASSES), np.float32)]
-        for begin in range(0, len(images), activations.CHUNK):
-            x = self.input(images[begin : begin + activations.CHUNK])
+        some = activations.together(self.nodes)
+        for begin in range(0, len(images), some):
+            x = self.input(images[begin : begin + some])
             parts.append(activations.logits(self.nodes, self.weights, x, flip=config.flip_test))
         return np.concatenate(parts)
 

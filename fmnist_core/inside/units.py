@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,9 +13,6 @@ from fmnist_core.inside.edits import mutable
 from fmnist_core.inside.graph import INPUT, Node
 from fmnist_core.inside.network import Network
 from fmnist_core.inside.stages import Stage, stages
-
-AT_ONCE = 20_000_000
-"""Values of all layers together that are held for some pictures at once: 80 MB."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +36,7 @@ def excitement(network: Network, images: npt.NDArray[np.uint8]) -> dict[str, Exc
     """Of every layer but the last, by the stage's name, for `images`, (N, 28, 28) uint8."""
     shown = stages(network.nodes)[:-1]
     outputs = [stage.output.name for stage in shown]
-    some = max(1, min(activations.CHUNK, AT_ONCE // sum(math.prod(node.shape) for node in network.nodes)))
+    some = activations.together(network.nodes)
     parts: dict[str, list[tuple[npt.NDArray[np.float32], npt.NDArray[np.uint16]]]] = {s.name: [] for s in shown}
     for begin in range(0, len(images), some):
         values = network.values(images[begin : begin + some], outputs)
@@ -111,7 +107,7 @@ def _muted(network: Network, node: Node, images: npt.NDArray[np.uint8], labels: 
     needed = {name for other in rest for name in other.inputs} & {INPUT, *(n.name for n in network.nodes[: place + 1])}
     right = np.zeros(stage.units)
     moved = np.zeros((stage.units, network.nodes[-1].shape[0]))
-    some = max(1, min(activations.CHUNK, AT_ONCE // sum(math.prod(n.shape) for n in network.nodes)))
+    some = activations.together(network.nodes)
     for begin in range(0, len(images), some):
         x = network.input(images[begin : begin + some])
         part, labels_here = [x, x[..., ::-1]] if network.config.flip_test else [x], labels[begin : begin + some]

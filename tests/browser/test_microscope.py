@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from html import unescape
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from playwright.sync_api import Browser, Page
 from fmnist_core.data import dataset
 from fmnist_core.inside.graph import graph as nodes_of
 from fmnist_core.inside.stages import stages, to_json
+from fmnist_core.inside.units import window
 from fmnist_core.settings.config import TrainingConfig
 from tests.browser.conftest import ROOT
 from tests.inside.conftest import Twins, as_torch, trained
@@ -154,7 +156,8 @@ FOLD = """([code, graph, chosen]) => {
 
 def test_a_deep_network_is_shown_by_its_blocks(blank: Page):
     """Of 78 stages 23; within the chosen block all of them; windows reach the picture also through blocks that are folded."""
-    graph = json.loads(json.dumps(to_json(nodes_of(TrainingConfig(architecture="wide")))))
+    nodes = nodes_of(TrainingConfig(architecture="wide"))
+    graph = json.loads(json.dumps(to_json(nodes)))
     code = (PARTS / "windows.js").read_text()
     shown, _ = blank.evaluate(FOLD, [code, graph, "fc"])
     assert shown == ["conv", *(f"blocks.{n}" for n in range(18)), "norm", "mean", "fc"]
@@ -164,7 +167,8 @@ def test_a_deep_network_is_shown_by_its_blocks(blank: Page):
     fields = dict(map(tuple, lit))
     assert fields["blocks.7.conv2"] == [3, 3, 3, 3]
     assert fields["blocks.7.conv1"] == [2, 4, 2, 4]
-    assert fields["input"] == [0, 27, 0, 27]
+    stage = next(stage for stage in stages(nodes) if stage.name == "blocks.7.conv2")
+    assert fields["input"] == list(window(SimpleNamespace(nodes=nodes), stage, 3 * 14 + 3))  # type: ignore[arg-type]
     for name in ("residual", "deep", "net"):
         small = json.loads(json.dumps(to_json(nodes_of(TrainingConfig(architecture=name)))))
         assert blank.evaluate(FOLD, [code, small, small["stages"][-1]["name"]])[0] == [
