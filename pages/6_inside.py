@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 import streamlit as st
 
-from fmnist_core.inside import activations, attribution, edits, graph, trust, units
+from fmnist_core.inside import activations, attribution, edits, graph, neighbours, trust, units
 from pages.parts import controls, frame
 from pages.parts.inside import ledger_view, map_view, surgery, units_view, way
 from pages.parts.inside.subject import picture_choice, subject, waiting, ways_back
@@ -35,6 +35,7 @@ def main() -> None:
             attribution.ledger,
             trust.trust,
             units.excitement,
+            neighbours.arrange,
             edits.Edits,
         ),
     )
