@@ -15,12 +15,14 @@ from fmnist_core.evaluation.score import Score
 from fmnist_core.runs.record import Run
 from fmnist_core.runs.text import cell
 from fmnist_core.settings.config import SETTINGS, TrainingConfig
+from fmnist_core.settings.ranges import Word
 from fmnist_core.studies import scores
 from fmnist_core.studies.scores import Mask
 from fmnist_core.views import charts
 from pages.parts import controls, frame
 from pages.parts.compare.contenders import Contender
 from pages.parts.runs.run_list import duration, state_words
+from pages.parts.text import number
 
 NAMES = {name: setting.label for name, setting in SETTINGS.items()} | {"branched": "Branched off at step"}
 BRANCHED = "branched"
@@ -30,11 +32,18 @@ TUTORIAL = "the tutorial's settings"
 PLOT = {"displaylogo": False, "modeBarButtons": [["zoom2d", "pan2d", "resetScale2d", "toImage"]]}
 
 
-def word(value: object) -> str:
-    """A setting's value as text."""
+def word(name: str, config: TrainingConfig) -> str:
+    """The value of a setting, as its control says it.
+
+    >>> word("optimizer", TrainingConfig()), word("weight_decay", TrainingConfig(weight_decay=0.00001))
+    ('SGD', '0.00001')
+    """
+    value, row = getattr(config, name), SETTINGS[name]
+    if isinstance(row.range, Word):
+        return row.range.names[value].partition(":")[0]
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+    return number(value) if isinstance(value, float) else f"{value:,}"
 
 
 def settings_words(config: TrainingConfig, *, without: Sequence[str] = ("seed", "device")) -> str:
@@ -45,7 +54,7 @@ def settings_words(config: TrainingConfig, *, without: Sequence[str] = ("seed", 
     """
     tutorial = TrainingConfig()
     parts = [
-        f"{NAMES.get(field.name, field.name).lower()} {word(getattr(config, field.name))}"
+        f"{NAMES.get(field.name, field.name).lower()} {word(field.name, config)}"
         for field in fields(config)
         if field.name not in without and getattr(config, field.name) != getattr(tutorial, field.name)
     ]
@@ -83,7 +92,7 @@ def settings(contenders: Sequence[Contender], reached: Sequence[Score | None]) -
     done = [course_words(contender.run, contender.at) for contender in contenders]
     for name in (*(field.name for field in fields(TrainingConfig)), BRANCHED):
         words = [
-            course.get(name, "" if name == BRANCHED else word(getattr(contender.run.config, name)))
+            course.get(name, "" if name == BRANCHED else word(name, contender.run.config))
             for contender, course in zip(contenders, done, strict=True)
         ]
         if len(set(words)) > 1 or any(name in course for course in done):
