@@ -12,6 +12,8 @@ import pytest
 from fmnist_core.runs import client, cluster
 from fmnist_core.runs.cluster import Cluster, Node, Place
 from fmnist_core.runs.folder import RunFolder
+from fmnist_core.runs.record import Claimed
+from fmnist_core.runs.writing import EventWriter
 from tests.pages.conftest import Open, words
 from tests.runs.lab import SMALL
 
@@ -35,10 +37,21 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+def place(runs: Path, found: Place) -> None:
+    """As the process that follows the run leaves it."""
+    cluster.write_place(runs / RUN, found)
+    if found.phase == "training":
+        writer = EventWriter(runs / RUN)
+        writer.write(Claimed(7))
+        writer.close()
+
+
 def test_home_shows_nodes_their_load_and_what_they_train(runs: Path, open_page: Open):
     """A panel for each node, with the run that is there, and how many wait; names are text."""
     cluster.write(runs, Cluster(ADDRESS, "", (NODE, Node("b2", "10.0.0.4", "10.0.0.4", 2.0, 2.0, 0.0, 0.0))))
-    cluster.write_place(runs / RUN, Place("training", "10.0.0.3"))
+    cluster.write_place(runs / RUN, Place("waiting"))
+    assert "1 run waits for a free node." in words(open_page("app.py"))
+    place(runs, Place("training", "10.0.0.3"))
     page = open_page("app.py")
     assert not page.exception
     text = words(page)
@@ -46,8 +59,8 @@ def test_home_shows_nodes_their_load_and_what_they_train(runs: Path, open_page: 
     assert "0 of 2 CPUs in use" in text
     assert "box <b>" not in text
     assert "mine" in [link.label for link in page.get("page_link")]
-    cluster.write_place(runs / RUN, Place("waiting"))
-    assert "1 run waits for a free node." in words(open_page("app.py"))
+    cluster.write_place(runs / RUN, Place("waiting"))  # left by a process that was killed
+    assert "for a free node" not in words(open_page("app.py"))
 
 
 @pytest.mark.parametrize(
@@ -60,7 +73,7 @@ def test_home_shows_nodes_their_load_and_what_they_train(runs: Path, open_page: 
 )
 def test_train_says_where_a_run_is(runs: Path, open_page: Open, phase: Place, said: str):
     """While it is not over."""
-    cluster.write_place(runs / RUN, phase)
+    place(runs, phase)
     page = words(open_page("pages/4_train.py", run=RUN))
     assert said in page.replace("\\", "").replace("\u2060", "")  # what `plain` puts in, so that it is text
 

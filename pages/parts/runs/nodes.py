@@ -8,7 +8,7 @@ import streamlit as st
 
 from fmnist_core.runs import client, cluster, environment
 from fmnist_core.runs.cluster import Node, Place
-from fmnist_core.runs.record import Run
+from fmnist_core.runs.record import Run, State
 from pages.parts import frame
 
 MOST = 24
@@ -61,8 +61,10 @@ def _used(total: float, free: float, what: str) -> str:
 
 
 def place_of(run: Run) -> Place | None:
-    """Where a run is on the cluster; None where it is on none."""
-    return cluster.place(client.runs_folder() / run.id)
+    """Where a run is on the cluster; None where it is on none, or where whoever wrote it down was killed since."""
+    place = cluster.place(client.runs_folder() / run.id)
+    is_left = place is not None and (place.phase == "training") == (run.state is State.QUEUED)
+    return None if is_left else place
 
 
 def where(run: Run) -> None:
