@@ -5,6 +5,7 @@ Ray listens on all addresses of a machine; within the namespace there is nobody 
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import importlib.util
 import os
@@ -15,13 +16,12 @@ import socket
 import struct
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from fmnist_core.runs.bell import REPOSITORY
-from tests.runs.lab import wait_until
+from tests.runs.lab import is_alive, wait_until
 
 HEAD, PORT = "127.0.0.2", 6380
 OURS = "127.0.0.4"
@@ -125,12 +125,11 @@ class Raylets:
     def kill_node(self, address: str) -> None:
         """SIGKILL to the raylet and all that it started; with the head's, to that as well."""
         node = self.nodes.pop(address)
-        for pid in tree(node.pid):
-            try:
+        for pid in (pids := tree(node.pid)):
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
         node.wait()
+        wait_until(lambda: not any(map(is_alive, pids)))
 
     def close(self) -> None:
         for address in list(self.nodes):
@@ -157,7 +156,3 @@ def tree(pid: int) -> list[int]:
 def skip_without_cluster() -> None:
     if why := why_not():
         pytest.skip(f"no Ray cluster can be started: {why}")
-
-
-def alive(pid: int) -> bool:
-    return time.time() > 0 and Path(f"/proc/{pid}").exists()

@@ -185,34 +185,42 @@ def test_steered_on_a_node(there: ClusterLab):
     wait_until(lambda: recorded(run).state is State.STOPPED, LONG, lambda: there.tell(run))
 
 
-def test_events_and_answers_come_at_once(there: ClusterLab, expected: RunFolder):
+def test_events_and_answers_come_at_once(there: ClusterLab):
     """What the worker there writes is here a moment later, and what is asked here is done there; -s prints how long that takes."""
     run = there.create(TRAINED)
     there.trains(run)
     scratch = next(Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{run.id}/events.jsonl"))
     proxy, delays, steered = there.proxy(run), [], []
     began, computed = time.monotonic(), seconds_of(proxy)
-    while recorded(run).state is State.RUNNING and time.monotonic() - began < 20 and scratch.exists():
-        size, at = scratch.stat().st_size, time.monotonic()
-        wait_until(lambda size=size: (run.path / "events.jsonl").stat().st_size >= size)
+    mirrored = run.path / "events.jsonl"
+    while recorded(run).state is State.RUNNING and time.monotonic() - began < 20:
+        size = size_of(scratch)
+        while size_of(scratch) == size and scratch.exists():
+            time.sleep(0.001)
+        size, at = size_of(scratch), time.monotonic()
+        while size_of(mirrored) < size:
+            time.sleep(0.001)
         delays.append(time.monotonic() - at)
         if len(delays) % 20 == 10:
             asked = time.monotonic()
             run.ask_for_change(0.1 + len(delays) / 1e6, None)
             wait_until(lambda: not run.changes_asked() or recorded(run).state.is_final)
             steered.append(time.monotonic() - asked)
-        time.sleep(0.05)
     share = (seconds_of(proxy) - computed) / (time.monotonic() - began)
     there.finishes(run)
     delays.sort()
-    slower = recorded(run).seconds / recorded(expected).seconds
+    steered.sort()
     print(
         f"\nevents after {1e3 * delays[len(delays) // 2]:.0f} ms (95 %: {1e3 * delays[int(len(delays) * 0.95)]:.0f}); "
-        f"changes answered after {[round(1e3 * each) for each in steered]} ms; the process here takes {share:.1%} of a core; "
-        f"training takes {slower:.2f} of the time"
+        f"changes answered after {1e3 * steered[len(steered) // 2]:.0f} ms; the process here takes {share:.1%} of a core"
     )
     assert delays[len(delays) // 2] < 1
-    assert max(steered, default=0) < 10
+    assert steered[-1] < 30
+
+
+def size_of(path: Path) -> int:
+    """Bytes; of a file that is gone, none."""
+    return path.stat().st_size if path.exists() else 0
 
 
 def seconds_of(pid: int) -> float:
@@ -236,7 +244,6 @@ def test_the_head_goes_away(there: ClusterLab, expected: RunFolder):
     waiting = there.create(TRAINED)
     for address in (WORKERS[1], OURS):
         there.raylets.kill_node(address)
-    time.sleep(1)
     there.raylets.start()
     for each in (run, waiting):
         there.finishes(each)
