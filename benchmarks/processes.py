@@ -43,9 +43,9 @@ def processes() -> dict[int, str]:
 
 
 def end_dispatcher() -> None:
-    """No dispatcher, no spare, no worker."""
+    """No dispatcher, no spare, no worker, nobody who computes predictions."""
     for pid, command in processes().items():
-        if "dispatcher" in command:
+        if "dispatcher" in command or "--develop" in command:
             os.kill(pid, signal.SIGTERM)
     wait_until(lambda: not processes(), "the end of the dispatcher")
 

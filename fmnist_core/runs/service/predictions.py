@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from fmnist_core.training.state import TrainingData
 
 LOCK = ".film.lock"
+WAY = 10
+"""Of Linux's 19 levels of giving way. At the last one somebody who stood at the slider of a busy machine waited for minutes."""
 
 log = logging.getLogger("developer")
 
@@ -113,12 +115,12 @@ def develop(folder: RunFolder, data: TrainingData | None, is_over: Callable[[], 
 
 
 def give_way() -> None:
-    """From now on, let other processes go first: of a processor that one of them wants, hardly anything is left.
+    """From now on, let other processes go first: of a processor that one of them wants, a tenth is left, as while training.
 
     Linux shares a processor between sessions first where it groups by them, so that a worker's, which is a session of its
     own, must give way as a whole.
     """
-    os.nice(19)
+    os.nice(WAY)
     if os.getsid(0) == os.getpid():
         with contextlib.suppress(OSError):  # another system, or not grouped
-            Path("/proc/self/autogroup").write_text("19", encoding="utf-8")
+            Path("/proc/self/autogroup").write_text(str(WAY), encoding="utf-8")
