@@ -74,6 +74,21 @@ def test_a_run_taken_last_is_the_same(own_lab: Lab, monkeypatch: pytest.MonkeyPa
     assert_same_result(last, first)
 
 
+def test_real_workers(own_lab: Lab):
+    """As the dispatcher really starts them: one that began cold takes the second run, and comes to the bits of the first."""
+    own_lab.runs.mkdir()
+    few_steps = replace(SMALL, step_limit=10)
+    first, second = start(own_lab, few_steps, "first"), start(own_lab, few_steps, "second")
+    own_lab.start_dispatcher()
+    assert len(set(workers(own_lab, first, second))) == 1
+    assert first.run().apply_all(first.events()).steps == 10
+    assert second.losses().tobytes() == first.losses().tobytes()
+    ours, theirs = second.read_checkpoint(), first.read_checkpoint()
+    assert ours
+    assert theirs
+    assert all(ours[0][name].equal(tensor) for name, tensor in theirs[0].items())
+
+
 def test_killed_in_its_second_run(own_lab: Lab, undisturbed: RunFolder):
     """A worker that is killed in its second run costs that run what a death costs, and the first one nothing."""
     own_lab.runs.mkdir()

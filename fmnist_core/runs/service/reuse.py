@@ -25,6 +25,9 @@ from fmnist_core.training.state import TrainingData
 
 USUAL_ENDS = (State.FINISHED, State.STOPPED)
 
+INDUCTORS = "TORCHINDUCTOR_CACHE_DIR"
+"""Set by the first optimizer of a process: where `torch.compile`, which is not used here, would keep its files."""
+
 MORE_MEMORY = 256 << 20
 """Bytes that a worker may hold beyond what it held after its first run."""
 
@@ -71,7 +74,7 @@ class Surroundings:
             torch.is_anomaly_enabled(),
             threading.active_count(),
             tuple(sorted((kind, str(does)) for kind, does in np.geterr().items())),
-            hash(frozenset(os.environ.items())),
+            hash(frozenset((name, value) for name, value in os.environ.items() if name != INDUCTORS)),
             str(Path.cwd()),
             mask,
             os.getpriority(os.PRIO_PROCESS, 0),
