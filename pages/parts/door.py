@@ -27,6 +27,7 @@ from fmnist_core.files import read_json
 from fmnist_core.runs import people
 from fmnist_core.runs.bell import runs_folder
 from fmnist_core.runs.people import Person, Role
+from pages.parts import streamlit_inside
 from pages.parts.doorway import HEADER, LONGEST, proxys_header, tell, tidy, told
 
 COOKIE, DAYS = "fmnist-door", 30
@@ -59,7 +60,7 @@ class Door:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or one websocket."""
-        path = scope.get("path", "").removeprefix(scope.get("root_path", ""))
+        path = scope.get("path", "").removeprefix(before(scope))
         if scope["type"] not in ("http", "websocket") or path in OPEN:
             await self.app(scope, receive, send)
             return
@@ -92,7 +93,7 @@ class Door:
         if looks_at_a_page and "." not in path.rpartition("/")[2]:
             request = Request(scope)
             asked = f"{path}?{request.url.query}" if request.url.query else path
-            answer = RedirectResponse(f"{scope.get('root_path', '')}/door?{urlencode({'next': asked})}", 303)
+            answer = RedirectResponse(f"{before(scope)}/door?{urlencode({'next': asked})}", 303)
         await answer(scope, receive, send)
 
     # --- Who somebody is -------------------------------------------------------------------------------------------
@@ -144,7 +145,7 @@ class Door:
             return self.page(request, target, "That is not the word. Ask your teacher.", 401, name)
         if not name:
             return self.page(request, target, "Choose a name, so that everyone can see whose run is whose.", 400)
-        answer = RedirectResponse(request.scope.get("root_path", "") + within(target), 303)
+        answer = RedirectResponse(before(request.scope) + within(target), 303)
         person = Person(secrets.token_hex(6), name, role)
         is_safe = request.url.scheme == "https" or request.headers.get("x-forwarded-proto") == "https"
         answer.set_cookie(
@@ -159,18 +160,23 @@ class Door:
 
     def leave(self, request: Request) -> Response:
         """Forget the cookie."""
-        answer = RedirectResponse(f"{request.scope.get('root_path', '')}/door", 303)
+        answer = RedirectResponse(f"{before(request.scope)}/door", 303)
         answer.delete_cookie(COOKIE)
         return answer
 
     def page(self, request: Request, target: str, wrong: str = "", status: int = 200, name: str = "") -> Response:
         """The form, with what was wrong."""
-        action = f"{request.scope.get('root_path', '')}/door"
+        action = f"{before(request.scope)}/door"
         values = {"action": action, "next": within(target), "wrong": wrong, "name": name, "longest": str(LONGEST)}
         text = PAGE
         for key, value in values.items():
             text = text.replace(f"{{{{{key}}}}}", escape(value))
         return HTMLResponse(text, status, {"Cache-Control": "no-store", "X-Frame-Options": "DENY"})
+
+
+def before(scope: Scope) -> str:
+    """What stands before every path: where a proxy, or `server.baseUrlPath`, puts the app below another one."""
+    return str(scope.get("root_path", "")) + streamlit_inside.base()
 
 
 def within(target: str) -> str:

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from fmnist_core.runs import people
-from pages.parts import class_server, door
+from pages.parts import class_server, door, streamlit_inside
 from pages.parts.doorway import HEADER, is_guarded, told
 
 
@@ -189,3 +189,17 @@ def test_words_are_kept_to_their_owner_and_may_be_chosen(
     monkeypatch.setenv("TEACHERS", "short")
     with pytest.raises(ValueError, match="at least 8"):
         class_server.make_words()
+
+
+def test_the_door_below_a_base_path(words: dict[str, str], monkeypatch: pytest.MonkeyPatch):
+    """Where `server.baseUrlPath` puts the app below another address, the form, the way back and the health check are there, too."""
+    monkeypatch.setattr(streamlit_inside, "base", lambda: "/lab")
+    monkeypatch.setenv("FMNIST_DOOR", "word")
+    paths = ("/lab/test", "/lab/_stcore/health")
+    visitor = TestClient(door.Door(Starlette(routes=[Route(path, whoami) for path in paths])), follow_redirects=False)
+    assert visitor.get("/lab/test?run=3").headers["location"] == "/lab/door?next=%2Ftest%3Frun%3D3"
+    assert visitor.get("/lab/_stcore/health").status_code == 200
+    assert 'action="/lab/door"' in visitor.get("/lab/door").text
+    answer = visitor.post("/lab/door", data={"name": "Ada", "word": words["learner"], "next": "/test?run=3"})
+    assert answer.headers["location"] == "/lab/test?run=3"
+    assert visitor.get("/lab/test").json()["acting"] == "Ada"
