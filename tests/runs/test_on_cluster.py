@@ -73,6 +73,11 @@ class ClusterLab(Lab):
     def proxy(self, run: RunFolder) -> int:
         return next(pid for pid in self.processes() if ".cluster.proxy" in command(pid) and run.id in command(pid))
 
+    def actor(self, run: RunFolder) -> int:
+        """Ray's process on the node, which calls the mirror."""
+        guard = next(pid for pid in self.processes() if ".guard" in command(pid) and run.id in command(pid))
+        return int(Path(f"/proc/{guard}/stat").read_text().rpartition(")")[2].split()[1])
+
     def worker(self, run: RunFolder) -> int:
         """The process that trains, on whichever node."""
         return next(
@@ -136,12 +141,13 @@ def test_the_same_bits_as_here(there: ClusterLab, expected: RunFolder):
 
 
 def test_four_at_once_while_parts_are_killed(there: ClusterLab, expected: RunFolder):
-    """Remote worker, local proxy and dispatcher are killed under four runs: all of them finish as if nothing had been."""
+    """Remote worker, local proxy, actor and dispatcher are killed under four runs: all of them finish as if nothing had been."""
     runs = [there.create(TRAINED) for _number in range(4)]
     for run in runs:
         there.trains(run)
     os.kill(there.worker(runs[0]), signal.SIGKILL)
     os.kill(there.proxy(runs[1]), signal.SIGKILL)
+    os.kill(there.actor(runs[2]), signal.SIGKILL)
     dispatcher = there.dispatcher
     assert dispatcher
     os.kill(dispatcher, signal.SIGKILL)
@@ -150,7 +156,7 @@ def test_four_at_once_while_parts_are_killed(there: ClusterLab, expected: RunFol
     for run in runs:
         there.finishes(run)
         assert_same_result(run, expected)
-    assert [len(events(run, Died)) for run in runs] == [1, 1, 0, 0]
+    assert [len(events(run, Died)) for run in runs] == [1, 1, 1, 0]
 
 
 def test_a_node_is_lost(there: ClusterLab, expected: RunFolder):

@@ -30,6 +30,8 @@ from fmnist_core.runs.service.cluster.mirror import Asked, Mirror, News
 EX_TEMPFAIL = 75
 ANSWERS_WITHIN = 60.0
 """Seconds after which a node that does not answer counts as lost."""
+KNOWN_AFTER = 6.0
+"""Seconds after which the cluster knows of a node whose processes were killed, and of an actor."""
 AWAY_AFTER = 12.0
 """Seconds without the head after which the run is given back: after 60 Ray ends this process without a word."""
 LOOKS_EVERY = 2.0
@@ -64,14 +66,28 @@ class OnNode:
             except ray.exceptions.GetTimeoutError as error:
                 if time.monotonic() - began > patience:
                     raise self._lost from error
-            except ray.exceptions.ActorUnavailableError as error:
-                raise self._lost from error
             except ray.exceptions.RayActorError as error:
-                if _is_lost(self._node, str(error)):
-                    raise self._lost from error
-                raise
+                if self._has_died() and not _is_lost(self._node):
+                    raise  # as a worker here that was killed
+                raise self._lost from error
             else:
                 return news
+
+    def _has_died(self) -> bool:
+        """Whether the cluster says so; False where it cannot be reached, or where only an answer got lost."""
+        import ray
+
+        until = time.monotonic() + KNOWN_AFTER
+        while time.monotonic() < until:
+            try:
+                ray.get(self._actor.node.remote(), timeout=1.0)
+            except ray.exceptions.ActorDiedError:
+                return True
+            except (ray.exceptions.RayActorError, ray.exceptions.GetTimeoutError):
+                time.sleep(0.2)
+            else:
+                return False
+        return False
 
     def close(self) -> None:
         """The CPU of the node is free for the next run."""
@@ -155,9 +171,9 @@ class Proxy:
         try:
             identity: str = ray.get(where)
         except ray.exceptions.RayActorError as error:
-            if _is_lost("", str(error)):
-                raise Lost("A node was lost before the run had begun there: it goes on elsewhere.") from error
-            raise
+            if error.actor_init_failed:
+                raise  # nor would it begin at another attempt: the log says why
+            raise Lost("A node was lost before the run had begun there: it goes on elsewhere.") from error
         address = next((node["NodeManagerAddress"] for node in ray.nodes() if node["NodeID"] == identity), identity)
         self._say(Place("training", address))
         return OnNode(actor, identity, address, lambda: self.is_away)
@@ -205,13 +221,16 @@ class _Actor(Mirror):
         return str(ray.get_runtime_context().get_node_id())
 
 
-def _is_lost(node: str, said: str) -> bool:
+def _is_lost(node: str) -> bool:
     """Whether the cluster no longer has that node, or will not have it in a moment."""
     import ray
 
-    if "node has died" in said or "node died" in said or "node is dead" in said:
-        return True
-    return bool(node) and not any(known["Alive"] and known["NodeID"] == node for known in ray.nodes())
+    until = time.monotonic() + KNOWN_AFTER
+    while any(known["Alive"] and known["NodeID"] == node for known in ray.nodes()):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.2)
+    return True
 
 
 def main(arguments: list[str]) -> int:
