@@ -14,8 +14,8 @@ from PIL import Image
 from fmnist_core.data import dataset
 from fmnist_core.runs import client
 from fmnist_core.runs.cards import cards
+from fmnist_core.runs.files.record import Run, State
 from fmnist_core.runs.people import is_own
-from fmnist_core.runs.record import Run, State
 from fmnist_core.settings.jobs import Race
 from fmnist_core.studies import sweep
 from pages.parts import address, frame, streamlit_inside

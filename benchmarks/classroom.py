@@ -21,7 +21,7 @@ from benchmarks import turns
 from benchmarks.processes import processes, wait_until
 from fmnist_core.runs import client
 from fmnist_core.runs.bell import LOCK
-from fmnist_core.runs.record import State
+from fmnist_core.runs.files.record import State
 from fmnist_core.settings.recipes import RECIPES
 
 WANTED = 2.0

@@ -17,8 +17,8 @@ from pathlib import Path
 from benchmarks import turns
 from benchmarks.processes import end_dispatcher, processes, wait_until
 from fmnist_core.runs import client
-from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.record import State
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.record import State
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.training.events import Losses, Measured
 

@@ -16,7 +16,7 @@ from streamlit.testing.v1 import AppTest
 
 from benchmarks import turns
 from fmnist_core.runs import client
-from fmnist_core.runs.record import State
+from fmnist_core.runs.files.record import State
 
 WANTED = 300
 VIEWS = {

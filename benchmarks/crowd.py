@@ -30,10 +30,10 @@ from benchmarks.followers import costs, crowd
 from benchmarks.pages import MB
 from benchmarks.processes import end_dispatcher, wait_until
 from fmnist_core.runs import client
-from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.numbering import next_sequence
-from fmnist_core.runs.record import Claimed, Finished
-from fmnist_core.runs.writing import EventWriter
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.numbering import next_sequence
+from fmnist_core.runs.files.record import Claimed, Finished
+from fmnist_core.runs.files.writing import EventWriter
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.training.events import Losses, Started
 

@@ -89,9 +89,9 @@ def out_of_memory(data: object) -> str:
 
     import torch
 
-    from fmnist_core.runs.folder import RunFolder
+    from fmnist_core.runs.files.folder import RunFolder
+    from fmnist_core.runs.files.writing import EventWriter
     from fmnist_core.runs.service.recorder import Recorder
-    from fmnist_core.runs.writing import EventWriter
     from fmnist_core.settings.config import TrainingConfig
 
     before = torch.cuda.memory_allocated()

@@ -19,7 +19,7 @@ from fmnist_core.inside.edits import Edits
 from fmnist_core.inside.network import Network
 from fmnist_core.inside.rescoring import Kept
 from fmnist_core.runs import client
-from fmnist_core.runs.opened import opened, opened_steps
+from fmnist_core.runs.files.opened import opened, opened_steps
 
 ROUNDS = 15
 

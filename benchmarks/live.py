@@ -24,8 +24,8 @@ from benchmarks import turns
 from benchmarks.pages import CHROMIUM, SWITCHES, Server
 from benchmarks.processes import wait_until
 from fmnist_core.runs import client
-from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.format import from_json
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.format import from_json
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.training.events import Losses
 

@@ -21,9 +21,9 @@ from pathlib import Path
 from benchmarks import turns
 from fmnist_core.evaluation.score import Score
 from fmnist_core.runs import client
-from fmnist_core.runs.folder import RunFolder
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.record import Claimed, Finished
 from fmnist_core.runs.index import Index
-from fmnist_core.runs.record import Claimed, Finished
 from fmnist_core.runs.service.keeping import Film
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.training.events import Measured, Started
@@ -59,8 +59,8 @@ def timed(names: list[str]) -> Iterator[list[float]]:
 
 def train(config: TrainingConfig, snapshots: int, data: object) -> tuple[RunFolder, float, float, float]:
     """The run; seconds from begin to end, of training, and of snapshots."""
+    from fmnist_core.runs.files.writing import EventWriter
     from fmnist_core.runs.service.recorder import Recorder
-    from fmnist_core.runs.writing import EventWriter
 
     os.environ["FMNIST_SNAPSHOTS"] = str(snapshots)
     run = client.folder(client.start(config))

@@ -16,7 +16,7 @@ from fmnist_core.evaluation.evaluate import Evaluation
 from fmnist_core.export.results import results_of
 from fmnist_core.runs import client
 from fmnist_core.runs.client import RunNotFound, RunRefused
-from fmnist_core.runs.record import Run
+from fmnist_core.runs.files.record import Run
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.recipes import RECIPES
 from fmnist_core.training.events import Losses

@@ -11,7 +11,7 @@ from fmnist_core.evaluation import evaluate as evaluation
 from fmnist_core.evaluation.evaluate import Evaluation, wilson
 from fmnist_core.evaluation.score import Score
 from fmnist_core.runs import client
-from fmnist_core.runs.record import Run
+from fmnist_core.runs.files.record import Run
 from fmnist_core.studies.subject import subject
 from pages.parts import address, controls, frame
 from pages.parts.runs.cleaned import cleaned_switch

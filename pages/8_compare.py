@@ -8,7 +8,7 @@ import streamlit as st
 
 from fmnist_core.evaluation import comparison, spread
 from fmnist_core.runs import client
-from fmnist_core.runs.record import Run
+from fmnist_core.runs.files.record import Run
 from fmnist_core.studies import scores
 from fmnist_core.studies.scores import Mask
 from pages.parts import address, controls, frame

@@ -22,18 +22,19 @@ FLOORS = {
     "fmnist_core.evaluation": 2,
     "fmnist_core.inside": 3,
     "fmnist_core.training": 3,
-    "fmnist_core.runs": 4,
-    "fmnist_core.runs.service": 5,
-    "fmnist_core.studies": 6,
-    "fmnist_core.views": 7,
-    "fmnist_core.lessons": 7,
-    "fmnist_core.export": 7,
-    "fmnist_core.terminal": 8,
-    "fmnist_core.lab": 8,
-    "fmnist_core.__main__": 9,
-    "fmnist_core.runs.__main__": 9,  # another name of the terminal
-    "app": 8,
-    "pages": 8,
+    "fmnist_core.runs.files": 4,
+    "fmnist_core.runs": 5,
+    "fmnist_core.runs.service": 6,
+    "fmnist_core.studies": 7,
+    "fmnist_core.views": 8,
+    "fmnist_core.lessons": 8,
+    "fmnist_core.export": 8,
+    "fmnist_core.terminal": 9,
+    "fmnist_core.lab": 9,
+    "fmnist_core.__main__": 10,
+    "fmnist_core.runs.__main__": 10,  # another name of the terminal
+    "app": 9,
+    "pages": 9,
 }
 """The floor of each folder: imports go down, or stay within the folder."""
 

@@ -1,7 +1,7 @@
 """A run's folder as one file: written here, checked and put in its place there.
 
     manifest.json                     the format's version, the run's id, and size and SHA-256 of every other file
-    config.json  events.jsonl         as in the run's folder (runs/folder.py), as all that follows
+    config.json  events.jsonl         as in the run's folder (runs/files/folder.py), as all that follows
     checkpoints/STEP.safetensors
     snapshots/STEP.npy  snapshots/STEP.validation.npy  snapshots/undeveloped
     snapshots/film/FIRST-LAST.safetensors
@@ -32,10 +32,10 @@ from fmnist_core.export.history import ExportRefused
 from fmnist_core.export.words import app_version
 from fmnist_core.files import file_mode, make_folder, to_json, write_whole
 from fmnist_core.runs import bell, client, people, sealed
-from fmnist_core.runs.folder import RunFolder, is_run_id
-from fmnist_core.runs.format import from_json
-from fmnist_core.runs.numbering import next_sequence
-from fmnist_core.runs.record import Run, State
+from fmnist_core.runs.files.folder import RunFolder, is_run_id
+from fmnist_core.runs.files.format import from_json
+from fmnist_core.runs.files.numbering import next_sequence
+from fmnist_core.runs.files.record import Run, State
 from fmnist_core.runs.trouble import refusal
 
 FORMAT, VERSION = "fashion-mnist-lab run", 1

@@ -15,7 +15,7 @@ from fmnist_core.export.report import report
 from fmnist_core.export.tables import tables
 from fmnist_core.export.trackers import tensorboard
 from fmnist_core.export.weights import weights
-from fmnist_core.runs.record import Run
+from fmnist_core.runs.files.record import Run
 
 COMMAND = "fashion-mnist-lab"
 INSTALL = "pip install -r requirements-export.txt"

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fmnist_core.runs import client
-from fmnist_core.runs.record import Run
+from fmnist_core.runs.files.record import Run
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.training.events import Engine, Losses, Slowed, Started
 

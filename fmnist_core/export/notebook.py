@@ -28,7 +28,7 @@ from fmnist_core.export.history import (
     state_of,
     weights_of,
 )
-from fmnist_core.runs.record import Run
+from fmnist_core.runs.files.record import Run
 from fmnist_core.settings.config import TrainingConfig
 
 LARGEST_BEGINNING = 8 << 20

@@ -11,7 +11,7 @@ from fmnist_core.export import words
 from fmnist_core.export.history import ExportRefused, weights_of
 from fmnist_core.export.weights import newest_step
 from fmnist_core.inside.graph import EPSILON, INPUT, Node, Weights, check_weights, graph
-from fmnist_core.runs.record import Run
+from fmnist_core.runs.files.record import Run
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto

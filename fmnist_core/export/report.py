@@ -17,7 +17,7 @@ from fmnist_core.evaluation.evaluate import wilson
 from fmnist_core.export import words
 from fmnist_core.export.results import Results, results_of, score_of, split_of
 from fmnist_core.runs import client
-from fmnist_core.runs.record import Run
+from fmnist_core.runs.files.record import Run
 from fmnist_core.views.charts import window_means
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 640, 240, 44, 28

@@ -11,8 +11,8 @@ from fmnist_core.data import dataset
 from fmnist_core.evaluation.evaluate import Evaluation
 from fmnist_core.evaluation.score import Score
 from fmnist_core.runs import client
-from fmnist_core.runs.record import Run
-from fmnist_core.runs.snapshots import Split
+from fmnist_core.runs.files.record import Run
+from fmnist_core.runs.files.snapshots import Split
 from fmnist_core.training.events import Measured
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from fmnist_core.data.dataset import CLASSES
 from fmnist_core.export.history import recorded_losses
 from fmnist_core.export.results import results_of, score_of
-from fmnist_core.runs.record import Run
+from fmnist_core.runs.files.record import Run
 from fmnist_core.settings.schedules import learning_rate_at
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from fmnist_core.export import words
 from fmnist_core.export.history import ExportRefused, recorded_losses
 from fmnist_core.export.tables import rates_of
-from fmnist_core.runs.record import Run
+from fmnist_core.runs.files.record import Run
 
 
 def tensorboard(run: Run) -> bytes:

@@ -14,7 +14,7 @@ from fmnist_core.export import words
 from fmnist_core.export.history import ExportRefused, last_step, weights_of
 from fmnist_core.export.quoting import quoted
 from fmnist_core.export.results import Results, results_of
-from fmnist_core.runs.record import Run
+from fmnist_core.runs.files.record import Run
 from fmnist_core.settings.config import TrainingConfig
 
 FILE, CARD = "model.safetensors", "README.md"

@@ -9,7 +9,7 @@ from dataclasses import fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from fmnist_core.runs.record import Run
+from fmnist_core.runs.files.record import Run
 from fmnist_core.settings.config import SETTINGS, TrainingConfig
 
 ENGINES = {"torch": "PyTorch", "compiled": "the training step compiled as C"}

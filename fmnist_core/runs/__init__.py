@@ -1,1 +1,1 @@
-"""Training in its own process: record, folder, index, dispatcher, worker, client."""
+"""Runs as others see them: the door (client, sealed, people), queue, index and troubles. Their files and processes stand below."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from fmnist_core.inside.edits import Edits
-from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.opened import opened
-from fmnist_core.runs.record import Run
-from fmnist_core.runs.snapshots import Weights
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.opened import opened
+from fmnist_core.runs.files.record import Run
+from fmnist_core.runs.files.snapshots import Weights
 from fmnist_core.settings.config import TrainingConfig
 
 

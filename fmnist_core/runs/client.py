@@ -18,15 +18,15 @@ from fmnist_core.runs.bell import INDEX_DAMAGED, ensure_dispatcher, ring
 from fmnist_core.runs.bell import runs_folder as runs_folder
 from fmnist_core.runs.branching import RunRefused as RunRefused
 from fmnist_core.runs.branching import check, edited_weights
-from fmnist_core.runs.folder import RunFolder, is_run_id
-from fmnist_core.runs.group import Group
+from fmnist_core.runs.files.folder import RunFolder, is_run_id
+from fmnist_core.runs.files.group import Group
+from fmnist_core.runs.files.numbering import next_sequence
+from fmnist_core.runs.files.record import Moment
+from fmnist_core.runs.files.record import Run as Run
+from fmnist_core.runs.files.record import State as State
+from fmnist_core.runs.files.requests import Request
 from fmnist_core.runs.index import IndexReader
-from fmnist_core.runs.numbering import next_sequence
 from fmnist_core.runs.queue import ANY, MOST_WAITING, Waiting, expectations, in_order, moved
-from fmnist_core.runs.record import Moment
-from fmnist_core.runs.record import Run as Run
-from fmnist_core.runs.record import State as State
-from fmnist_core.runs.requests import Request
 from fmnist_core.runs.sealed import as_seen, folder_as_seen
 from fmnist_core.runs.text import lines, one_line
 from fmnist_core.runs.trouble import LEAST_FREE as LEAST_FREE

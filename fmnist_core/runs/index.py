@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from fmnist_core.files import open_file, wrong_kind
-from fmnist_core.runs.record import Run
+from fmnist_core.runs.files.record import Run
 from fmnist_core.runs.row import run_from_json, run_to_json
 
 VERSION = 4

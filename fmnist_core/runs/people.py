@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from fmnist_core.files import read_json, to_json, write_whole
-from fmnist_core.runs.record import Run, State
+from fmnist_core.runs.files.record import Run, State
 
 Role = Literal["learner", "teacher"]
 Others = Literal["all", "finished", "none"]

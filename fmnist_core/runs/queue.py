@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from fmnist_core.runs.record import Run, State
+from fmnist_core.runs.files.record import Run, State
 from fmnist_core.settings.config import TrainingConfig
 
 MOST_WAITING = 20

@@ -13,9 +13,9 @@ from dataclasses import fields
 from typing import overload
 
 from fmnist_core.files import to_json as strict_json
-from fmnist_core.runs.format import event_from, values_of
-from fmnist_core.runs.group import Group
-from fmnist_core.runs.record import Moment, Run, State
+from fmnist_core.runs.files.format import event_from, values_of
+from fmnist_core.runs.files.group import Group
+from fmnist_core.runs.files.record import Moment, Run, State
 from fmnist_core.settings import jobs
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.training.events import Measured

@@ -16,10 +16,10 @@ import numpy.typing as npt
 
 from fmnist_core.data import dataset
 from fmnist_core.files import read
-from fmnist_core.runs.folder import RunFolder, is_run_id
-from fmnist_core.runs.group import Group
-from fmnist_core.runs.record import Damaged, Run, RunEvent
-from fmnist_core.runs.snapshots import Predictions, Snapshots, Split
+from fmnist_core.runs.files.folder import RunFolder, is_run_id
+from fmnist_core.runs.files.group import Group
+from fmnist_core.runs.files.record import Damaged, Run, RunEvent
+from fmnist_core.runs.files.snapshots import Predictions, Snapshots, Split
 from fmnist_core.training.events import Measured
 
 CHOICES = ".sweeps"

@@ -12,7 +12,7 @@ from pathlib import Path
 from fmnist_core.files import Unreadable, explain, open_file, parse, wrong_kind
 from fmnist_core.runs import environment
 from fmnist_core.runs.bell import LOCK, last_start, may_serve, ring
-from fmnist_core.runs.folder import RunFolder, is_run_id
+from fmnist_core.runs.files.folder import RunFolder, is_run_id
 from fmnist_core.runs.index import FILE, IndexReader, is_newer
 
 LEAST_FREE = 200 * 1024 * 1024

@@ -16,9 +16,10 @@ from fmnist_core.data import dataset
 from fmnist_core.evaluation.evaluate import CHANCE
 from fmnist_core.inside.dead_units import Dead, dead_units
 from fmnist_core.inside.network import Network
-from fmnist_core.runs import client, curve
-from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.record import Run, State
+from fmnist_core.runs import client
+from fmnist_core.runs.files import curve
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.record import Run, State
 from fmnist_core.settings.config import HIGHEST_LEARNING_RATE, SETTINGS, TrainingConfig
 from fmnist_core.settings.ranges import Whole
 from fmnist_core.training.events import Measured

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from fmnist_core.data import dataset
 from fmnist_core.evaluation.strangers import ASIDE, REFERENCE, Familiar, Strangeness
 from fmnist_core.inside.network import Network, softmax
-from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.opened import opened
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.opened import opened
 from fmnist_core.runs.service import features
 from fmnist_core.training.compiled import predict
 

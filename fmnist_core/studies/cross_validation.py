@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fmnist_core.runs import client
-from fmnist_core.runs.group import Group
-from fmnist_core.runs.record import Run, State
+from fmnist_core.runs.files.group import Group
+from fmnist_core.runs.files.record import Run, State
 from fmnist_core.settings.config import TRAINING_IMAGES, TrainingConfig
 
 

@@ -13,8 +13,8 @@ from fmnist_core.data.dataset import load
 from fmnist_core.data.label_doubts import Doubts, find_doubts
 from fmnist_core.evaluation.evaluate import Evaluation
 from fmnist_core.runs import client
-from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.record import Run, State
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.record import Run, State
 from fmnist_core.studies.cross_validation import LabelCheck
 
 LEAST_ACCURACY = 0.8

@@ -11,9 +11,10 @@ import numpy.typing as npt
 from fmnist_core.data.dataset import load
 from fmnist_core.evaluation.evaluate import Evaluation
 from fmnist_core.evaluation.score import Score
-from fmnist_core.runs import client, curve
-from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.record import Moment, Run
+from fmnist_core.runs import client
+from fmnist_core.runs.files import curve
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.record import Moment, Run
 from fmnist_core.training.events import Measured
 
 Mask = npt.NDArray[np.bool_] | None

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from fmnist_core.runs import client
-from fmnist_core.runs.group import Group
-from fmnist_core.runs.record import Run, State
+from fmnist_core.runs.files.group import Group
+from fmnist_core.runs.files.record import Run, State
 from fmnist_core.settings.config import TrainingConfig
 
 

@@ -15,7 +15,7 @@ from fmnist_core.data import dataset
 from fmnist_core.data.dataset import Split
 from fmnist_core.evaluation.evaluate import Evaluation
 from fmnist_core.runs import client
-from fmnist_core.runs.record import Moment, Run
+from fmnist_core.runs.files.record import Moment, Run
 from fmnist_core.studies.scores import evaluation
 
 

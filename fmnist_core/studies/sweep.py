@@ -13,9 +13,9 @@ from pathlib import Path
 
 from fmnist_core.files import make_folder, set_aside
 from fmnist_core.runs import client, sealed
-from fmnist_core.runs.folder import is_run_id
-from fmnist_core.runs.group import Group
-from fmnist_core.runs.record import Run
+from fmnist_core.runs.files.folder import is_run_id
+from fmnist_core.runs.files.group import Group
+from fmnist_core.runs.files.record import Run
 from fmnist_core.settings.config import TrainingConfig
 
 

@@ -11,7 +11,7 @@ import click
 from fmnist_core.evaluation.evaluate import tutorial_report
 from fmnist_core.evaluation.score import Score
 from fmnist_core.runs import client
-from fmnist_core.runs.record import Damaged, Run, RunEvent
+from fmnist_core.runs.files.record import Damaged, Run, RunEvent
 from fmnist_core.terminal.printing import duration
 from fmnist_core.training.events import Losses, Measured
 

@@ -19,7 +19,7 @@ from fmnist_core.export.weights import newest_step
 from fmnist_core.inside.graph import Weights
 from fmnist_core.inside.network import Network, softmax
 from fmnist_core.runs import client
-from fmnist_core.runs.record import Run, State
+from fmnist_core.runs.files.record import Run, State
 from fmnist_core.terminal import printing
 from fmnist_core.terminal.printing import Refused
 from fmnist_core.terminal.runs import RunId

@@ -9,7 +9,7 @@ import click
 
 from fmnist_core.export.results import score_of
 from fmnist_core.runs import client
-from fmnist_core.runs.record import Run, State
+from fmnist_core.runs.files.record import Run, State
 from fmnist_core.runs.text import one_line
 from fmnist_core.training.events import Measured
 

@@ -12,7 +12,8 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from fmnist_core.data import dataset
 from fmnist_core.data.dataset import CLASSES
-from fmnist_core.runs import client, folder
+from fmnist_core.runs import client
+from fmnist_core.runs.files import folder
 from fmnist_core.settings.config import TrainingConfig
 from pages.parts.starting import DOUBLE_CLICK
 from tests.browser.conftest import settled, wait_for

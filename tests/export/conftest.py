@@ -12,10 +12,10 @@ import pytest
 
 from fmnist_core.runs import client
 from fmnist_core.runs.bell import BELL
-from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.group import Group
-from fmnist_core.runs.record import Claimed, Moment, Run
-from fmnist_core.runs.writing import EventWriter
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.group import Group
+from fmnist_core.runs.files.record import Claimed, Moment, Run
+from fmnist_core.runs.files.writing import EventWriter
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.training.events import Changed
 

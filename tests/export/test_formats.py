@@ -22,8 +22,8 @@ from fmnist_core.export import tables, trackers, weights
 from fmnist_core.export.onnx_model import onnx_model
 from fmnist_core.export.report import report
 from fmnist_core.runs import client
-from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.record import Run
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.record import Run
 from fmnist_core.training.events import Measured
 from tests.export.conftest import OPEN, Workshop
 

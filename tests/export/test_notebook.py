@@ -17,7 +17,7 @@ from fmnist_core.data import dataset
 from fmnist_core.export.history import ExportRefused, history_of, recorded_losses
 from fmnist_core.export.notebook import notebook
 from fmnist_core.runs import client
-from fmnist_core.runs.record import Moment, Run
+from fmnist_core.runs.files.record import Moment, Run
 from fmnist_core.training.compiled import engine, library
 from fmnist_core.training.events import Changed
 from tests.export.conftest import OPEN, Workshop, with_ear

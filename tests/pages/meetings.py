@@ -10,11 +10,11 @@ from pathlib import Path
 import torch
 
 from fmnist_core.runs import client
-from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.group import Group
-from fmnist_core.runs.record import Run
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.group import Group
+from fmnist_core.runs.files.record import Run
+from fmnist_core.runs.files.writing import EventWriter
 from fmnist_core.runs.service.job_recorder import JobRecorder
-from fmnist_core.runs.writing import EventWriter
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.jobs import Race, RateTest
 from fmnist_core.studies import sweep

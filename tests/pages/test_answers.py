@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from fmnist_core.runs import client, people
-from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.numbering import next_sequence
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.numbering import next_sequence
 from fmnist_core.runs.people import Person
 from fmnist_core.settings.config import TrainingConfig
 from pages.parts import answers

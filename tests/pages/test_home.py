@@ -10,7 +10,7 @@ import pytest
 
 from fmnist_core.data import dataset
 from fmnist_core.runs import cards, client
-from fmnist_core.runs.record import State
+from fmnist_core.runs.files.record import State
 from pages.parts import frame
 from pages.parts.runs import now
 from tests.pages.conftest import Open, Trained, words

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from fmnist_core.data import dataset
 from fmnist_core.runs import client
-from fmnist_core.runs.opened import opened, opened_steps
+from fmnist_core.runs.files.opened import opened, opened_steps
 from pages.parts.components.microscope import route
 from tests.pages.conftest import Open, Trained, words
 

@@ -13,7 +13,7 @@ from fmnist_core.inside.attribution import attribute, target
 from fmnist_core.inside.edits import Edits
 from fmnist_core.inside.units import excitement
 from fmnist_core.runs import client
-from fmnist_core.runs.opened import opened, opened_steps
+from fmnist_core.runs.files.opened import opened, opened_steps
 from fmnist_core.runs.service import inspection
 from tests.pages.conftest import Open, Trained, words
 

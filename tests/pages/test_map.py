@@ -15,8 +15,8 @@ from fmnist_core.data import dataset
 from fmnist_core.inside import area, layout, neighbours
 from fmnist_core.inside.network import softmax
 from fmnist_core.runs import client
-from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.opened import opened
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.opened import opened
 from fmnist_core.runs.service import maps
 from pages.parts.components.picture_map import route
 from tests.pages.conftest import Open, Trained, words

@@ -19,7 +19,7 @@ from streamlit.testing.v1 import AppTest
 
 from fmnist_core.data import dataset
 from fmnist_core.runs import client
-from fmnist_core.runs.record import Moment, Run, State
+from fmnist_core.runs.files.record import Moment, Run, State
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.jobs import Race, RateTest
 from fmnist_core.studies import cross_validation, label_evidence, scores, seeds, sweep

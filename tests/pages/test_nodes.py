@@ -11,9 +11,9 @@ import pytest
 
 from fmnist_core.runs import client, cluster
 from fmnist_core.runs.cluster import Cluster, Node, Place
-from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.record import Claimed
-from fmnist_core.runs.writing import EventWriter
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.record import Claimed
+from fmnist_core.runs.files.writing import EventWriter
 from tests.pages.conftest import Open, words
 from tests.runs.lab import SMALL
 

@@ -11,7 +11,7 @@ import pytest
 from fmnist_core.data import dataset
 from fmnist_core.evaluation.robustness import CHANGES
 from fmnist_core.runs import client
-from fmnist_core.runs.opened import opened
+from fmnist_core.runs.files.opened import opened
 from fmnist_core.runs.service import changed
 from fmnist_core.runs.service.background import NO_WEIGHTS
 from fmnist_core.studies.robust import fallen, robustness

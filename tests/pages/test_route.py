@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from fmnist_core.runs import client
-from fmnist_core.runs.record import State
+from fmnist_core.runs.files.record import State
 from pages.parts import streamlit_inside
 from pages.parts.components.live_chart.route import routes
 from pages.parts.runs.now import drawn_for

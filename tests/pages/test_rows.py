@@ -10,8 +10,8 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from fmnist_core.runs import client
+from fmnist_core.runs.files.record import State
 from fmnist_core.runs.queue import Waiting
-from fmnist_core.runs.record import State
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.recipes import RECIPES
 from pages.parts.components.run_table import route

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from fmnist_core.data import dataset
 from fmnist_core.runs import client
-from fmnist_core.runs.snapshots import Snapshots
+from fmnist_core.runs.files.snapshots import Snapshots
 from pages.parts.components.time_slider.route import routes
 from tests.pages.conftest import HOSTILE, Open, Trained, words
 

@@ -11,7 +11,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from fmnist_core.runs import client
-from fmnist_core.runs.record import Run
+from fmnist_core.runs.files.record import Run
 from fmnist_core.settings.config import TrainingConfig
 from pages.parts import starting
 from pages.parts.runs import now

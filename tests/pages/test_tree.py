@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fmnist_core.runs.record import Run
+from fmnist_core.runs.files.record import Run
 from fmnist_core.settings.config import TrainingConfig
 from pages.parts.runs.run_list import as_tree
 

@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from fmnist_core.runs import client
-from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.record import Claimed, State
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.record import Claimed, State
+from fmnist_core.runs.files.writing import EventWriter
 from fmnist_core.runs.service.recorder import Recorder
-from fmnist_core.runs.writing import EventWriter
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.training import loop
 from fmnist_core.training.events import Changed, Losses, Reached
@@ -72,7 +72,7 @@ def work(run: RunFolder, data: TrainingData, do: dict[int, object] | None = None
 
 def resume(run: RunFolder) -> None:
     """What the dispatcher does."""
-    from fmnist_core.runs.record import Resumed
+    from fmnist_core.runs.files.record import Resumed
 
     writer = EventWriter(run.path)
     writer.write(Resumed())
@@ -82,7 +82,7 @@ def resume(run: RunFolder) -> None:
 
 def rerun(run: RunFolder) -> None:
     """After a death, as the dispatcher does it."""
-    from fmnist_core.runs.record import Died
+    from fmnist_core.runs.files.record import Died
 
     writer = EventWriter(run.path)
     writer.write(Died("killed"))

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from fmnist_core.runs import client
-from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.record import State
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.record import State
 from tests.runs.lab import LONGER, Lab, recorded, wait_until
 
 FINAL = [state for state in State if state.is_final]

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 
-from fmnist_core.runs.folder import RunFolder
+from fmnist_core.runs.files.folder import RunFolder
 from fmnist_core.runs.service.cluster.here import Here, follow
 from fmnist_core.runs.service.cluster.mirror import Mirror, News
 from tests.runs.lab import (

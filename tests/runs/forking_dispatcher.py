@@ -25,12 +25,12 @@ from typing import IO, Any
 import torch
 
 from fmnist_core import files
-from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.format import to_json
-from fmnist_core.runs.record import Finished, RunEvent
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.format import to_json
+from fmnist_core.runs.files.record import Finished, RunEvent
+from fmnist_core.runs.files.writing import EventWriter
 from fmnist_core.runs.service import dispatcher, place, worker
 from fmnist_core.runs.service.executor import RUN, LocalExecutor
-from fmnist_core.runs.writing import EventWriter
 from fmnist_core.training import loop
 from fmnist_core.training.state import TrainingData
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from fmnist_core.evaluation.score import Score
-from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.record import Claimed, Finished
-from fmnist_core.runs.writing import EventWriter
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.record import Claimed, Finished
+from fmnist_core.runs.files.writing import EventWriter
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.training.events import Losses, Measured, Started
 

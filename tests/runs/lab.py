@@ -16,9 +16,9 @@ import pytest
 from fmnist_core.data.dataset import data_folder
 from fmnist_core.runs import bell, client
 from fmnist_core.runs.bell import LOCK, REPOSITORY
-from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.numbering import next_sequence
-from fmnist_core.runs.record import Claimed, Run, RunEvent, State
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.numbering import next_sequence
+from fmnist_core.runs.files.record import Claimed, Run, RunEvent, State
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.training.events import Losses, Measured
 

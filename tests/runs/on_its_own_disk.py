@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from fmnist_core.runs import client
-from fmnist_core.runs.record import Claimed, Paused, State
-from fmnist_core.runs.writing import EventWriter
+from fmnist_core.runs.files.record import Claimed, Paused, State
+from fmnist_core.runs.files.writing import EventWriter
 from tests.runs.lab import LONGER, SMALL, Lab, assert_same_result, events, recorded, steps_recorded, wait_until
 from tests.runs.test_store import DISK_FULL
 

@@ -17,8 +17,8 @@ import pytest
 
 from fmnist_core.data.dataset import CLASSES
 from fmnist_core.runs import client
-from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.record import State
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.record import State
 from fmnist_core.runs.service.executor import REPOSITORY
 from fmnist_core.training.events import Measured
 from tests.runs.lab import LONGER, PATIENCE, SMALL, Lab, events, recorded

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fmnist_core.runs import curve
-from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.record import Claimed
-from fmnist_core.runs.writing import EventWriter
+from fmnist_core.runs.files import curve
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.record import Claimed
+from fmnist_core.runs.files.writing import EventWriter
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.training.events import Losses
 

@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from fmnist_core.runs import client
-from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.record import Claimed, Died, Finished, Interrupted, Paused, State
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.record import Claimed, Died, Finished, Interrupted, Paused, State
+from fmnist_core.runs.files.writing import EventWriter
 from fmnist_core.runs.service.dispatcher import Dispatcher
 from fmnist_core.runs.service.executor import LocalExecutor
-from fmnist_core.runs.writing import EventWriter
 from fmnist_core.training.events import Started
 from tests.runs.lab import (
     LONGER,

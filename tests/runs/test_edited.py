@@ -7,9 +7,9 @@ import pytest
 
 from fmnist_core.runs import client
 from fmnist_core.runs.branching import RunRefused
-from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.opened import opened
-from fmnist_core.runs.record import State
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.opened import opened
+from fmnist_core.runs.files.record import State
 from fmnist_core.training.state import TrainingData
 from tests.runs.by_hand import create, little, one_thread_an_event_for_each_step, work
 from tests.runs.lab import recorded

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from fmnist_core.runs.folder import RunFolder
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.numbering import next_sequence
+from fmnist_core.runs.files.record import Claimed, Died, State
 from fmnist_core.runs.index import IndexReader
-from fmnist_core.runs.numbering import next_sequence
-from fmnist_core.runs.record import Claimed, Died, State
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.training.events import Changed
 from tests.runs.lab import PATIENCE, SMALL, Lab, assert_same_result, events, is_locked, recorded, wait_until

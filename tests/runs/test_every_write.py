@@ -18,11 +18,11 @@ import torch
 
 from fmnist_core import files
 from fmnist_core.runs import client
-from fmnist_core.runs.folder import RunFolder
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.record import Claimed, Paused, Resumed, State
+from fmnist_core.runs.files.writing import EventWriter
 from fmnist_core.runs.index import Index, IndexReader
-from fmnist_core.runs.record import Claimed, Paused, Resumed, State
 from fmnist_core.runs.service.dispatcher import Dispatcher
-from fmnist_core.runs.writing import EventWriter
 from fmnist_core.training.events import Changed, Losses
 from fmnist_core.training.state import TrainingData
 from tests.runs.by_hand import (

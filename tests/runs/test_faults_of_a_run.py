@@ -8,7 +8,7 @@ import math
 import pytest
 import torch
 
-from fmnist_core.runs.record import Interrupted, State
+from fmnist_core.runs.files.record import Interrupted, State
 from fmnist_core.runs.service.recorder import is_out_of_memory
 from fmnist_core.training.events import Losses
 from fmnist_core.training.state import TrainingData

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from fmnist_core.runs.files.record import Moment, Run, State
 from fmnist_core.runs.queue import expectations, seconds_left
-from fmnist_core.runs.record import Moment, Run, State
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.jobs import Race, RateTest
 

@@ -11,10 +11,10 @@ import pytest
 
 from fmnist_core.evaluation.score import Score
 from fmnist_core.files import Unreadable, parse, read, write_whole
-from fmnist_core.runs.folder import LONGEST_LINE, RunFolder
-from fmnist_core.runs.format import CONFIG_VERSION, EVENT_VERSION, Newer, from_json, to_json
-from fmnist_core.runs.record import Damaged, Finished
-from fmnist_core.runs.requests import Requests
+from fmnist_core.runs.files.folder import LONGEST_LINE, RunFolder
+from fmnist_core.runs.files.format import CONFIG_VERSION, EVENT_VERSION, Newer, from_json, to_json
+from fmnist_core.runs.files.record import Damaged, Finished
+from fmnist_core.runs.files.requests import Requests
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.training.events import Changed, CopyLosses, Diverged, Losses, Measured
 

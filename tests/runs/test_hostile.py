@@ -17,8 +17,8 @@ from starlette.testclient import TestClient
 
 from fmnist_core.files import parse
 from fmnist_core.runs import bell, client
-from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.record import State
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.record import State
 from fmnist_core.runs.service import watched
 from fmnist_core.runs.service.dispatcher import Dispatcher
 from fmnist_core.runs.service.place import Place, open_bell

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from fmnist_core.runs import client
-from fmnist_core.runs.folder import RunFolder
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.record import Claimed, Run, State
+from fmnist_core.runs.files.writing import EventWriter
 from fmnist_core.runs.index import FILE, VERSION, Index, IndexReader
-from fmnist_core.runs.record import Claimed, Run, State
 from fmnist_core.runs.row import run_to_json
-from fmnist_core.runs.writing import EventWriter
 from fmnist_core.settings.config import TrainingConfig
 from tests.runs.lab import PATIENCE, SMALL, Lab, events, recorded, wait_until
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from fmnist_core.runs import client
-from fmnist_core.runs.format import from_json, to_json
+from fmnist_core.runs.files.format import from_json, to_json
+from fmnist_core.runs.files.record import Interrupted
+from fmnist_core.runs.files.writing import EventWriter
 from fmnist_core.runs.index import IndexReader
-from fmnist_core.runs.record import Interrupted
 from fmnist_core.runs.row import run_from_json, run_to_json
-from fmnist_core.runs.writing import EventWriter
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.jobs import Race, RateTest
 from fmnist_core.training.events import CopiesMeasured, CopyLosses, Losses

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fmnist_core.runs import client
-from fmnist_core.runs.folder import RunFolder
+from fmnist_core.runs.files.folder import RunFolder
 from fmnist_core.runs.service import meanwhile, predictions
 from fmnist_core.runs.service.meanwhile import Meanwhile
 from fmnist_core.runs.service.predictions import develop_all

@@ -13,9 +13,9 @@ import pytest
 
 from fmnist_core.files import write_whole
 from fmnist_core.runs.bell import REPOSITORY
-from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.format import to_json
-from fmnist_core.runs.record import Claimed, Finished, Paused, State
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.format import to_json
+from fmnist_core.runs.files.record import Claimed, Finished, Paused, State
 from fmnist_core.runs.service.cluster import mirror
 from fmnist_core.runs.service.cluster.here import Here, follow
 from fmnist_core.runs.service.cluster.mirror import News
@@ -193,7 +193,7 @@ def test_a_worker_that_nobody_follows_ends(run: RunFolder, scratch: Path):
     program = """
 import sys, time
 from pathlib import Path
-from fmnist_core.runs.folder import RunFolder
+from fmnist_core.runs.files.folder import RunFolder
 from tests.runs.far import Here, scripted
 here = Here(RunFolder(Path(sys.argv[1])))
 there = scripted(here, 'print(1); (folder / "worker.log").write_text(str(os.getpid())); time.sleep(600)')

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.record import Claimed, Died, Interrupted, Resumed, RunEvent, State
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.record import Claimed, Died, Interrupted, Resumed, RunEvent, State
 from fmnist_core.runs.service.cluster.here import Here
 from fmnist_core.settings.jobs import Race
 from fmnist_core.training.events import Changed, Losses

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from fmnist_core.files import parse
-from fmnist_core.runs.record import State
-from fmnist_core.runs.snapshots import Snapshots
+from fmnist_core.runs.files.record import State
+from fmnist_core.runs.files.snapshots import Snapshots
 from fmnist_core.settings.jobs import Race
 from fmnist_core.settings.schedules import learning_rate_at
 from fmnist_core.training.events import Diverged, Logits, Losses, Measured

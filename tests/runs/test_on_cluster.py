@@ -16,8 +16,8 @@ import pytest
 
 from fmnist_core.runs import client, cluster
 from fmnist_core.runs.bell import LOCK, REPOSITORY
-from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.record import Claimed, Died, Interrupted, State
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.record import Claimed, Died, Interrupted, State
 from fmnist_core.runs.service.cluster.mirror import PREFIX
 from fmnist_core.training.events import Losses
 from tests.runs.lab import SMALL, Lab, assert_same_result, command, events, is_alive, is_locked, recorded, wait_until

@@ -8,7 +8,7 @@ import pytest
 
 from fmnist_core.runs import client, people
 from fmnist_core.runs.client import RunNotFound, RunRefused
-from fmnist_core.runs.folder import RunFolder
+from fmnist_core.runs.files.folder import RunFolder
 from fmnist_core.runs.people import Person, acting_as
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.jobs import Race

@@ -14,11 +14,11 @@ import torch
 from fmnist_core.evaluation.evaluate import evaluate
 from fmnist_core.networks.architectures import build
 from fmnist_core.runs import client
-from fmnist_core.runs.folder import RunFolder
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.snapshots import Snapshots
 from fmnist_core.runs.service import predictions
 from fmnist_core.runs.service.keeping import branch_steps, film_steps
 from fmnist_core.runs.service.predictions import develop_all, is_waiting
-from fmnist_core.runs.snapshots import Snapshots
 from fmnist_core.training.state import TrainingData
 from tests.runs.by_hand import BRIEF, Killed, create, die, little, one_thread_an_event_for_each_step, rerun, work
 

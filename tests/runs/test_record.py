@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 
 from fmnist_core.evaluation.score import Score
-from fmnist_core.runs.folder import is_run_id
-from fmnist_core.runs.format import from_json, to_json
-from fmnist_core.runs.record import (
+from fmnist_core.runs.files.folder import is_run_id
+from fmnist_core.runs.files.format import from_json, to_json
+from fmnist_core.runs.files.record import (
     Claimed,
     Died,
     Failed,

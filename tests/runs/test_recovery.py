@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from fmnist_core.runs import client
-from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.format import to_json
-from fmnist_core.runs.record import Claimed, Died, Failed, Finished, Interrupted, Paused, Resumed, State
-from fmnist_core.runs.writing import EventWriter
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.format import to_json
+from fmnist_core.runs.files.record import Claimed, Died, Failed, Finished, Interrupted, Paused, Resumed, State
+from fmnist_core.runs.files.writing import EventWriter
 from fmnist_core.training.events import Losses, Started
 from tests.runs.lab import (
     LONGER,

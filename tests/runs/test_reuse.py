@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.numbering import next_sequence
-from fmnist_core.runs.record import State
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.numbering import next_sequence
+from fmnist_core.runs.files.record import State
 from fmnist_core.runs.service.reuse import Surroundings, fingerprint, flushes_denormals
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.jobs import Job, Race, RateTest

@@ -12,11 +12,11 @@ import pytest
 
 from fmnist_core.evaluation.score import Score
 from fmnist_core.runs import client
-from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.group import Group
-from fmnist_core.runs.record import Claimed, Finished
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.group import Group
+from fmnist_core.runs.files.record import Claimed, Finished
+from fmnist_core.runs.files.writing import EventWriter
 from fmnist_core.runs.row import run_from_json, run_to_json
-from fmnist_core.runs.writing import EventWriter
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.studies import sweep
 from fmnist_core.terminal.following import lines

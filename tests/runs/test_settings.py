@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fmnist_core.runs.record import State
+from fmnist_core.runs.files.record import State
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.training.events import Diverged, Losses
 from tests.runs.lab import SMALL, Lab, events, wait_until

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from fmnist_core.runs import client
-from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.record import State
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.record import State
 from fmnist_core.settings.config import Architecture, Optimizer, TrainingConfig
 from fmnist_core.training.optimizers import orthogonal
 from fmnist_core.training.state import TrainingData

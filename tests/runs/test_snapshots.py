@@ -11,8 +11,8 @@ import pytest
 
 from fmnist_core.evaluation.evaluate import Evaluation
 from fmnist_core.runs.bell import REPOSITORY
+from fmnist_core.runs.files.snapshots import Snapshots, as_float16, spread
 from fmnist_core.runs.service.keeping import film_steps
-from fmnist_core.runs.snapshots import Snapshots, as_float16, spread
 
 RANDOM = np.random.default_rng(0)
 
@@ -161,7 +161,9 @@ def test_first_and_last_moment_are_kept_however_few_are_wanted(monkeypatch: pyte
 
 def test_read_without_torch():
     """Reading weights, logits and predictions imports no torch."""
-    program = "import sys, pathlib; from fmnist_core.runs.folder import RunFolder; r = RunFolder(pathlib.Path('x'));"
+    program = (
+        "import sys, pathlib; from fmnist_core.runs.files.folder import RunFolder; r = RunFolder(pathlib.Path('x'));"
+    )
     program += (
         "r.weight_steps(), r.predictions(), r.logit_steps(); import safetensors.numpy; print('torch' in sys.modules)"
     )

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from fmnist_core.runs import client
-from fmnist_core.runs.batch import batch_of, batch_then
-from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.record import State
+from fmnist_core.runs.files.batch import batch_of, batch_then
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.record import State
 from fmnist_core.training.events import Changed
 from fmnist_core.training.state import TrainingData
 from tests.runs.by_hand import (

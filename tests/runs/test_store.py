@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from fmnist_core.runs import client, folder
+from fmnist_core.runs import client
 from fmnist_core.runs.bell import REPOSITORY
-from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.numbering import next_sequence
-from fmnist_core.runs.record import State
+from fmnist_core.runs.files import folder
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.numbering import next_sequence
+from fmnist_core.runs.files.record import State
 from tests.runs.lab import LONGER, PATIENCE, SMALL, Lab, assert_same_result, events, recorded
 
 DISK_FULL = "The disk is full: make room, then resume. Training goes on from the last checkpoint."

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fmnist_core.runs.folder import RunFolder
+from fmnist_core.runs.files.folder import RunFolder
 from fmnist_core.runs.text import cell, lines, one_line
 from fmnist_core.settings.config import TrainingConfig
 

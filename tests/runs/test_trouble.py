@@ -14,7 +14,7 @@ import pytest
 from fmnist_core.files import lock_of_ours
 from fmnist_core.runs import bell, client, environment
 from fmnist_core.runs.bell import REPOSITORY
-from fmnist_core.runs.folder import RunFolder
+from fmnist_core.runs.files.folder import RunFolder
 from fmnist_core.runs.index import FILE, VERSION, Index, IndexTooNew
 from fmnist_core.runs.service import place
 from fmnist_core.runs.service.dispatcher import Dispatcher

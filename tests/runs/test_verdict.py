@@ -15,7 +15,7 @@ from fmnist_core.evaluation.score import Score
 from fmnist_core.inside.dead_units import Dead, dead_units
 from fmnist_core.inside.network import Network
 from fmnist_core.networks.net import Net
-from fmnist_core.runs.record import Run, State
+from fmnist_core.runs.files.record import Run, State
 from fmnist_core.runs.verdict import Outcome, Verdict, verdict
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.training.events import Measured

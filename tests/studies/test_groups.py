@@ -10,8 +10,8 @@ import pytest
 from fmnist_core.data.dataset import load
 from fmnist_core.data.duplicates import Place
 from fmnist_core.runs import client
-from fmnist_core.runs.group import Group
-from fmnist_core.runs.record import State
+from fmnist_core.runs.files.group import Group
+from fmnist_core.runs.files.record import State
 from fmnist_core.studies import cross_validation, judgements, label_evidence, seeds
 from fmnist_core.studies.cross_validation import LabelCheck
 from tests.runs.lab import SMALL, Lab

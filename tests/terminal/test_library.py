@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fmnist_core.runs import client
-from fmnist_core.runs.record import State
+from fmnist_core.runs.files.record import State
 from tests.dispatchers import Dispatchers
 
 DOCS = (Path(__file__).parents[2] / "docs" / "terminal.md").read_text()

@@ -15,7 +15,7 @@ from PIL import Image
 from fmnist_core.data import dataset
 from fmnist_core.export import catalogue
 from fmnist_core.runs import client
-from fmnist_core.runs.record import Run
+from fmnist_core.runs.files.record import Run
 from fmnist_core.settings.config import SETTINGS, TrainingConfig
 from fmnist_core.settings.ranges import Switch, Word
 from fmnist_core.settings.recipes import RECIPES

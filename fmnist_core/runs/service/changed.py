@@ -16,9 +16,9 @@ import numpy.typing as npt
 
 from fmnist_core.data import dataset
 from fmnist_core.evaluation.robustness import CHANGES, Kind
-from fmnist_core.runs.arrays import read_array
-from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.opened import opened
+from fmnist_core.runs.files.arrays import read_array
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.opened import opened
 from fmnist_core.runs.service import background
 
 Condition = tuple[Kind, float]

@@ -27,10 +27,8 @@ from types import FrameType
 from fmnist_core.files import Unreadable, explain, lock_of_ours, make_folder, set_aside, wrong_kind
 from fmnist_core.runs import environment
 from fmnist_core.runs.bell import END, INDEX_DAMAGED, LOCK, start_dispatcher
-from fmnist_core.runs.folder import DELETED, RunFolder, is_run_id
-from fmnist_core.runs.index import FILE, Index, IndexTooNew
-from fmnist_core.runs.queue import free_slot, in_order, kind_of
-from fmnist_core.runs.record import (
+from fmnist_core.runs.files.folder import DELETED, RunFolder, is_run_id
+from fmnist_core.runs.files.record import (
     ATTEMPTS,
     Died,
     Failed,
@@ -40,6 +38,8 @@ from fmnist_core.runs.record import (
     State,
     Stopped,
 )
+from fmnist_core.runs.index import FILE, Index, IndexTooNew
+from fmnist_core.runs.queue import free_slot, in_order, kind_of
 from fmnist_core.runs.service import predictions
 from fmnist_core.runs.service.cluster.executor import ClusterExecutor
 from fmnist_core.runs.service.executor import Executor, LocalExecutor

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fmnist_core.data import dataset
-from fmnist_core.runs.arrays import read_array
-from fmnist_core.runs.folder import RunFolder
+from fmnist_core.runs.files.arrays import read_array
+from fmnist_core.runs.files.folder import RunFolder
 from fmnist_core.runs.service import background
 
 if TYPE_CHECKING:

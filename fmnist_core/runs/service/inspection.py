@@ -27,8 +27,8 @@ import numpy.typing as npt
 from fmnist_core.files import write_whole
 from fmnist_core.inside import trust, units
 from fmnist_core.inside.network import Network
-from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.opened import opened
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.opened import opened
 from fmnist_core.runs.sealed import Pictures, SealedFolder, folder_as_seen, scored_on
 from fmnist_core.runs.service import background
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fmnist_core.runs.record import Finished, Interrupted, Stopped
+from fmnist_core.runs.files.record import Finished, Interrupted, Stopped
 from fmnist_core.runs.service.recorder import Recorder
 from fmnist_core.settings.jobs import Race, RateTest
 from fmnist_core.training.devices import find_device

@@ -12,8 +12,8 @@ import numpy as np
 from torch import nn
 
 from fmnist_core.runs import environment
-from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.snapshots import Weights, spread
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.snapshots import Weights, spread
 
 EPOCHS_KEPT = 20
 """Ends of epochs at which weights are kept beside the logarithmic steps, and checkpoints to branch from."""

@@ -21,9 +21,9 @@ from fmnist_core.data import dataset
 from fmnist_core.inside import layout, neighbours
 from fmnist_core.inside.layout import Points
 from fmnist_core.inside.network import Network
-from fmnist_core.runs.arrays import read_array
-from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.opened import opened, opened_steps
+from fmnist_core.runs.files.arrays import read_array
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.opened import opened, opened_steps
 from fmnist_core.runs.service import background
 from fmnist_core.settings.config import Architecture
 

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.snapshots import Weights
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.snapshots import Weights
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.training.compiled.predict import predict
 from fmnist_core.training.state import TrainingData, TrainingState

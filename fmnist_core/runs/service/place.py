@@ -14,7 +14,7 @@ from typing import IO
 
 from fmnist_core.files import is_shared, set_aside, wrong_kind
 from fmnist_core.runs.bell import BELL, LOCK, REPOSITORY, SIGNED
-from fmnist_core.runs.folder import is_run_id
+from fmnist_core.runs.files.folder import is_run_id
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 NO_LOCKS_THERE = (

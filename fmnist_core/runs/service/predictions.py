@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from fmnist_core.files import lock_of_ours
-from fmnist_core.runs.folder import RunFolder, is_run_id
+from fmnist_core.runs.files.folder import RunFolder, is_run_id
 
 if TYPE_CHECKING:
     from fmnist_core.training.state import TrainingData

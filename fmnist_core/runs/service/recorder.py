@@ -11,8 +11,8 @@ from types import FrameType
 
 import torch
 
-from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.record import (
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.record import (
     Failed,
     Finished,
     Interrupted,
@@ -22,10 +22,10 @@ from fmnist_core.runs.record import (
     State,
     Stopped,
 )
+from fmnist_core.runs.files.writing import EventWriter
 from fmnist_core.runs.service.keeping import Film, branch_steps, film_steps
 from fmnist_core.runs.service.meanwhile import Meanwhile
 from fmnist_core.runs.service.stepping import take_step
-from fmnist_core.runs.writing import EventWriter
 from fmnist_core.training.events import (
     Changed,
     CopyLosses,

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fmnist_core.runs.record import State
+from fmnist_core.runs.files.record import State
 from fmnist_core.runs.service.recorder import Recorder
 from fmnist_core.training.state import TrainingData
 

@@ -9,7 +9,7 @@ import torch
 
 from fmnist_core.data import dataset
 from fmnist_core.evaluation.evaluate import evaluate
-from fmnist_core.runs.single_step import Floats, SingleStep
+from fmnist_core.runs.files.single_step import Floats, SingleStep
 from fmnist_core.training.events import Diverged, Losses
 from fmnist_core.training.loop import batches, train
 from fmnist_core.training.objective import image_losses, mean_loss

@@ -11,10 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from fmnist_core.files import Unreadable, explain
-from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.record import Claimed, Damaged, Interrupted, Run, RunEvent, State
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.record import Claimed, Damaged, Interrupted, Run, RunEvent, State
+from fmnist_core.runs.files.writing import EventWriter
 from fmnist_core.runs.service.executor import Executor
-from fmnist_core.runs.writing import EventWriter
 
 AGAIN = 5.0
 """Seconds after which a run that could not be served is looked at again."""

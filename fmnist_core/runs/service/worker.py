@@ -24,10 +24,10 @@ from subprocess import DEVNULL
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.record import Claimed, State
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.record import Claimed, State
+from fmnist_core.runs.files.writing import EventWriter
 from fmnist_core.runs.service.executor import DEVELOP, FREE, HEARD, RUN
-from fmnist_core.runs.writing import EventWriter
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.training.compiled import library
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import streamlit as st
 
 from fmnist_core.runs import client
-from fmnist_core.runs.record import Moment, Run, State
+from fmnist_core.runs.files.record import Moment, Run, State
 from fmnist_core.views.colours import RUNS
 from pages.parts import address, controls
 from pages.parts.runs.run_picker import title

@@ -13,7 +13,7 @@ from fmnist_core.evaluation.evaluate import wilson
 from fmnist_core.evaluation.references import BASELINES, CHANCE, PAPER, PUBLISHED, TABLE, TUTORIAL, Reference
 from fmnist_core.evaluation.score import Score
 from fmnist_core.evaluation.spread import expected_best
-from fmnist_core.runs.record import Run, State
+from fmnist_core.runs.files.record import Run, State
 from fmnist_core.studies import scores
 from fmnist_core.studies.scores import Mask
 from pages.parts import address, controls, frame

@@ -13,7 +13,7 @@ import streamlit as st
 
 from fmnist_core.evaluation.score import Score
 from fmnist_core.evaluation.spread import Spread, pooled_deviation, seeds_needed, t_test
-from fmnist_core.runs.record import Run, State
+from fmnist_core.runs.files.record import Run, State
 from fmnist_core.studies import scores
 from fmnist_core.studies.scores import Mask
 from fmnist_core.studies.seeds import SeedGroup, by_seed, train_more_seeds

@@ -12,7 +12,7 @@ import streamlit as st
 from fmnist_core.data.dataset import CLASSES
 from fmnist_core.evaluation.evaluate import wilson
 from fmnist_core.evaluation.score import Score
-from fmnist_core.runs.record import Run
+from fmnist_core.runs.files.record import Run
 from fmnist_core.runs.text import cell
 from fmnist_core.settings.config import SETTINGS, TrainingConfig
 from fmnist_core.settings.ranges import Word

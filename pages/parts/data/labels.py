@@ -10,7 +10,7 @@ import streamlit as st
 from fmnist_core.data.dataset import CLASSES, Split, SplitName
 from fmnist_core.data.duplicates import Place
 from fmnist_core.runs import client
-from fmnist_core.runs.record import Run
+from fmnist_core.runs.files.record import Run
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.studies import cross_validation, judgements, label_evidence
 from fmnist_core.studies.cross_validation import LabelCheck

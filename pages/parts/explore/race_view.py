@@ -7,7 +7,7 @@ from typing import get_args
 import streamlit as st
 
 from fmnist_core.runs import client
-from fmnist_core.runs.record import Run, State
+from fmnist_core.runs.files.record import Run, State
 from fmnist_core.settings.config import RATES, TrainingConfig
 from fmnist_core.settings.jobs import Race, Vary
 from pages.parts import address, controls, frame

@@ -8,8 +8,8 @@ import pandas as pd
 import streamlit as st
 
 from fmnist_core.runs import client
-from fmnist_core.runs.folder import is_run_id
-from fmnist_core.runs.record import Run
+from fmnist_core.runs.files.folder import is_run_id
+from fmnist_core.runs.files.record import Run
 from fmnist_core.runs.text import cell
 from fmnist_core.settings import search
 from fmnist_core.settings.config import TrainingConfig

@@ -12,7 +12,7 @@ from fmnist_core.data.dataset import CLASSES
 from fmnist_core.inside.attribution import MAPS, Map, Pixels, attribute, target
 from fmnist_core.inside.network import Network
 from fmnist_core.runs import client
-from fmnist_core.runs.opened import opened
+from fmnist_core.runs.files.opened import opened
 from fmnist_core.runs.service import inspection
 from pages.parts import address, controls
 from pages.parts.components.ledger import Comparison, ledger

@@ -12,7 +12,7 @@ from fmnist_core.data.dataset import CLASSES
 from fmnist_core.inside import area, neighbours
 from fmnist_core.inside.area import Corners
 from fmnist_core.runs import client
-from fmnist_core.runs.folder import RunFolder
+from fmnist_core.runs.files.folder import RunFolder
 from fmnist_core.runs.service import maps
 from fmnist_core.runs.service.maps import Layout, Shown
 from pages.parts import address, controls, frame

@@ -14,8 +14,8 @@ from fmnist_core.inside.edits import EditError, Edits, Patient
 from fmnist_core.inside.network import Network
 from fmnist_core.inside.stages import Stage, stages
 from fmnist_core.runs import client
-from fmnist_core.runs.opened import opened, opened_steps
-from fmnist_core.runs.record import Run
+from fmnist_core.runs.files.opened import opened, opened_steps
+from fmnist_core.runs.files.record import Run
 from fmnist_core.runs.sealed import Pictures, scored_on
 from pages.parts import address, controls, frame
 

@@ -10,8 +10,8 @@ from fmnist_core.inside import fresh
 from fmnist_core.inside.fresh import Layer
 from fmnist_core.inside.network import Network, softmax
 from fmnist_core.runs import client
-from fmnist_core.runs.opened import opened
-from fmnist_core.runs.record import Run, State
+from fmnist_core.runs.files.opened import opened
+from fmnist_core.runs.files.record import Run, State
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.views import architecture
 from pages.parts import address, controls, frame

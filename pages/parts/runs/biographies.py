@@ -11,7 +11,7 @@ import streamlit as st
 from fmnist_core.data.dataset import CLASSES, Split
 from fmnist_core.evaluation.biography import Biographies, stretches
 from fmnist_core.runs import client
-from fmnist_core.runs.record import Run
+from fmnist_core.runs.files.record import Run
 from fmnist_core.views.colours import CLASS_COLOURS, RIGHT, WRONG
 from pages.parts import address, controls, frame
 from pages.parts.components.image_grid import image_grid

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import streamlit as st
 
 from fmnist_core.inside.edits import Edits
-from fmnist_core.runs import client, curve
-from fmnist_core.runs.opened import opened, opened_steps
-from fmnist_core.runs.record import Run
+from fmnist_core.runs import client
+from fmnist_core.runs.files import curve
+from fmnist_core.runs.files.opened import opened, opened_steps
+from fmnist_core.runs.files.record import Run
 from pages.parts import frame
 
 MOST_LINKS = 6

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from fmnist_core.runs import client
-from fmnist_core.runs.record import Run, State
+from fmnist_core.runs.files.record import Run, State
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.jobs import Job
 from pages.parts import address, frame, starting

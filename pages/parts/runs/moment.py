@@ -10,7 +10,7 @@ import numpy.typing as npt
 import streamlit as st
 
 from fmnist_core.runs import client
-from fmnist_core.runs.record import Run
+from fmnist_core.runs.files.record import Run
 from pages.parts import address, frame
 from pages.parts.components.time_slider import time_slider
 

@@ -8,7 +8,7 @@ import streamlit as st
 
 from fmnist_core.runs import client, cluster, environment
 from fmnist_core.runs.cluster import Node, Place
-from fmnist_core.runs.record import Run, State
+from fmnist_core.runs.files.record import Run, State
 from pages.parts import frame
 
 MOST = 24

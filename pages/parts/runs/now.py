@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fmnist_core.runs import client
 from fmnist_core.runs.cards import memory_on
-from fmnist_core.runs.record import Run, State
+from fmnist_core.runs.files.record import Run, State
 from pages.parts import frame
 from pages.parts.runs.run_list import NOTHING, STATES, duration, state_words
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 
 from fmnist_core.runs import client
+from fmnist_core.runs.files.record import Run, State
 from fmnist_core.runs.queue import Waiting
-from fmnist_core.runs.record import Run, State
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.recipes import RECIPES
 from pages.parts import frame

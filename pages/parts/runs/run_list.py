@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fmnist_core.runs.record import Run, State
+from fmnist_core.runs.files.record import Run, State
 
 STATES: dict[State, tuple[str, str, str]] = {
     State.QUEUED: ("Waiting", ":material/hourglass_empty:", "It starts when a slot is free."),

@@ -8,7 +8,7 @@ from datetime import datetime
 import streamlit as st
 
 from fmnist_core.runs import client
-from fmnist_core.runs.record import Run
+from fmnist_core.runs.files.record import Run
 from pages.parts import address, frame
 from pages.parts.runs import first_run
 

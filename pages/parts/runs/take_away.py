@@ -7,8 +7,8 @@ import streamlit as st
 from fmnist_core.export import archive
 from fmnist_core.export.catalogue import EXPORTS, Export
 from fmnist_core.runs import client
+from fmnist_core.runs.files.record import Run
 from fmnist_core.runs.people import Person, acting_as
-from fmnist_core.runs.record import Run
 from pages.parts import address, frame
 from pages.parts.person import me, person
 

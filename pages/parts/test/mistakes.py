@@ -13,7 +13,7 @@ from fmnist_core.data.dataset import CLASSES, Split
 from fmnist_core.evaluation.evaluate import Evaluation
 from fmnist_core.evaluation.neighbours import nearest
 from fmnist_core.runs import client
-from fmnist_core.runs.folder import RunFolder
+from fmnist_core.runs.files.folder import RunFolder
 from fmnist_core.runs.service import features
 from fmnist_core.studies.subject import Subject
 from fmnist_core.views.colours import REFERENCE, RIGHT, WRONG

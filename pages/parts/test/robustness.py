@@ -12,7 +12,7 @@ import streamlit as st
 from fmnist_core.data.dataset import CLASSES
 from fmnist_core.evaluation.robustness import CHANGES, Kind
 from fmnist_core.runs import client
-from fmnist_core.runs.record import Run
+from fmnist_core.runs.files.record import Run
 from fmnist_core.runs.service import changed
 from fmnist_core.runs.service.changed import CONDITIONS, Predicted
 from fmnist_core.studies.robust import Robustness, fallen, robustness

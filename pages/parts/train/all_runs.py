@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from fmnist_core.runs import client
-from fmnist_core.runs.record import Run
+from fmnist_core.runs.files.record import Run
 from fmnist_core.settings.recipes import RECIPES
 from pages.parts import address, controls, frame
 from pages.parts.components.run_table import RUN, run_table

@@ -8,9 +8,10 @@ import numpy as np
 import streamlit as st
 
 from fmnist_core.data.dataset import CLASSES
-from fmnist_core.runs import client, curve
-from fmnist_core.runs.batch import batch_of, batch_then
-from fmnist_core.runs.record import Run
+from fmnist_core.runs import client
+from fmnist_core.runs.files import curve
+from fmnist_core.runs.files.batch import batch_of, batch_then
+from fmnist_core.runs.files.record import Run
 from fmnist_core.views.colours import RIGHT, WRONG
 from pages.parts import address, controls, frame
 from pages.parts.components.image_grid import image_grid

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fmnist_core.runs.record import Run
+from fmnist_core.runs.files.record import Run
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.recipes import RECIPES
 from pages.parts.runs.run_list import duration

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from fmnist_core.runs import client, curve
-from fmnist_core.runs.record import Run, State
+from fmnist_core.runs import client
+from fmnist_core.runs.files import curve
+from fmnist_core.runs.files.record import Run, State
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.jobs import RateTest, Suggestion, suggest
 from fmnist_core.views import settings

@@ -10,7 +10,7 @@ import streamlit as st
 
 from fmnist_core.evaluation import references
 from fmnist_core.runs import client
-from fmnist_core.runs.record import Run, State
+from fmnist_core.runs.files.record import Run, State
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.recipes import RECIPES, Recipe
 from pages.parts import address, frame, starting

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from fmnist_core.runs import client
-from fmnist_core.runs.record import Run, State
+from fmnist_core.runs.files.record import Run, State
 from fmnist_core.runs.verdict import Next, Outcome, verdict_of
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.views import sketch

@@ -11,8 +11,8 @@ import streamlit as st
 
 from fmnist_core.data.dataset import CLASSES
 from fmnist_core.runs import client
-from fmnist_core.runs.record import Run, State
-from fmnist_core.runs.single_step import SingleStep
+from fmnist_core.runs.files.record import Run, State
+from fmnist_core.runs.files.single_step import SingleStep
 from fmnist_core.views.colours import RIGHT, WRONG
 from pages.parts import frame
 from pages.parts.components.image_grid import image_grid

@@ -8,7 +8,7 @@ from dataclasses import replace
 import streamlit as st
 
 from fmnist_core.runs import client
-from fmnist_core.runs.record import Run
+from fmnist_core.runs.files.record import Run
 from fmnist_core.settings.config import SETTINGS, TrainingConfig
 from fmnist_core.settings.ranges import Whole, as_text
 from pages.parts import address, frame, starting

@@ -8,7 +8,7 @@ from dataclasses import replace
 import streamlit as st
 
 from fmnist_core.runs import client
-from fmnist_core.runs.record import Run, State
+from fmnist_core.runs.files.record import Run, State
 from fmnist_core.settings.config import TrainingConfig
 from pages.parts import address, frame, starting
 from pages.parts.person import person

@@ -12,8 +12,8 @@ import streamlit as st
 
 from fmnist_core.data.dataset import CLASSES
 from fmnist_core.runs import client
-from fmnist_core.runs.opened import opened_steps
-from fmnist_core.runs.record import Run
+from fmnist_core.runs.files.opened import opened_steps
+from fmnist_core.runs.files.record import Run
 from fmnist_core.studies.answers import Answers, Respondent, respondent
 from fmnist_core.views.colours import CLASS_COLOURS
 from pages.parts import address, frame

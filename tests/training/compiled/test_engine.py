@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from fmnist_core.runs.folder import RunFolder
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.writing import EventWriter
 from fmnist_core.runs.service.recorder import Recorder
-from fmnist_core.runs.writing import EventWriter
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.training.events import Diverged, Losses, Measured
 from fmnist_core.training.loop import train

@@ -13,11 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fmnist_core.files import make_folder, open_log, write_whole
-from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.format import from_json
-from fmnist_core.runs.record import Interrupted, Paused, Run, RunEvent, State, Stopped
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.format import from_json
+from fmnist_core.runs.files.record import Interrupted, Paused, Run, RunEvent, State, Stopped
+from fmnist_core.runs.files.writing import EventWriter
 from fmnist_core.runs.service.cluster.mirror import Asked, News, There, is_mirrored, is_request, stamp_of
-from fmnist_core.runs.writing import EventWriter
 from fmnist_core.training.events import CopyLosses, Losses, Slowed, Started
 
 NOT_DURABLE = (Losses, CopyLosses, Slowed, Started)

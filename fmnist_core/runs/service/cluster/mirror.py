@@ -21,7 +21,7 @@ from typing import Protocol
 
 from fmnist_core.files import lock, make_folder, write_whole
 from fmnist_core.runs.bell import REPOSITORY
-from fmnist_core.runs.folder import RunFolder
+from fmnist_core.runs.files.folder import RunFolder
 
 ANSWERS_AFTER, LOOKS_EVERY = 0.2, 0.02
 """Seconds after which an exchange without news answers, and between two looks."""

@@ -20,9 +20,9 @@ from typing import Any
 
 from fmnist_core.runs import cluster, environment
 from fmnist_core.runs.cluster import Place, write_place
-from fmnist_core.runs.folder import RunFolder, is_run_id
+from fmnist_core.runs.files.folder import RunFolder, is_run_id
+from fmnist_core.runs.files.record import State
 from fmnist_core.runs.queue import kind_of
-from fmnist_core.runs.record import State
 from fmnist_core.runs.service.cluster.connection import AWAY, NotConnected, connect, is_there
 from fmnist_core.runs.service.cluster.here import Here, follow
 from fmnist_core.runs.service.cluster.mirror import Asked, Mirror, News

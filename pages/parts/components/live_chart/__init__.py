@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import plotly
 
-from fmnist_core.runs.record import Run
+from fmnist_core.runs.files.record import Run
 from fmnist_core.views.charts import objective_words
 from fmnist_core.views.colours import REFERENCE, RUNS, TEST, TRAIN
 from pages.parts.components import load

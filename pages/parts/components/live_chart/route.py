@@ -12,8 +12,8 @@ from starlette.routing import Route
 
 from fmnist_core.runs import client
 from fmnist_core.runs.bell import runs_folder
-from fmnist_core.runs.folder import RunFolder
-from fmnist_core.runs.record import Run
+from fmnist_core.runs.files.folder import RunFolder
+from fmnist_core.runs.files.record import Run
 from pages.parts.answers import Kept, Pace, sight
 from pages.parts.runs.now import now
 

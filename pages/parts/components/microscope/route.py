@@ -12,7 +12,7 @@ from starlette.routing import Route
 from fmnist_core.inside.edits import EditError, Edits
 from fmnist_core.inside.graph import tensor_shapes
 from fmnist_core.runs import client
-from fmnist_core.runs.opened import opened
+from fmnist_core.runs.files.opened import opened
 
 
 def weights(request: Request) -> Response:

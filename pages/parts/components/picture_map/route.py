@@ -12,7 +12,7 @@ from starlette.routing import Route
 from fmnist_core.data import dataset
 from fmnist_core.inside.network import softmax
 from fmnist_core.runs import client
-from fmnist_core.runs.opened import opened
+from fmnist_core.runs.files.opened import opened
 from fmnist_core.runs.service import maps
 
 BINARY, JSON = "application/octet-stream", "application/json"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import plotly
 
-from fmnist_core.runs.record import Run
+from fmnist_core.runs.files.record import Run
 from fmnist_core.settings.jobs import Race
 from fmnist_core.views.colours import REFERENCE, TEST, TRAIN, WRONG
 from pages.parts.components import load

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fmnist_core.data.dataset import CLASSES
-from fmnist_core.runs.record import Run
+from fmnist_core.runs.files.record import Run
 from fmnist_core.views.colours import CLASS_COLOURS
 from pages.parts.components import load
 

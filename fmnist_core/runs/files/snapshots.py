@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fmnist_core.files import Unreadable, make_folder, write_whole
-from fmnist_core.runs.arrays import is_readable, read_archive, read_array
+from fmnist_core.runs.files.arrays import is_readable, read_archive, read_array
 
 Split = Literal["test", "validation"]
 Weights = Mapping[str, npt.NDArray[np.float32]]

@@ -28,9 +28,9 @@ import numpy.typing as npt
 
 from fmnist_core.files import Unreadable, lock, make_folder, open_file, open_log, read, write_whole
 from fmnist_core.files import to_json as strict_json
-from fmnist_core.runs.arrays import MOST_BYTES, is_readable
-from fmnist_core.runs.edited import with_weights
-from fmnist_core.runs.format import (
+from fmnist_core.runs.files.arrays import MOST_BYTES, is_readable
+from fmnist_core.runs.files.edited import with_weights
+from fmnist_core.runs.files.format import (
     CONFIG,
     CONFIG_VERSION,
     MOST_SECONDS,
@@ -42,11 +42,11 @@ from fmnist_core.runs.format import (
     read_config,
     to_json,
 )
-from fmnist_core.runs.group import Group
-from fmnist_core.runs.record import Damaged, Moment, Run, RunEvent
-from fmnist_core.runs.requests import Requests
-from fmnist_core.runs.single_step import SingleStep
-from fmnist_core.runs.snapshots import Predictions, Snapshots, Split, Weights
+from fmnist_core.runs.files.group import Group
+from fmnist_core.runs.files.record import Damaged, Moment, Run, RunEvent
+from fmnist_core.runs.files.requests import Requests
+from fmnist_core.runs.files.single_step import SingleStep
+from fmnist_core.runs.files.snapshots import Predictions, Snapshots, Split, Weights
 from fmnist_core.settings import jobs
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.jobs import Job

@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 
-from fmnist_core.runs.snapshots import Weights
+from fmnist_core.runs.files.snapshots import Weights
 
 
 def with_weights(checkpoint: bytes, weights: Weights) -> bytes:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fmnist_core.inside.network import Network
-from fmnist_core.runs.folder import RunFolder
+from fmnist_core.runs.files.folder import RunFolder
 
 
 def opened_steps(folder: RunFolder) -> list[int]:

@@ -23,7 +23,7 @@ import numpy as np
 from fmnist_core.evaluation.score import Score
 from fmnist_core.files import Unreadable, read_json
 from fmnist_core.files import to_json as strict_json
-from fmnist_core.runs.record import (
+from fmnist_core.runs.files.record import (
     Claimed,
     Died,
     Failed,

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fmnist_core.data import dataset
-from fmnist_core.runs.folder import RunFolder
+from fmnist_core.runs.files.folder import RunFolder
 from fmnist_core.settings.config import TRAINING_IMAGES, TrainingConfig
 
 

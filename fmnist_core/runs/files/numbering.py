@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from fmnist_core.files import Unreadable, open_file, set_aside
-from fmnist_core.runs.folder import RunFolder, is_run_id
+from fmnist_core.runs.files.folder import RunFolder, is_run_id
 
 FILE = ".sequence"
 """In the runs folder: the last number that was given."""

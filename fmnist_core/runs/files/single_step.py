@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fmnist_core.files import Unreadable, parse
-from fmnist_core.runs.arrays import read_archive
+from fmnist_core.runs.files.arrays import read_archive
 from fmnist_core.settings.config import SETTINGS
 
 Floats = npt.NDArray[np.float32]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from fmnist_core.runs.folder import RunFolder
+from fmnist_core.runs.files.folder import RunFolder
 from fmnist_core.training.events import Losses
 
 KEPT = 64

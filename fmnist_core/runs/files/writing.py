@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 from fmnist_core.files import open_file, remove, write_whole, wrong_kind
-from fmnist_core.runs.format import to_json
-from fmnist_core.runs.record import RunEvent
+from fmnist_core.runs.files.format import to_json
+from fmnist_core.runs.files.record import RunEvent
 
 RESERVED = 64 * 1024
 """Bytes set aside when a run starts, so that its last words fit on a full disk."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple
 
-from fmnist_core.runs.group import Group
+from fmnist_core.runs.files.group import Group
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.jobs import Job, Race, RateTest
 from fmnist_core.training import events as training
