@@ -47,7 +47,7 @@ def main() -> None:
             return
         kept = cleaned_switch()
     step = moment(run, kept=kept)
-    hardest = st.container()
+    hardest = st.container(horizontal=True, vertical_alignment="center")
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         view = controls.one_of(
             "View",
@@ -75,7 +75,16 @@ def main() -> None:
     if said := explanations.favourite(tested.after.matrix):
         st.info(said, icon=":material/lightbulb:")
     elif said := explanations.hardest_class(tested.after.matrix):
-        hardest.markdown(said)
+        with hardest:
+            st.markdown(said)
+            frame.page_link(
+                "test",
+                "See its mistakes",
+                icon=":material/image_search:",
+                **address.kept("run", "step", "cleaned"),
+                view="mistakes",
+                true=explanations.hardest(tested.after.matrix) or 0,
+            )
     match view:
         case "classes":
             classes.draw(tested)

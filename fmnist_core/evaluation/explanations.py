@@ -35,6 +35,13 @@ def favourite(matrix: Matrix) -> str:
     )
 
 
+def hardest(matrix: Matrix) -> int | None:
+    """The class that is recognised worst; None without a mistake."""
+    total = matrix.sum(1)
+    recall = np.where(total > 0, matrix.diagonal() / np.maximum(total, 1), np.nan)
+    return int(np.nanargmin(recall)) if total.any() and np.nanmin(recall) < 1 else None
+
+
 def hardest_class(matrix: Matrix) -> str:
     """Which class is recognised worst, and what its pictures are taken for; empty without a mistake.
 
@@ -43,15 +50,12 @@ def hardest_class(matrix: Matrix) -> str:
     >>> hardest_class(matrix)
     'The hardest class is Shirt: 60 % of its pictures are recognised. 20 % are taken for T-shirt/top, 10 % for Pullover, 9 % for Coat.'
     """
-    total = matrix.sum(1)
-    recall = np.where(total > 0, matrix.diagonal() / np.maximum(total, 1), np.nan)
-    if not total.any() or np.nanmin(recall) == 1:
+    if (at := hardest(matrix)) is None:
         return ""
-    at = int(np.nanargmin(recall))
-    others = matrix[at] / total[at]
-    others[at] = 0
+    others = matrix[at] / matrix[at].sum()
+    recognised, others[at] = others[at], 0
     named = [i for i in np.argsort(-others, kind="stable").tolist() if others[i] >= MENTIONED][:3]
-    sentence = f"The hardest class is {CLASSES[at]}: {100 * recall[at]:.0f} % of its pictures are recognised."
+    sentence = f"The hardest class is {CLASSES[at]}: {100 * recognised:.0f} % of its pictures are recognised."
     if named:
         shares = [f"{100 * others[i]:.0f} % {'are taken ' if i == named[0] else ''}for {CLASSES[i]}" for i in named]
         sentence += f" {', '.join(shares)}."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, parse_qsl
 
 import numpy as np
 import pytest
@@ -40,6 +40,20 @@ def test_figures_are_those_of_the_stored_predictions(open_page: Open, trained: T
     probabilities /= probabilities.sum(1, keepdims=True)
     assert shown["Test loss"] == f"{log_loss(labels, probabilities):.4f}"
     assert 5 < float(shown["Accuracy before"].split()[0]) < 20
+
+
+def test_the_hardest_class_leads_to_its_mistakes(open_page: Open, trained: Trained):
+    """Named with its share, and one click from the pictures of that class that were not recognised."""
+    page = open_page(PAGE, run=trained.first)
+    labels, right = dataset.load("test").labels, client.folder(trained.first).logits(120).argmax(1)
+    worst = min(range(10), key=lambda label: (right[labels == label] == label).sum())
+    assert f"The hardest class is {dataset.CLASSES[worst]}" in words(page)
+    (link,) = [link.proto for link in page.get("page_link") if link.proto.label == "See its mistakes"]
+    query = dict(parse_qsl(link.query_string))
+    assert query == {"run": trained.first, "view": "mistakes", "true": str(worst)}
+    there = open_page(PAGE, **query)
+    assert not there.exception
+    assert not there.warning
 
 
 def test_table_has_every_figure_of_every_class(open_page: Open, trained: Trained):
