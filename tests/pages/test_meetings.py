@@ -152,6 +152,7 @@ def zoo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zoo]:
         patch.setattr(client, "ensure_dispatcher", lambda: None)
         patch.setattr("fmnist_core.training.loop.NEWS_EVERY", 0.0)  # an event for each step: a test can stop anywhere
         patch.setattr(label_evidence, "LEAST_ACCURACY", 0.0)
+        patch.setattr("fmnist_core.studies.answers.REFERENCE", 1_000)  # Yours is fitted for each kind
         torch.set_num_threads(1)
         yield build(folder)
     torch.set_num_threads(threads)
