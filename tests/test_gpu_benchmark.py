@@ -31,6 +31,7 @@ def test_says_so_without_a_gpu(tmp_path: Path):
     assert json.loads(done.stdout.splitlines()[-1]) == json.loads((tmp_path / "gpu.json").read_text())
 
 
+@pytest.mark.slow
 def test_is_it_right_on_the_cpu():
     """The first part, small: another device's losses, the same seed, a checkpoint and a branch, all come out right."""
     found = dict(gpu.is_it_right("cpu", small=True))

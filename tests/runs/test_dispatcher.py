@@ -90,6 +90,7 @@ def test_dispatcher_and_worker_killed(own_lab: Lab, undisturbed: RunFolder):
     assert_same_result(run, undisturbed)
 
 
+@pytest.mark.slow
 def test_dispatcher_told_to_end(own_lab: Lab):
     """SIGTERM ends a dispatcher with status 0 and its spare with it; the run goes on, the next dispatcher adopts it."""
     dispatcher = own_lab.start_dispatcher()

@@ -89,6 +89,7 @@ def test_real_workers(own_lab: Lab):
     assert all(ours[0][name].equal(tensor) for name, tensor in theirs[0].items())
 
 
+@pytest.mark.slow
 def test_killed_in_its_second_run(own_lab: Lab, undisturbed: RunFolder):
     """A worker that is killed in its second run costs that run what a death costs, and the first one nothing."""
     own_lab.runs.mkdir()
