@@ -21,33 +21,6 @@ CONFIG = TrainingConfig(batch_size=600, epochs=1)
 SCORE = Score(0.5, (900,) * 10, (1000,) * 10)
 
 
-class Counts:
-    """An Executor whose workers do nothing."""
-
-    def __init__(self) -> None:
-        self.started: list[str] = []
-
-    def start(self, folder: Path, slot: str = "") -> None:
-        self.started.append(folder.name)
-
-    def develop(self, runs: Path) -> None: ...
-
-    def gpus(self) -> int:
-        return 0
-
-    def is_at_work(self, folder: Path) -> bool:
-        return True
-
-    def kill(self, folder: Path) -> None: ...
-
-    def look_after(self, *, spare: bool) -> None: ...
-
-    def devices(self) -> tuple[str, ...]:
-        return ("cpu",)
-
-    def close(self) -> None: ...
-
-
 def finished(runs: Path, run_id: str, sequence: int) -> RunFolder:
     """A run with every kind of file, as a worker leaves it."""
     from safetensors.numpy import save

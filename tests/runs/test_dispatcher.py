@@ -21,6 +21,7 @@ from fmnist_core.runs.files.writing import EventWriter
 from fmnist_core.runs.service.dispatcher import Dispatcher
 from fmnist_core.runs.service.executor import LocalExecutor
 from fmnist_core.training.events import Started
+from tests.runs.executors import NobodyStarts
 from tests.runs.lab import (
     LONGER,
     PATIENCE,
@@ -191,34 +192,6 @@ def test_spare_killed_before_it_takes_its_run(lab_with_spare: Lab, monkeypatch: 
 # --- Moments that are too short to be hit from outside -------------------------------------------------------------
 
 
-class NobodyStarts:
-    """An Executor that leaves every run where it is."""
-
-    def start(self, folder: Path, slot: str = "") -> None:
-        pass
-
-    def develop(self, runs: Path) -> None:
-        pass
-
-    def gpus(self) -> int:
-        return 0
-
-    def is_at_work(self, folder: Path) -> bool:
-        return True
-
-    def kill(self, folder: Path) -> None:
-        pass
-
-    def look_after(self, *, spare: bool) -> None:
-        pass
-
-    def devices(self) -> tuple[str, ...]:
-        return ("cpu",)
-
-    def close(self) -> None:
-        pass
-
-
 @pytest.mark.parametrize(
     "words", [Paused(0, ""), Interrupted(0), Finished(100)], ids=lambda event: type(event).__name__
 )
@@ -304,7 +277,11 @@ def test_worker_that_never_takes_its_run(tmp_path: Path, monkeypatch: pytest.Mon
     """It is killed before another one gets the run, so that the two cannot train it both."""
     run = RunFolder.create(tmp_path, "0123456789ab", 1, "", SMALL)
     executor = LocalExecutor()
-    hangs = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    hangs = subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(600)"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert hangs.stdout
+    os.set_blocking(hangs.stdout.fileno(), False)
     monkeypatch.setattr(executor, "_popen", lambda *_, **__: hangs)
     dispatcher = Dispatcher(tmp_path, executor)
     dispatcher.turn()

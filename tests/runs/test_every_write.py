@@ -36,6 +36,7 @@ from tests.runs.by_hand import (
     resume,
     work,
 )
+from tests.runs.executors import NobodyStarts
 from tests.runs.lab import events, recorded
 
 __all__ = ["little", "one_thread_an_event_for_each_step"]  # fixtures
@@ -117,7 +118,7 @@ def test_every_write_fails_once(few: TrainingData):
     assert number > 40
 
 
-class TrainsAtOnce:
+class TrainsAtOnce(NobodyStarts):
     """An Executor whose workers have ended before `start` returns."""
 
     def __init__(self, data: TrainingData, do: dict[int, object]) -> None:
@@ -128,26 +129,8 @@ class TrainsAtOnce:
         work(RunFolder(folder), self.data, self.do)
         self.is_working = False
 
-    def develop(self, runs: Path) -> None:
-        pass
-
     def is_at_work(self, folder: Path) -> bool:
         return False
-
-    def kill(self, folder: Path) -> None:
-        pass
-
-    def look_after(self, *, spare: bool) -> None:
-        pass
-
-    def devices(self) -> tuple[str, ...]:
-        return ("cpu",)
-
-    def gpus(self) -> int:
-        return 0
-
-    def close(self) -> None:
-        pass
 
 
 def die() -> None:

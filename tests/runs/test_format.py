@@ -144,7 +144,7 @@ def test_rows_of_a_race_are_as_long_as_each_other():
     assert from_json(json.dumps(line | {"losses": [[1.0, None], [0.5, None]]})) == CopyLosses(
         0, ((1.0, None), (0.5, None)), 0.1
     )
-    for rows in ([[1.0], [1.0, 2.0]], [[1.0] * 33], [["1"]], [1.0], [[math.nan]]):
+    for rows in ([[1.0], [1.0, 2.0]], [[1.0] * 65], [["1"]], [1.0], [[math.nan]]):
         with pytest.raises(ValueError, match=r"^losses must be"):
             from_json(json.dumps(line | {"losses": rows}))
 

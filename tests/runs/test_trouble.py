@@ -21,7 +21,8 @@ from fmnist_core.runs.service.dispatcher import Dispatcher
 from fmnist_core.runs.service.executor import LocalExecutor
 from fmnist_core.runs.service.place import Place, open_bell, protect
 from fmnist_core.terminal.app import main
-from tests.runs.hostile import CONFIG, Counts
+from tests.runs.executors import Counts
+from tests.runs.hostile import CONFIG
 from tests.runs.lab import is_alive, wait_until
 
 

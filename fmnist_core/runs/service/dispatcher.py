@@ -281,9 +281,12 @@ class Dispatcher:
             if slot is None:
                 continue
             watched = self.known[run.id]
+            is_taken = watched.is_taken()
+            if watched.fault:
+                continue  # its lock is no file, say: no slot waits for that to be mended
             watched.slot = slot
             busy.append(watched)
-            if watched.is_taken():
+            if is_taken:
                 continue  # somebody looks at it; or waits with it for a place on the cluster, for a dispatcher before
             self.executor.start(watched.folder.path, slot)
             watched.given_out_at = time.monotonic()
