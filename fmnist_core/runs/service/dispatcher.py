@@ -267,10 +267,8 @@ class Dispatcher:
             for w in runs
             if w.run.state is State.QUEUED and w.is_ready and w not in busy and not w.folder.is_asked("stop")
         ]
-        if not waiting:
-            return
         gpus = self.executor.gpus()
-        if not (slots := self.executor.slots(self.slots)):
+        if not waiting or not (slots := self.executor.slots(self.slots)):
             return
         for watched in busy:
             if not watched.slot:  # adopted: which GPU it has is not known, only that it has one
