@@ -11,6 +11,7 @@ import pytest
 from fmnist_core.runs.files.folder import RunFolder
 from fmnist_core.runs.text import cell, lines, one_line
 from fmnist_core.settings.config import TrainingConfig
+from tests.export.conftest import with_ear
 
 PERSIAN, FAMILY, ENGLAND = "نیم\u200cفاصله", "👨\u200d👩\u200d👧", "\U0001f3f4\ufe0f"
 HOSTILE = "\x1b]0;title\x07\x1b[2J red\r\nroot@host:~# \u202egnp.exe \x9b31m"
@@ -45,6 +46,7 @@ def test_the_list_on_a_terminal_has_one_line_for_each_run(tmp_path: Path, locale
     """A run that another program named, escape sequences and all, is listed without them, in whatever locale."""
     RunFolder.create(tmp_path, "0123456789ab", 1, HOSTILE, TrainingConfig(), owner=PERSIAN)
     RunFolder.create(tmp_path, "0123456789ac", 2, PERSIAN, TrainingConfig())
+    with_ear(tmp_path)  # else they would be trained beside all other tests
     said = subprocess.run(
         [sys.executable, "-m", "fmnist_core.runs", "list"],
         env={"FMNIST_RUNS": str(tmp_path), "PATH": "", **locale},
