@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,6 +34,14 @@ def lab(shared_lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
         if not run.state.is_final:
             client.stop(run.id)
             shared_lab.wait(client.folder(run.id), *FINAL)
+
+
+@pytest.fixture
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where mirrored runs make their folders."""
+    (there := tmp_path / "there").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(there))
+    return there
 
 
 @pytest.fixture(scope="session")

@@ -267,6 +267,11 @@ def assert_same_result(run: RunFolder, other: RunFolder) -> None:
     assert run.logit_steps() == other.logit_steps()
     for step in other.logit_steps():
         assert run.logits(step).tobytes() == other.logits(step).tobytes()
+    assert_same_weights(run, other)
+
+
+def assert_same_weights(run: RunFolder, other: RunFolder) -> None:
+    """The newest checkpoints are of one step, and equal bit for bit."""
     ours, theirs = run.read_checkpoint(), other.read_checkpoint()
     assert ours
     assert theirs

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -28,13 +27,7 @@ from tests.runs.lab import (
     wait_until,
 )
 
-
-@pytest.fixture(autouse=True)
-def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where scratch folders are made."""
-    (there := tmp_path / "there").mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(there))
-    return there
+pytestmark = pytest.mark.usefixtures("scratch")
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import tempfile
 import time
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from tests.runs.lab import (
     SMALL,
     Lab,
     assert_same_result,
+    assert_same_weights,
     events,
     is_alive,
     is_locked,
@@ -30,13 +30,7 @@ from tests.runs.lab import (
     worker_of,
 )
 
-
-@pytest.fixture(autouse=True)
-def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where scratch folders are made."""
-    (there := tmp_path / "there").mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(there))
-    return there
+pytestmark = pytest.mark.usefixtures("scratch")
 
 
 # --- As if it were trained here ------------------------------------------------------------------------------------
@@ -116,10 +110,7 @@ def test_steered_through_the_mirror(own_lab: Lab):
     own_lab.start_worker(here)
     wait_until(lambda: recorded(here).state is State.FINISHED)
     assert run.losses().tobytes() == here.losses().tobytes()
-    ours, theirs = run.read_checkpoint(), here.read_checkpoint()
-    assert ours
-    assert theirs
-    assert all(ours[0][name].equal(tensor) for name, tensor in theirs[0].items())
+    assert_same_weights(run, here)
 
 
 @pytest.mark.slow

@@ -19,7 +19,18 @@ from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.jobs import Job, Race, RateTest
 from fmnist_core.training.compiled import engine
 from fmnist_core.training.state import TrainingData
-from tests.runs.lab import LONGER, SMALL, Lab, assert_same_result, is_alive, is_locked, recorded, wait_until, worker_of
+from tests.runs.lab import (
+    LONGER,
+    SMALL,
+    Lab,
+    assert_same_result,
+    assert_same_weights,
+    is_alive,
+    is_locked,
+    recorded,
+    wait_until,
+    worker_of,
+)
 
 BRIEF = replace(SMALL, epochs=2, batch_size=100)
 """Twenty steps on a thousand images."""
@@ -83,10 +94,7 @@ def test_real_workers(own_lab: Lab):
     assert len(set(workers(own_lab, first, second))) == 1
     assert first.run().apply_all(first.events()).steps == 10
     assert second.losses().tobytes() == first.losses().tobytes()
-    ours, theirs = second.read_checkpoint(), first.read_checkpoint()
-    assert ours
-    assert theirs
-    assert all(ours[0][name].equal(tensor) for name, tensor in theirs[0].items())
+    assert_same_weights(second, first)
 
 
 @pytest.mark.slow
