@@ -27,7 +27,7 @@ class: $(VENV)/run.installed ## Start the app for a class in this network, behin
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-class.txt || true  # only draws a QR code
 	@$(BIN)/python -m fmnist_core.data.dataset
 	@$(BIN)/python -m fmnist_core.training.compiled
-	@PORT=$(PORT) exec $(BIN)/python -m pages.parts.class_server
+	@PORT=$(PORT) exec $(BIN)/python -m pages.parts.server.class_server
 
 test: $(VENV)/dev.installed ## Run the tests but the slow ones: every folder, every page, one walk in a browser (10 minutes)
 	@$(TESTS) -m "not slow" --numprocesses 2 --dist loadfile fmnist_core $(COMPUTING)

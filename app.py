@@ -26,9 +26,9 @@ from pages.parts.components.picture_map import route as picture_map
 from pages.parts.components.run_table import RUN, run_table
 from pages.parts.components.run_table import route as run_table_route
 from pages.parts.components.time_slider import route as time_slider
-from pages.parts.doorway import is_guarded
 from pages.parts.person import me, remember
 from pages.parts.runs.nodes import nodes
+from pages.parts.server.doorway import is_guarded
 
 SHOWN_RUNS = 5
 ROWS = 2
@@ -210,10 +210,10 @@ if __name__ == "__main__":
 else:
     from starlette.middleware import Middleware
 
-    from pages.parts.door import Door  # only the server needs these
-    from pages.parts.hosts import Hosts
-    from pages.parts.seats import Seats
-    from pages.parts.warm import get_warm
+    from pages.parts.server.door import Door  # only the server needs these
+    from pages.parts.server.hosts import Hosts
+    from pages.parts.server.seats import Seats
+    from pages.parts.server.warm import get_warm
 
     routes = [
         *drawing_pad.routes,

@@ -1,4 +1,4 @@
-"""Who looks at this page: from the door where the server has one (`door.py`), else a name drawn by lot.
+"""Who looks at this page: from the door where the server has one (`server/door.py`), else a name drawn by lot.
 
 A drawn name is kept by the browser in a cookie, with an id that keeps two of one name apart, and can be changed. It proves
 nothing and protects nothing: where nobody asks, everybody may do everything.
@@ -16,17 +16,10 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from fmnist_core.runs import people
 from fmnist_core.runs.people import Person
-from pages.parts.doorway import FIELD, LONGEST, is_guarded, tidy, told
+from pages.parts.server.doorway import FIELD, LONGEST, is_guarded, tidy, told
+from pages.parts.server.names import ADJECTIVES, BIRDS
 
 COOKIE = "fmnist-name"
-ADJECTIVES = (
-    *("Amber", "Brisk", "Calm", "Dapper", "Eager", "Fair", "Gentle", "Hazel", "Keen", "Lucid", "Merry", "Quiet"),
-    *("Agile", "Bold", "Clever", "Crisp", "Fleet", "Golden", "Jolly", "Mellow", "Nimble", "Silver", "Sunny", "Witty"),
-)
-BIRDS = (
-    *("crane", "finch", "heron", "ibis", "jay", "kestrel", "lark", "martin", "owl", "plover", "robin", "wren"),
-    *("avocet", "dunlin", "egret", "falcon", "grebe", "linnet", "osprey", "pipit", "quail", "siskin", "swift", "teal"),
-)
 NUMBERS = 90_000
 """With 576 pairs of words 52 million names: two of 200 people share one in fewer than one class of a thousand."""
 VISITED = "fmnist-pages"

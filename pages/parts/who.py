@@ -9,8 +9,8 @@ import streamlit as st
 from fmnist_core.runs import people
 from fmnist_core.runs.bell import runs_folder
 from fmnist_core.runs.people import Others
-from pages.parts.doorway import is_guarded, proxys_header
 from pages.parts.person import me
+from pages.parts.server.doorway import is_guarded, proxys_header
 from pages.parts.text import plain
 
 WORDS: dict[Others, str] = {

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from fmnist_core.runs import client
 from fmnist_core.settings.config import TrainingConfig
-from pages.parts.door import COOKIE
+from pages.parts.server.door import COOKIE
 from tests.browser.conftest import ROOT, settled
 
 pytestmark = pytest.mark.slow
@@ -37,7 +37,7 @@ class Class:
             "LEARNERS": "room seven",
         }
         with open(log, "wb") as output:
-            command = [sys.executable, "-m", "pages.parts.class_server"]
+            command = [sys.executable, "-m", "pages.parts.server.class_server"]
             self.process = subprocess.Popen(
                 command, cwd=ROOT, env=ours, stdout=output, stderr=output, stdin=subprocess.DEVNULL
             )

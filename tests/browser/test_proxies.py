@@ -23,8 +23,8 @@ import websockets
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
-from pages.parts.class_server import make_words
-from pages.parts.door import COOKIE
+from pages.parts.server.class_server import make_words
+from pages.parts.server.door import COOKIE
 from tests.browser.conftest import ROOT
 from tests.dispatchers import Dispatchers
 

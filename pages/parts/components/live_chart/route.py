@@ -14,8 +14,8 @@ from fmnist_core.runs import client
 from fmnist_core.runs.bell import runs_folder
 from fmnist_core.runs.files.folder import RunFolder
 from fmnist_core.runs.files.record import Run
-from pages.parts.answers import Kept, Pace, sight
 from pages.parts.runs.now import now
+from pages.parts.server.answers import Kept, Pace, sight
 
 AT_ONCE = 512 * 1024
 """Bytes of events in one answer at most; with more to come, the chart asks again at once."""

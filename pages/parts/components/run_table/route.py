@@ -10,8 +10,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from fmnist_core.runs.bell import runs_folder
-from pages.parts.answers import Kept, Pace, sight
 from pages.parts.runs.rows import rows
+from pages.parts.server.answers import Kept, Pace, sight
 
 _answers: Kept[bytes] = Kept(1.0)
 _pace = Pace(1.5, 10.0, 40)

@@ -1,7 +1,7 @@
 """The door of a class's server: lets in whoever knows the word, and tells pages and routes who it is. Starlette only.
 
 Streamlit's own logins protect neither our routes nor its assets; this stands before all of it, websockets included.
-`python -m pages.parts.door` makes the words, prints them with the address, and starts the server (`make class`).
+`class_server.py` makes the words, prints them with the address, and starts the server (`make class`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from fmnist_core.runs import people
 from fmnist_core.runs.bell import runs_folder
 from fmnist_core.runs.people import Person, Role
 from pages.parts import streamlit_inside
-from pages.parts.doorway import HEADER, LONGEST, proxys_header, tell, tidy, told
+from pages.parts.server.doorway import HEADER, LONGEST, proxys_header, tell, tidy, told
 
 COOKIE, DAYS = "fmnist-door", 30
 OPEN = ("/_stcore/health",)

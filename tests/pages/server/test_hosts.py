@@ -10,7 +10,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from pages.parts.hosts import Hosts, headers
+from pages.parts.server.hosts import Hosts, headers
 
 LOCAL = "127.0.0.1:8501"
 

@@ -14,8 +14,9 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from fmnist_core.runs import people
-from pages.parts import class_server, door, streamlit_inside
-from pages.parts.doorway import HEADER, is_guarded, told
+from pages.parts import streamlit_inside
+from pages.parts.server import class_server, door
+from pages.parts.server.doorway import HEADER, is_guarded, told
 
 
 def whoami(request: Request) -> JSONResponse:

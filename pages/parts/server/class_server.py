@@ -1,4 +1,4 @@
-"""python -m pages.parts.class_server: make a class's words, print them with the address, start the server (`make class`)."""
+"""python -m pages.parts.server.class_server: make a class's words, print them with the address, start the server (`make class`)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import sys
 
 from fmnist_core.files import make_folder, to_json, write_whole
 from fmnist_core.runs.bell import runs_folder
-from pages.parts.door import WORDS, read_words
-from pages.parts.person import ADJECTIVES, BIRDS
+from pages.parts.server.door import WORDS, read_words
+from pages.parts.server.names import ADJECTIVES, BIRDS
 
 
 def new_word(pairs: int) -> str:

@@ -15,9 +15,9 @@ from fmnist_core.runs.files.folder import RunFolder
 from fmnist_core.runs.files.numbering import next_sequence
 from fmnist_core.runs.people import Person
 from fmnist_core.settings.config import TrainingConfig
-from pages.parts import answers
-from pages.parts.answers import Kept, Pace
 from pages.parts.components.live_chart import route
+from pages.parts.server import answers
+from pages.parts.server.answers import Kept, Pace
 
 
 def test_one_computes_for_all_who_ask_meanwhile():

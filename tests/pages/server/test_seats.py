@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from fmnist_core.runs import environment
-from pages.parts import seats
+from pages.parts.server import seats
 
 PAGE = {"accept": "text/html,application/xhtml+xml"}
 
