@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +16,7 @@ import torch
 
 from fmnist_core.runs.files.folder import RunFolder
 from fmnist_core.runs.files.numbering import next_sequence
-from fmnist_core.runs.files.record import State
+from fmnist_core.runs.files.record import Claimed, State
 from fmnist_core.runs.service.reuse import Surroundings, fingerprint, flushes_denormals
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.jobs import Job, Race, RateTest
@@ -109,6 +112,49 @@ def test_killed_in_its_second_run(own_lab: Lab, undisturbed: RunFolder):
     assert own_lab.wait(second, State.FINISHED).deaths == 1
     assert_same_result(second, undisturbed)
     assert own_lab.wait(first, State.FINISHED).deaths == 0
+
+
+@pytest.mark.slow
+def test_killed_at_random(own_lab: Lab, tmp_path: Path):
+    """Whenever workers that go from run to run are killed, each run comes to the bits of one that had a process to itself."""
+    seed = random.SystemRandom().randrange(1 << 32)
+    print(f"seed {seed}")  # pytest shows it where the test fails
+    chance = random.Random(seed)
+    configs = {name: replace(config, epochs=30) for name, config in OTHERS.items()} | {
+        "plain": replace(BRIEF, epochs=30)
+    }
+    configs["another network"] = replace(OTHERS["another network"], epochs=4)
+
+    alone = Lab(tmp_path / "alone")
+    try:
+        twins = {name: alone.create(config, name) for name, config in configs.items()}
+        alone.start_forking_dispatcher(FEW_IMAGES="1000", FMNIST_REUSE="0")
+        for twin in twins.values():
+            wait_until(lambda twin=twin: recorded(twin).state is State.FINISHED)
+    finally:
+        alone.close()
+    assert len({worker_of(twin) for twin in twins.values()}) == len(twins)
+
+    runs = {f"{name} {number}": own_lab.create(configs[name], name) for number in range(2) for name in configs}
+    own_lab.start_forking_dispatcher(FEW_IMAGES="1000")
+    killed: list[tuple[str, int]] = []
+    while under_way := [name for name, run in runs.items() if not recorded(run).state.is_final]:
+        time.sleep(chance.uniform(0.05, 1.5))
+        for name in under_way:
+            if (
+                recorded(runs[name]).state is not State.RUNNING or recorded(runs[name]).deaths > 1
+            ):  # a third is the last
+                continue
+            if chance.random() < 0.4 and is_alive(pid := worker_of(runs[name])):
+                os.kill(pid, signal.SIGKILL)
+                killed.append((name, pid))
+    taken = [(event.pid, name) for name, run in runs.items() for event in run.events() if isinstance(event, Claimed)]
+    later = [pid for _name, pid in killed if len({name for process, name in taken if process == pid}) > 1]
+    print(f"{len(killed)} kills, {len(later)} of them of workers in a later run")
+    assert later
+    for name, run in runs.items():
+        assert recorded(run).state is State.FINISHED, recorded(run).reason
+        assert_same_result(run, twins[name.rpartition(" ")[0]])
 
 
 def test_predictions_wait_until_nobody_waits(few: Lab):
