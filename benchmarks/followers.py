@@ -101,8 +101,9 @@ class Follower:
             message = ForwardMsg()
             message.ParseFromString(data if isinstance(data, bytes) else data.encode())
             match message.WhichOneof("type"):
+                case "navigation":  # "new_session" names the page of before, Home at first
+                    self.script = message.navigation.page_script_hash
                 case "new_session":
-                    self.script = message.new_session.page_script_hash
                     if self.kind != "fragment":
                         for task in self.fragments:
                             task.cancel()
