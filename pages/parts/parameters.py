@@ -185,11 +185,14 @@ TABLE: tuple[Parameter, ...] = (
     _row("sample_seed", "explore", Whole(0, 9999), 0, "Seed of a random sample of settings"),
 )  # fmt: skip
 
+_BY_NAME: dict[str, list[Parameter]] = {}
+for _one in TABLE:
+    _BY_NAME.setdefault(_one.name, []).append(_one)
+
 
 def named(name: str, page: str = "") -> Parameter:
     """The row of `name` for `page`, or the first one. Raises LookupError where the table has none."""
-    rows = [row for row in TABLE if row.name == name]
-    if not rows:
+    if not (rows := _BY_NAME.get(name)):
         raise LookupError(f"the address has no parameter {name!r}: pages/parts/parameters.py names all of them")
     return next((row for row in rows if page in row.pages), rows[0])
 

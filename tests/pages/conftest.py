@@ -61,12 +61,14 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dispatchers: Dispatch
 
 @pytest.fixture
 def open_page() -> Open:
-    """`open_page("pages/5_test.py", run="…")` runs the page at that address."""
+    """`open_page("pages/5_test.py", run="…")` runs the page at that address; after the script, what shall be unfolded."""
 
-    def open_it(script: str, **address: str) -> AppTest:
+    def open_it(script: str, *unfolded: str, **address: str) -> AppTest:
         page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
         for name, value in address.items():
             page.query_params[name] = value
+        for key in unfolded:
+            page.session_state[key] = True
         if script != "app.py":
             page.switch_page(script)
         return page.run()

@@ -139,7 +139,7 @@ def test_what_a_terminal_may_train_a_page_can_show(
     """The control stands at exactly the value that would be trained, however unusual it is."""
     monkeypatch.setenv("FMNIST_RUNS", str(trained.folder))
     ((name, value),) = settings.items()
-    page = open_page(SCRIPTS["train"], **{name: as_text(value)})
+    page = open_page(SCRIPTS["train"], "group_optimizer", "group_network", **{name: as_text(value)})
     assert not page.exception
     assert not page.warning
     assert page.select_slider(key=f"chosen_{name}").value == value

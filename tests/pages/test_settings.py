@@ -22,8 +22,11 @@ from fmnist_core.training.state import TrainingData
 from fmnist_core.views import settings
 from pages.parts.train.plan import plan
 from pages.parts.train.run_view import why_above
+from pages.parts.train.setting_groups import GROUPS
 from tests.pages.conftest import Open, Trained, words
 from tests.pages.test_train import PAGE, wait_for
+
+UNFOLDED = [f"group_{name}" for name in GROUPS]
 
 
 def address_of(config: TrainingConfig) -> dict[str, str]:
@@ -42,7 +45,7 @@ def recipe_in(page: AppTest) -> str:
 def test_each_recipe_fills_all_controls_in(open_page: Open, trained: Trained, monkeypatch: pytest.MonkeyPatch):
     """One choice: the controls, and with them the address, are the recipe's; what it teaches is said."""
     monkeypatch.setenv("FMNIST_RUNS", str(trained.folder))
-    page = open_page(PAGE)
+    page = open_page(PAGE, "group_network")
     assert recipe_in(page) == "tutorial"
     for name, recipe in reversed(RECIPES.items()):
         page.selectbox(key=f"recipe_{recipe_in(page)}").select(name).run()
@@ -72,9 +75,10 @@ def test_recipe_starts_as_it_is_and_bears_its_name(open_page: Open, empty: Path)
 def test_control_that_does_not_apply_is_not_there(open_page: Open, trained: Trained, monkeypatch: pytest.MonkeyPatch):
     """Adam has no momentum, a network without hidden layer no dropout; with them away, nothing else changes."""
     monkeypatch.setenv("FMNIST_RUNS", str(trained.folder))
-    page = open_page(PAGE, optimizer="adam", architecture="linear")
+    page = open_page(PAGE, *UNFOLDED, optimizer="adam", architecture="linear")
     assert not page.exception
-    keys = {widget.key for widget in (*page.slider, *page.number_input)}
+    keys = {str(widget.key).removeprefix("chosen_") for widget in (*page.select_slider, *page.number_input)}
+    assert keys >= {"weight_decay", "batch_size", "validation"}
     assert not keys & {"momentum", "dropout", "conv1_channels", "hidden_units", "fold"}
     page.number_input(key="chosen_validation").set_value(10_000).run()
     assert page.number_input(key="chosen_fold").value == 0
@@ -92,7 +96,7 @@ def test_settings_that_do_not_fit_together_are_said(open_page: Open, trained: Tr
 
 def test_finder_finds_a_rate_and_one_click_uses_it(open_page: Open, empty: Path):
     """The job is in the address and in no list; its suggestion fills the slider in."""
-    page = open_page(PAGE)
+    page = open_page(PAGE, "group_schedule")
     page.button(key="find_rate").click().run()
     assert not page.exception
     job_id = page.query_params["rate_test"]
@@ -189,10 +193,26 @@ def test_folded_groups_say_what_they_change(open_page: Open, trained: Trained, m
     """Nobody has to open a group to see that it is not the tutorial's."""
     monkeypatch.setenv("FMNIST_RUNS", str(trained.folder))
     page = open_page(PAGE, optimizer="muon", batch_size="256", flip="true", weight_decay="0.00001")
-    labels = [expander.label for expander in page.expander]
-    assert "Optimizer · **Muon, batch size 256, weight decay 0.00001**" in labels
-    assert "Pictures · **mirrored**" in labels
-    assert "Network" in labels
+    said = [caption.value for caption in page.caption if caption.value.startswith("**")]
+    assert said == ["**Muon, batch size 256, weight decay 0.00001**", "**mirrored**"]
+
+
+def test_group_is_drawn_once_it_is_unfolded(open_page: Open, empty: Path):
+    """A control that nobody sees is not drawn; what it stands at is trained all the same, before and after a look at it."""
+    page = open_page(PAGE, batch_size="600", momentum="0.5", epochs="1", step_limit="3")
+    assert not page.number_input
+    page.session_state["group_optimizer"] = True
+    page.run()
+    assert [field.key for field in page.number_input] == ["chosen_batch_size"]
+    assert page.number_input(key="chosen_batch_size").value == 600
+    page.select_slider(key="chosen_momentum").set_value(0.8).run()
+    page.session_state["group_optimizer"] = False
+    page.run()
+    assert not page.number_input
+    page.button(key="start").click().run()
+    assert not page.exception
+    wanted = TrainingConfig(batch_size=600, momentum=0.8, epochs=1, step_limit=3)
+    assert client.get(page.query_params["run"]).config == wanted
 
 
 def test_form_keeps_its_values_over_a_visit_elsewhere(

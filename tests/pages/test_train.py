@@ -32,7 +32,7 @@ def wait_for(run_id: str, *states: str) -> Run:
 
 def test_controls_start_at_the_tutorials_settings(open_page: Open, empty: Path):
     """Learning rate 0.001, 20 epochs, batch 20, SGD with momentum 0.9, dropout 0.4."""
-    page = open_page(PAGE)
+    page = open_page(PAGE, "group_optimizer", "group_network")
     assert not page.exception
     assert page.select_slider(key="chosen_learning_rate").value == 0.001
     assert page.slider(key="chosen_epochs").value == 20

@@ -58,7 +58,10 @@ def laid_over(runs: list[Run], run: Run) -> list[Run]:
 
 
 def _who(known: str) -> None:
-    with st.popover(f"You are {frame.plain(known)}", icon=":material/badge:", key="who_you_are"):
+    popover = st.popover(f"You are {frame.plain(known)}", icon=":material/badge:", key="who_you_are", on_change="rerun")
+    if not popover.open:
+        return
+    with popover:
         st.markdown("Your runs carry this name, so that everyone can see whose run is whose.")
         name = st.text_input("Name", known, max_chars=LONGEST, key=f"name_of_{known}")
         st.caption("This browser keeps it in a cookie. It is no login: whoever reaches this page can steer every run.")

@@ -94,7 +94,7 @@ GROUPS = {
         ("seed", "device", "step_limit", "validation", "fold"),
     ),
 }
-"""What is folded away: label, icon, settings."""
+"""What is folded away: title, icon, settings."""
 
 SHORT: dict[str, str] = {
     "conv1_channels": "{} filters in conv1",
@@ -112,11 +112,10 @@ SHORT: dict[str, str] = {
 """How a setting is said where its label is too long."""
 
 
-def label(name: str, values: Values) -> str:
-    """Of a group: its name, and what in it is not the tutorial's."""
-    title, _, settings = GROUPS[name]
-    changed = in_words({s: values[s] for s in settings if values[s] != getattr(TrainingConfig(), s)})
-    return f"{title} · **{changed}**" if changed else title
+def changed(name: str, values: Values) -> str:
+    """What in a group is not the tutorial's, in words; "" where all is."""
+    usual = TrainingConfig()
+    return in_words({s: values[s] for s in GROUPS[name][2] if values[s] != getattr(usual, s)})
 
 
 def in_words(changed: Values) -> str:

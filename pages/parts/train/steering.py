@@ -17,19 +17,20 @@ from pages.parts.runs.take_away import take_away
 
 
 def steering(run: Run) -> None:
-    """Buttons, each of which opens what it needs."""
-    if not run.state.is_final:
-        with st.popover(
-            "Learning rate", icon=":material/speed:", key=f"rate_{run.id}_{len(run.changes)}"
-        ):  # closed by a change
-            _rate(run)
-    with st.popover("Branch", icon=":material/call_split:", key=f"branch_{run.id}"):
-        _branch(run)
-    with st.popover("Name and note", icon=":material/edit_note:", key=f"label_{run.id}"):
-        _labels(run)
+    """Buttons, each of which opens what it needs; that is drawn once it is open."""
+    if not run.state.is_final:  # the key has the changes: each closes it
+        _opens("Learning rate", ":material/speed:", f"rate_{run.id}_{len(run.changes)}", lambda: _rate(run))
+    _opens("Branch", ":material/call_split:", f"branch_{run.id}", lambda: _branch(run))
+    _opens("Name and note", ":material/edit_note:", f"label_{run.id}", lambda: _labels(run))
     take_away(run)
-    with st.popover("Delete", icon=":material/delete:", key=f"delete_{run.id}"):
-        _delete(run)
+    _opens("Delete", ":material/delete:", f"delete_{run.id}", lambda: _delete(run))
+
+
+def _opens(label: str, icon: str, key: str, draw: Callable[[], None]) -> None:
+    popover = st.popover(label, icon=icon, key=key, on_change="rerun")
+    if popover.open:
+        with popover:
+            draw()
 
 
 # --- A new learning rate while it trains ---------------------------------------------------------------------------

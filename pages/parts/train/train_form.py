@@ -17,7 +17,8 @@ from pages.parts.train.setting_groups import GROUPS
 def train_form(start: Callable[[TrainingConfig], None]) -> TrainingConfig | None:
     """The controls; the settings that they stand at, or None (said on the page) where they do not fit together.
 
-    What a first run needs comes first, then what `start` draws; everything else is folded away below it.
+    What a first run needs comes first, then what `start` draws; everything else is folded away below it, and drawn once it
+    is unfolded: 20 controls cost more than the rest of the page.
     """
     values = address.settings()
     config = _config(values)
@@ -28,16 +29,11 @@ def train_form(start: Callable[[TrainingConfig], None]) -> TrainingConfig | None
     if config:
         start(config)
         about_recipe(config)
-    with _group("schedule", values):
-        setting_groups.schedule(config)
-    with _group("optimizer", values):
-        setting_groups.optimizer(values)
-    with _group("network", values):
-        setting_groups.network(values)
-    with _group("pictures", values):
-        setting_groups.pictures(config)
-    with _group("repeating", values):
-        setting_groups.repeating(values)
+    _group("schedule", values, lambda: setting_groups.schedule(config))
+    _group("optimizer", values, lambda: setting_groups.optimizer(values))
+    _group("network", values, lambda: setting_groups.network(values))
+    _group("pictures", values, lambda: setting_groups.pictures(config))
+    _group("repeating", values, lambda: setting_groups.repeating(values))
     return config
 
 
@@ -67,9 +63,19 @@ def explain(config: TrainingConfig) -> None:
     )
 
 
-def _group(name: str, values: dict[str, Any]) -> Any:
-    """An expander whose label says what in it is not the tutorial's."""
-    return st.expander(setting_groups.label(name, values), icon=GROUPS[name][1], key=f"group_{name}")
+def _group(name: str, values: dict[str, Any], draw: Callable[[], None]) -> None:
+    """An expander; while it is folded, what in it is not the tutorial's stands below it.
+
+    Not in its label: with another label it would be another expander, and fold under the hand that moves a control in it.
+    """
+    title, icon, _ = GROUPS[name]
+    with st.container(gap="xxsmall"):
+        group = st.expander(title, icon=icon, key=f"group_{name}", on_change="rerun")
+        if group.open:
+            with group:
+                draw()
+        elif changed := setting_groups.changed(name, values):
+            st.caption(f"**{changed}**")
 
 
 def _config(values: dict[str, Any]) -> TrainingConfig | None:
