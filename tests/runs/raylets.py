@@ -24,6 +24,7 @@ from fmnist_core.runs.bell import REPOSITORY
 from tests.runs.lab import is_alive, wait_until
 
 HEAD, PORT = "127.0.0.2", 6380
+ADDRESS = f"{HEAD}:{PORT}"
 OURS = "127.0.0.4"
 """The address of the lab's own machine, on which nothing trains."""
 WORKERS = ("127.0.0.2", "127.0.0.3")
@@ -56,7 +57,6 @@ class Raylets:
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
-        self.address = f"{HEAD}:{PORT}"
         self.environment = environment | {
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": secrets.token_hex(32),
@@ -66,7 +66,7 @@ class Raylets:
             "RAY_health_check_failure_threshold": "3",
             "RAY_gcs_rpc_server_reconnect_timeout_s": "60",
             "RAY_DISABLE_IMPORT_WARNING": "1",
-            "FMNIST_RAY": self.address,
+            "FMNIST_RAY": ADDRESS,
             "FMNIST_RAY_NODE": OURS,
             "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
         }
@@ -95,7 +95,7 @@ class Raylets:
         role = (
             ("--head", f"--port={PORT}", "--include-dashboard=false", "--disable-usage-stats")
             if address == HEAD
-            else (f"--address={self.address}",)
+            else (f"--address={ADDRESS}",)
         )
         log = open(self._folder / f"ray-{address}-{len(self.nodes)}.log", "wb")  # noqa: SIM115 - the child's
         # short: a path of a Unix socket has 107 characters at most

@@ -18,10 +18,11 @@ from fmnist_core.runs import client, cluster
 from fmnist_core.runs.bell import LOCK, REPOSITORY
 from fmnist_core.runs.files.folder import RunFolder
 from fmnist_core.runs.files.record import Claimed, Died, Interrupted, State
+from fmnist_core.runs.service.cluster.connection import MISMATCH, NO_NODE, REFUSED
 from fmnist_core.runs.service.cluster.mirror import PREFIX
 from fmnist_core.training.events import Losses
 from tests.runs.lab import SMALL, Lab, assert_same_result, command, events, is_alive, is_locked, recorded, wait_until
-from tests.runs.raylets import HEAD, OURS, WORKERS, Raylets, skip_without_cluster
+from tests.runs.raylets import ADDRESS, HEAD, OURS, WORKERS, Raylets, skip_without_cluster
 
 pytestmark = pytest.mark.slow
 
@@ -236,6 +237,38 @@ def seconds_of(pid: int) -> float:
     except OSError:
         return 0.0
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.parametrize(
+    ("program", "environment", "sentence"),
+    [
+        ("", {"RAY_AUTH_TOKEN": "0" * 64}, REFUSED.format(address=ADDRESS)),
+        (
+            "import ray; ray.__version__ = '2.59.0'",
+            {},
+            MISMATCH.format(address=ADDRESS, versions="Ray: 2.60.0, Python: "),
+        ),
+        ("", {"FMNIST_RAY_NODE": "127.0.0.9"}, NO_NODE.format(address=ADDRESS)),
+    ],
+    ids=["another token", "another version", "no node"],
+)
+def test_who_may_not_come_in(
+    there: ClusterLab, tmp_path: Path, program: str, environment: dict[str, str], sentence: str
+):
+    """A lab that the cluster does not admit is told why, in a sentence with the way out; Ray itself only prints."""
+    program += f"""
+from fmnist_core.runs.service.cluster.connection import NotConnected, connect
+try:
+    connect("{ADDRESS}", print)
+except NotConnected as why:
+    print(why)
+"""
+    with (tmp_path / "log").open("wb") as log:
+        said = subprocess.run(
+            [*there.raylets.within, sys.executable, "-c", program],
+            stdout=subprocess.PIPE, stderr=log, cwd=REPOSITORY, env=there.environment | environment, check=False, text=True,
+        ).stdout  # fmt: skip
+    assert sentence.partition("Python: ")[0] in said, (tmp_path / "log").read_text()[-2000:]
 
 
 def test_the_head_goes_away(there: ClusterLab, expected: RunFolder):

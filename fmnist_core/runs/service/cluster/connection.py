@@ -56,7 +56,8 @@ def connect(address: str, give_up: Callable[[str], None]) -> None:
     import ray
 
     def end() -> None:
-        give_up(AWAY.format(address=address))
+        """Where the head answers, Ray waits for a node on this machine: five minutes and more, without a word."""
+        give_up((NO_NODE if is_there(address) else AWAY).format(address=address))
         os._exit(75)
 
     alarm = threading.Timer(CONNECTS_WITHIN, end)
