@@ -48,12 +48,12 @@ def left(share: float = 1.0) -> float:
 
 
 @contextlib.contextmanager
-def trained_run(port: int) -> Iterator[Shown]:
-    """One epoch of the tutorial with its snapshots, in the app, in a browser."""
+def trained_run(port: int, developed: bool = False) -> Iterator[Shown]:
+    """One epoch of the tutorial with its snapshots, in the app, in a browser; `developed`: see `processes.trained_run`."""
     chromium = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if chromium is None:
         sys.exit(f"no Chromium found ({', '.join(CHROMIUM)}): install one to measure pages")
-    with processes.trained_run() as run_id:
+    with processes.trained_run(developed) as run_id:
         server = Server(port)
         with contextlib.closing(server), sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium, args=list(SWITCHES))

@@ -3,8 +3,8 @@
 python -m benchmarks.epoch [--rounds 5]
 
 The notebook's loop, the same with a `DataLoader` over tensors, ours with PyTorch, ours compiled; and a product of matrices,
-which shows what the processor can do. Each is a process of its own and they take turns, a sixth of an epoch each; ours in
-the environment of a worker.
+which shows what the processor can do. Each is a process of its own and they take turns, a sixth of an epoch or some seconds
+each; ours with the memory of a worker.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import time
+from functools import partial
 from itertools import islice
 
 import torch
@@ -32,7 +33,7 @@ from fmnist_core.training.loop import train
 from fmnist_core.training.state import TrainingData, TrainingState
 
 IMAGES = 4_000 if turns.IS_QUICK else 10_000
-"""Of one turn: a sixth of an epoch."""
+"""Of one turn, where its time is enough: a sixth of an epoch."""
 SIZES = {20: 4.0, 64: None, 512: None}
 """Batch sizes, and how many times the notebook's speed is wanted of the compiled step."""
 QUICK_SIZES = (20,)
@@ -49,26 +50,31 @@ NEEDED = 2 * (24 * 24 * 90 + 100 * 20 * 90 + 25_500) + 2 * (144 * 90 + 2 * 25 * 
 convolution's outputs, and hands each gradient to one of four."""
 
 
-def our_turn(batch_size: int, data: TrainingData, kind: str, steps: int = 0) -> float:
-    """Images per second of `train`, from its first step on; of `steps` steps, else of `IMAGES` images."""
-    state = TrainingState.new(TrainingConfig(batch_size=batch_size, device="cpu"))
+def our_turn(batch_size: int, data: TrainingData, kind: str, steps: int) -> turns.Turn:
+    """Images per second of training (its measurements are not part of it), in `steps` steps or one turn's time."""
+    state = TrainingState.new(TrainingConfig(batch_size=batch_size, epochs=200, device="cpu"))
     if state.engine != kind:
         raise RuntimeError(f"wanted the engine {kind}, found {state.engine}")
     events = train(state, data)
-    next(events)  # Started
-    next(events)  # Measured, before training
-    began = time.perf_counter()
-    while state.step < (steps or -(-IMAGES // batch_size)):
-        next(events)
-    return state.step * batch_size / (time.perf_counter() - began)
+
+    def turn() -> float:
+        step, seconds = state.step, state.seconds
+        while state.step < step + steps and state.seconds < seconds + turns.TURN:
+            next(events)
+        return (state.step - step) * batch_size / (state.seconds - seconds)
+
+    return turn
 
 
-def notebook_turn(batch_size: int, batches: notebook.Batches, steps: int = 0) -> float:
+def notebook_turn(batch_size: int, batches: notebook.Batches, steps: int) -> turns.Turn:
     """Images per second of the notebook's loop over `batches`; `steps` as in `our_turn`."""
-    net, steps = Net(), steps or IMAGES // batch_size
-    began = time.perf_counter()
-    notebook.train(net, islice(batches, steps))
-    return steps * batch_size / (time.perf_counter() - began)
+
+    def turn() -> float:
+        net, began = Net(), time.perf_counter()
+        taken = len(notebook.train(net, turns.for_a_while(iter(batches), steps)))
+        return taken * batch_size / (time.perf_counter() - began)
+
+    return turn
 
 
 def tensors(data: TrainingData, batch_size: int) -> notebook.Batches:
@@ -113,19 +119,18 @@ def import_seconds(module: str) -> float:
     return statistics.median(times)
 
 
-def serve(peer: str, batch_size: int, data: TrainingData) -> None:
-    """Be one side of the comparison."""
-    match peer:
+def peer(name: str, batch_size: int) -> turns.Turn:
+    """One side of the comparison."""
+    data, steps = TrainingData.load(torch.device("cpu")), -(-IMAGES // batch_size)
+    match name:
         case "notebook":
-            loader = notebook.loader(train=True, batch_size=batch_size)
-            turns.serve(lambda: notebook_turn(batch_size, loader))
+            return notebook_turn(batch_size, notebook.loader(train=True, batch_size=batch_size), steps)
         case "tensors":
-            loader = tensors(data, batch_size)
-            turns.serve(lambda: notebook_turn(batch_size, loader))
+            return notebook_turn(batch_size, tensors(data, batch_size), steps)
         case "product":
-            turns.serve(product_turn)
+            return product_turn
         case _:
-            turns.serve(lambda: our_turn(batch_size, data, peer))
+            return our_turn(batch_size, data, name, steps)
 
 
 def main() -> None:
@@ -138,22 +143,16 @@ def main() -> None:
         choices=tuple(SIZES),
         default=QUICK_SIZES if turns.IS_QUICK else tuple(SIZES),
     )
-    parser.add_argument("--peer", choices=tuple(PEERS), help="be one side of the comparison")
     arguments = parser.parse_args()
-    data = TrainingData.load(torch.device("cpu"))
-    if arguments.peer:
-        serve(arguments.peer, arguments.batch_sizes[0], data)
-        return
-
     is_compiled = engine.prepare() is not None
     peers = {name: environment for name, environment in PEERS.items() if is_compiled or name != "compiled"}
     rows: list[tuple[str, str, str]] = []
     result: dict[str, object] = {}
+    turns.so_far("epoch", rows, result)
     for number, size in enumerate(arguments.batch_sizes, 1):
-        command = ("benchmarks.epoch", "--batch-sizes", str(size), "--peer")
         memory: dict[str, float] = {}
-        commands = {name: ((*command, name), environment) for name, environment in peers.items()}
-        found = turns.take_turns(commands, arguments.rounds, memory, number / len(arguments.batch_sizes))
+        sides = {name: (partial(peer, name, size), environment) for name, environment in peers.items()}
+        found = turns.take_turns(sides, arguments.rounds, memory, number / len(arguments.batch_sizes))
         peak = statistics.median(found.pop("product"))
         rows.append((f"batch {size}: a product of matrices, GFLOP/s", f"{peak / 1e9:.0f}", ""))
         of_this_size: dict[str, object] = {"peak_gflops": round(peak / 1e9, 1)}
@@ -174,11 +173,12 @@ def main() -> None:
                 "memory_mb": round(memory[name]),
             }
         result[f"batch_{size}"] = of_this_size
+    data = TrainingData.load(torch.device("cpu"))
     for kind in ("torch", "compiled")[: 1 + is_compiled]:
         difference = largest_difference(data, kind)
         rows.append((f"{kind}: largest relative difference of {COMPARED} losses", f"{difference:.1e}", "2e-04 at most"))
         result[f"loss_difference_{kind}"] = difference
-    for module in ("fmnist_core.runs.client", "fmnist_core.training"):
+    for module in ("fmnist_core.runs.client", "fmnist_core.training.loop"):
         seconds = import_seconds(module)
         rows.append((f"import {module}, s", f"{seconds:.2f}", ""))
         result[f"import_{module}_s"] = round(seconds, 2)

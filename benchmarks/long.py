@@ -11,11 +11,7 @@ it, and with them computed. Steps per second of processor time on one thread, so
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -82,18 +78,12 @@ def late_to_early(seconds: Sequence[float]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=STEPS)
-    parser.add_argument("--once", choices=("flushed", "computed"), help="be one side of the comparison")
     arguments = parser.parse_args()
-    if arguments.once:
-        print(json.dumps(steps_taken(arguments.once == "flushed", arguments.steps)))
-        return
     rows: list[tuple[str, str, str]] = []
     result: dict[str, object] = {"steps": arguments.steps, "batch": BATCH}
+    turns.so_far("long", rows, result)
     for side, words in (("flushed", "numbers below 1e-38 made zero"), ("computed", "computed")):
-        command = [sys.executable, "-m", "benchmarks.long", "--once", side, "--steps", str(arguments.steps)]
-        environment = os.environ | MEMORY | {"OMP_NUM_THREADS": "1"}
-        done = subprocess.run(command, cwd=turns.ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True)
-        seconds, small = json.loads(done.stdout.splitlines()[-1])
+        seconds, small = turns.apart(steps_taken, side == "flushed", arguments.steps, environment=MEMORY)
         ratio, last = late_to_early(seconds), 1000 * statistics.median(seconds[-len(seconds) // 5 :])
         wanted = f"{WANTED:g} at least" if side == "flushed" else ""
         rows += [

@@ -15,6 +15,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -39,7 +40,7 @@ TRAINING = {"notebook": "", "torch": "", "compiled": "", "jax": "jax", "lightnin
 PREDICTING = {"notebook's net": "", "ours": "", "onnxruntime": "onnxruntime"}
 """Each side and the package that it needs."""
 
-Turn = Callable[[], float]
+Turn = turns.Turn
 
 
 # --- Training --------------------------------------------------------------------------------------------------------
@@ -267,51 +268,44 @@ def seconds_of(side: str) -> Turn:
 # --- Both ------------------------------------------------------------------------------------------------------------
 
 
-def serve(side: str) -> None:
-    """Be one side of the comparison."""
+def peer(side: str) -> Turn:
+    """One side of the comparison."""
     if side in PREDICTING:
-        return turns.serve(seconds_of(side))
+        return seconds_of(side)
+    if side == "jax":
+        return jax_turn()
+    if side == "keras":
+        return keras_turn()
     data = TrainingData.load(torch.device("cpu"))
-    match side:
-        case "notebook":
-            loader = notebook.loader(train=True, batch_size=BATCH)
-            turns.serve(lambda: notebook_turn(BATCH, loader, STEPS))
-        case "jax":
-            turns.serve(jax_turn())
-        case "keras":
-            turns.serve(keras_turn())
-        case "lightning":
-            turns.serve(lightning_turn(data))
-        case _:
-            turns.serve(lambda: our_turn(BATCH, data, side, STEPS))
-    return None
+    if side == "notebook":
+        return notebook_turn(BATCH, notebook.loader(train=True, batch_size=BATCH), STEPS)
+    return lightning_turn(data) if side == "lightning" else our_turn(BATCH, data, side, STEPS)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--peer", choices=(*TRAINING, *PREDICTING), help="be one side of the comparison")
     arguments = parser.parse_args()
-    if arguments.peer:
-        serve(arguments.peer)
-        return
-
     is_compiled = engine.prepare() is not None
     there = lambda package: not package or importlib.util.find_spec(package) is not None  # noqa: E731
     environments = {"torch": MEMORY | {"FMNIST_COMPILED": "0"}, "compiled": MEMORY, "ours": MEMORY}
     rows: list[tuple[str, str, str]] = []
     result: dict[str, object] = {}
+    turns.so_far("peers", rows, result)
     for kind, sides, until in (("training", TRAINING, 0.8), ("predicting", PREDICTING, 1.0)):
         peers = {
-            side: (("benchmarks.peers", "--peer", side), environments.get(side, {}))
+            side: (partial(peer, side), environments.get(side, {}))
             for side, package in sides.items()
             if there(package) and (is_compiled or side != "compiled")
         }
-        found = turns.take_turns(peers, arguments.rounds, until=until)
+        has_others = any(sides[side] for side in peers)  # `epoch` and `evaluation` compare ours with the notebook's
+        found = turns.take_turns(peers, arguments.rounds, until=until) if has_others else {}
         best = ("compiled" if is_compiled else "torch") if kind == "training" else "ours"
         for side in sides:
             label = f"{side}: images/s at batch {BATCH}" if kind == "training" else f"{side}: 10,000 test images, s"
             if side not in found:
+                if not sides[side]:
+                    continue
                 rows.append((label, "", "not installed: pip install -r requirements-bench.txt"))
                 continue
             value = statistics.median(found[side])

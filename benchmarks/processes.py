@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from benchmarks import turns
 from fmnist_core.runs import client
 from fmnist_core.runs.service import features
 from fmnist_core.settings.config import TrainingConfig
@@ -52,18 +53,22 @@ def end_dispatcher() -> None:
 
 
 @contextmanager
-def trained_run() -> Iterator[str]:
-    """The id of a run of one epoch with all that pages show of it; $FMNIST_RUNS is its folder meanwhile, and stays so.
+def trained_run(developed: bool = False) -> Iterator[str]:
+    """The id of a run of one epoch with its last predictions and hidden layer, those of all its moments where they are `developed`.
 
-    `make bench` trains it once for all that look at one: in $BENCH_RUNS, which it removes at the end.
+    $FMNIST_RUNS is its folder meanwhile, and stays so. `make bench` trains it once for all that look at one: in $BENCH_RUNS,
+    which it removes at the end. Where it has to be quick, the run has fewer moments.
     """
+    if turns.IS_QUICK:
+        os.environ.setdefault("FMNIST_SNAPSHOTS", "30")
     shared = os.environ.get("BENCH_RUNS")
     os.environ["FMNIST_RUNS"] = folder = shared or tempfile.mkdtemp()
     try:
         known = [run.id for run in client.list_runs() if run.state.is_final]
         run_id = known[0] if known else client.start(TrainingConfig(epochs=1), "Measured")
         wait_until(lambda: client.get(run_id).state.is_final, "the end of training")
-        wait_until(lambda: client.folder(run_id).snapshots.is_developed, "the predictions of its snapshots")
+        if developed:
+            wait_until(lambda: client.folder(run_id).snapshots.is_developed, "the predictions of its snapshots")
         last = client.get(run_id).step
         wait_until(lambda: features.begin(client.folder(run_id), last) == "ready", "its hidden layer")
         yield run_id

@@ -2,7 +2,7 @@
 
 python -m benchmarks.race [--rounds 5]
 
-Four peers, each a process of its own in a worker's environment, which take turns: a single run and a race, each as PyTorch
+Four peers, each a process of its own with a worker's memory, which take turns: a single run and a race, each as PyTorch
 computes it (the race as one batched model) and in the compiled engine (the copies on one thread each). What counts is the
 time of one step of all 16 copies, as a share of 16 steps of a single run: of PyTorch's, and of the compiled one.
 """
@@ -13,7 +13,7 @@ import argparse
 import os
 import statistics
 import time
-from itertools import islice
+from functools import partial
 
 import torch
 
@@ -40,9 +40,7 @@ def single_turn(compiled: bool, data: TrainingData) -> float:
     state = TrainingState.new(CONFIG)
     if not compiled:
         state.compiled = None
-    events = train(state, data)
-    list(islice(events, 2))  # started; measured before training
-    for event in events:
+    for event in train(state, data):
         if isinstance(event, Losses) and event.seconds > SECONDS:
             break
     return state.seconds / state.step
@@ -61,20 +59,19 @@ def race_turn(compiled: bool, data: TrainingData) -> float:
     return passed / steps
 
 
+def peer(name: str) -> turns.Turn:
+    """One of the four."""
+    kind, way = name.split()
+    turn = single_turn if kind == "single" else race_turn
+    return partial(turn, way == "compiled", TrainingData.load(torch.device("cpu")))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--peer", choices=PEERS, help="be one of the four")
     arguments = parser.parse_args()
-    if arguments.peer:
-        data = TrainingData.load(torch.device("cpu"))
-        kind, way = arguments.peer.split()
-        turn = single_turn if kind == "single" else race_turn
-        turns.serve(lambda: turn(way == "compiled", data))
-        return
-
     there = [peer for peer in PEERS if engine.prepare() or "torch" in peer]
-    found = turns.take_turns({peer: (("benchmarks.race", "--peer", peer), MEMORY) for peer in there}, arguments.rounds)
+    found = turns.take_turns({name: (partial(peer, name), MEMORY) for name in there}, arguments.rounds)
     rows = [(f"{peer}: one step", f"{1000 * statistics.median(found[peer]):.2f} ms", "") for peer in there]
     result: dict[str, object] = {peer: round(1000 * statistics.median(found[peer]), 3) for peer in there}
     for race in (peer for peer in there if peer.startswith("race")):

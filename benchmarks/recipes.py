@@ -13,12 +13,10 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
-import sys
 import time
 from dataclasses import replace
 
-from benchmarks.turns import ROOT
+from benchmarks import turns
 from fmnist_core.evaluation import references
 from fmnist_core.runs.service.executor import MEMORY
 from fmnist_core.settings.recipes import RECIPES
@@ -68,10 +66,7 @@ def late_to_early(marks: list[tuple[int, float]]) -> float:
 
 def in_a_process(name: str, seed: int, held_out: int) -> dict[str, float | str]:
     """`run_once` where no cache and no number of threads is left from another run."""
-    command = (sys.executable, "-m", "benchmarks.recipes", "--once", name, str(seed), "--held-out", str(held_out))
-    done = subprocess.run(command, cwd=ROOT, env=MEMORY | os.environ, check=True, stdout=subprocess.PIPE, text=True)
-    found: dict[str, float | str] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    return turns.apart(run_once, name, seed, held_out, environment=MEMORY)
 
 
 def main() -> None:
@@ -79,13 +74,7 @@ def main() -> None:
     parser.add_argument("--recipes", nargs="+", choices=tuple(RECIPES), default=QUICK)
     parser.add_argument("--seeds", type=int, default=5, help="how many, from 0 on")
     parser.add_argument("--held-out", type=int, default=0, help="measure on so many training images, held out")
-    parser.add_argument("--once", nargs=2, metavar=("RECIPE", "SEED"), help="one run, one line of JSON")
     arguments = parser.parse_args()
-    if arguments.once:
-        name, seed = arguments.once
-        print(json.dumps(run_once(name, int(seed), arguments.held_out)))
-        return
-
     from fmnist_core.training.compiled import engine
 
     engine.prepare()  # where there is a C compiler: once, and not in anybody's training time

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -28,8 +29,11 @@ from fmnist_core.runs.service.keeping import Film
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.training.events import Measured, Started
 
+EPOCHS = 1 if turns.IS_QUICK else 2
 RUNS = {
-    "the tutorial's first two epochs": TrainingConfig(epochs=2, device="cpu"),
+    f"the tutorial's first {'epoch' if EPOCHS == 1 else f'{EPOCHS} epochs'}": TrainingConfig(
+        epochs=EPOCHS, device="cpu"
+    ),
     "a run of a second or so": TrainingConfig(epochs=1, batch_size=256, learning_rate=0.1, device="cpu"),
 }
 
@@ -146,9 +150,10 @@ def main() -> None:
 
         from fmnist_core.training.state import TrainingData
 
+        turns.so_far("recorder", rows, found)
         data = TrainingData.load(torch.device("cpu"))
         for name, config in RUNS.items():
-            train(config, 0, data)  # warm
+            train(replace(config, step_limit=100), 0, data)  # warm
             ratios, shares, times = [], [], []
             for _round in turns.rounds(arguments.rounds):
                 _, without, _, _ = train(config, 0, data)
@@ -165,7 +170,8 @@ def main() -> None:
             found[f"{key}_longer"] = round(statistics.median(ratios), 4)
             if key == "tutorial":
                 more, facts = look_at(run, data, passed)
-                rows, found = rows + more, found | facts
+                rows += more
+                found |= facts
         found["list_first_s"], found["list_s"] = (round(s, 3) for s in list_thousand(Path(folder) / "thousand"))
         rows.append(("list of 1,000 runs, first time in a process, s", str(found["list_first_s"]), ""))
         rows.append(("list of 1,000 runs, again, s", str(found["list_s"]), "0.2"))

@@ -35,7 +35,7 @@ DRAG = """async (range) => {
 
 def main() -> None:
     port = chromium.port(__doc__, 8733)
-    with chromium.trained_run(port) as shown:
+    with chromium.trained_run(port, developed=True) as shown:
         moments, page = len(client.folder(shown.run_id).logit_steps()), shown.page
         shown.open(f"test?run={shown.run_id}", '.time input[type="range"]')
         handle = page.get_by_role("slider", name="Moment of the run")

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import shutil
+import os
+import signal
+import sys
+import time
+from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -13,20 +18,27 @@ from benchmarks import turns
 bench = importlib.import_module("benchmarks.__main__")
 README = (turns.ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
 
-SLOW = """
-import pathlib, time
-from benchmarks import turns
-try:
-    for _round in turns.rounds(1000):
-        time.sleep(60)
-finally:
-    pathlib.Path("tidied").touch()
-"""
+
+class Slow(ModuleType):
+    """A benchmark that found one thing and then takes for ever."""
+
+    tidied: Path
+
+    @classmethod
+    def main(cls) -> None:
+        rows = [("one thing", "1", "")]
+        turns.so_far("slow", rows, {"one": 1})
+        try:
+            for _round in turns.rounds(1000):
+                time.sleep(60)
+        finally:
+            cls.tidied.touch()
 
 
 def test_shares():
-    """Together they are all of the time; each is a module that the table explains."""
-    assert sum(bench.SHARES.values()) == pytest.approx(1)
+    """Together they are less than all of the time; each is a module that the table explains."""
+    for quick, whole in enumerate((bench.WHOLE, bench.QUICKLY)):
+        assert sum(share[quick] for share in bench.SHARES.values()) + bench.IMPORTING <= whole
     for name in bench.SHARES:
         assert (turns.ROOT / "benchmarks" / f"{name}.py").exists()
         assert f"| `{name}` |" in README
@@ -35,17 +47,43 @@ def test_shares():
 def test_one_that_is_not_done_is_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ):
-    """It tidies up after itself, a line says so, and the status tells."""
-    (tmp_path / "benchmarks").mkdir()
-    (tmp_path / "benchmarks" / "slow.py").write_text(SLOW)
-    shutil.copy(turns.__file__, tmp_path / "benchmarks")
-    monkeypatch.setattr(bench, "SHARES", {"slow": 1.0})
-    monkeypatch.setattr(bench, "WHOLE", 2)
-    monkeypatch.setattr(bench, "QUICKLY", 2)
-    monkeypatch.setattr(bench, "ROOT", tmp_path)
-    assert bench.main() == 1
-    assert "slow: was not done in 2 s" in capfd.readouterr().out
-    assert (tmp_path / "tidied").exists()
+    """What it has found is printed, it tidies up after itself, a line says so, and the status tells."""
+    Slow.tidied = tmp_path / "tidied"
+    monkeypatch.setitem(sys.modules, "benchmarks.slow", Slow("benchmarks.slow"))
+    monkeypatch.setattr(bench, "SHARES", {"slow": (1, 1)})
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        assert bench.main([]) == 1
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    said = capfd.readouterr().out
+    assert "slow: was not done in 1 s" in said
+    assert "slow, as far as it came: 1 rounds" in said
+    assert "one thing" in said
+    assert Slow.tidied.exists()
+
+
+def test_peers_take_turns():
+    """Each is a process of its own with its own environment, and one that fails is named."""
+    seen = {name: {"SIDE": name} for name in ("here", "there")}
+
+    def side(name: str) -> turns.Turn:
+        assert os.environ["SIDE"] == name
+        return lambda: float(os.getpid())
+
+    found = turns.take_turns({name: (partial(side, name), environment) for name, environment in seen.items()}, 1)
+    assert len({os.getpid(), *found["here"], *found["there"]}) == 3
+    assert "SIDE" not in os.environ
+    with pytest.raises(RuntimeError, match="wrong has ended"):
+        turns.take_turns({"wrong": (partial(side, "wrong"), {"SIDE": "other"})}, 1)
+
+
+def test_apart():
+    """What a function gives in a process of its own; its failure is one here."""
+    assert turns.apart(os.getpid) != os.getpid()
+    assert turns.apart(os.environ.get, "SIDE", environment={"SIDE": "there"}) == "there"
+    with pytest.raises(RuntimeError, match="ended with status 1"):
+        turns.apart(int, "no number")
 
 
 def test_fewer_rounds_where_time_is_short(monkeypatch: pytest.MonkeyPatch):
