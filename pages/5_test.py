@@ -19,6 +19,7 @@ from pages.parts.runs.moment import moment
 from pages.parts.runs.run_picker import run_picker
 from pages.parts.runs.take_away import take_away
 from pages.parts.test import abstaining, classes, confusion, mistakes, reliability, robustness
+from pages.parts.text import change
 
 View = Literal["classes", "matrix", "mistakes", "calibration", "threshold", "robustness"]
 
@@ -124,11 +125,6 @@ def _wait_for_news(run_id: str, shown: int) -> None:
         st.rerun()
 
 
-def _change(difference: float, digits: int, unit: str = "") -> str:
-    """A difference with its sign; in words where there is none."""
-    return f"{difference:+.{digits}f}{unit}" if difference else "no change"
-
-
 def _tiles(before: Score, after: Score) -> None:
     right, total = sum(after.correct), sum(after.total)
     low, high = wilson(right, total)
@@ -136,9 +132,7 @@ def _tiles(before: Score, after: Score) -> None:
         st.metric(
             "Accuracy",
             frame.percent(after.accuracy),
-            _change(100 * (after.accuracy - before.accuracy), 2, " points"),
-            delta_color="normal" if after.accuracy != before.accuracy else "off",
-            delta_arrow="auto" if after.accuracy != before.accuracy else "off",
+            **change(100 * (after.accuracy - before.accuracy), 2, " points"),
             help=f"Share of the {total:,} test images whose highest score is that of the true class. Below: the change from "
             "before.",
         )
@@ -151,9 +145,7 @@ def _tiles(before: Score, after: Score) -> None:
         st.metric(
             "Test loss",
             f"{after.loss:.4f}",
-            _change(after.loss - before.loss, 4),
-            delta_color="inverse" if after.loss != before.loss else "off",
-            delta_arrow="auto" if after.loss != before.loss else "off",
+            **change(after.loss - before.loss, 4, less_is_better=True),
             help="Mean cross-entropy in nats per image: −ln of the probability given to the true class. A blind guess "
             "scores ln 10 = 2.303. Below: the change from before.",
         )

@@ -22,3 +22,12 @@ def number(value: float) -> str:
     """
     text = f"{value:.6g}"
     return np.format_float_positional(float(text), trim="-") if "e" in text else text
+
+
+def signed(value: float, digits: int) -> str:
+    """A difference with its sign, U+2212 for minus; none where it rounds to zero.
+
+    >>> signed(0.125, 1), signed(-3.0, 2), signed(-0.001, 2)
+    ('+0.1', '−3.00', '0.00')
+    """
+    return f"{value:+.{digits}f}".replace("-", "\u2212") if round(value, digits) else f"{0:.{digits}f}"

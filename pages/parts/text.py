@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from fmnist_core.runs.text import one_line
 from fmnist_core.views.text import number as number
+from fmnist_core.views.text import signed as signed
 
 
 def plain(text: str) -> str:
@@ -24,3 +26,21 @@ def plain(text: str) -> str:
         return f"{before}\\{found[0]}" + ("\u2060" if found[0] in ":@.-<>=~" else "")
 
     return re.sub(r"[!-/:-@\[-`{-~]", escaped, one_line(text))
+
+
+def change(difference: float, digits: int, unit: str = "", *, less_is_better: bool = False) -> dict[str, Any]:
+    """For `st.metric`: a difference with its sign, green for better, red for worse, gray where it rounds to nothing.
+
+    The colour is named because `st.metric` knows no other minus than the hyphen.
+
+    >>> change(-0.5, 2, " points")
+    {'delta': '−0.50 points', 'delta_color': 'red', 'delta_arrow': 'down'}
+    """
+    if not round(difference, digits):
+        return {"delta": "no change", "delta_color": "off", "delta_arrow": "off"}
+    is_better = (difference < 0) == less_is_better
+    return {
+        "delta": f"{signed(difference, digits)}{unit}",
+        "delta_color": "green" if is_better else "red",
+        "delta_arrow": "up" if difference > 0 else "down",
+    }

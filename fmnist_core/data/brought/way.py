@@ -163,11 +163,12 @@ def prepare(brought: Brought, choices: Choices, likeness: Likeness) -> Way:
 
     angle, tried = (choices.angle, 0.0) if choices.angle is not None else straightest(amount, choices, likeness)
     amount = stages.turned(amount, angle)
+    by = f"{angle:+.1f}°".replace("-", "\u2212")
     if choices.angle is not None:
-        said = f"Turned by {angle:+.1f}°, as you chose."
+        said = f"Turned by {by}, as you chose."
     elif angle:
         said = (
-            f"Turned by {angle:+.1f}°: of {len(ANGLES)} angles up to {ANGLES[-1]}° the one that comes nearest to a training "
+            f"Turned by {by}: of {len(ANGLES)} angles up to {ANGLES[-1]}° the one that comes nearest to a training "
             f"picture ({100 * tried:.0f} % nearer than before)."
         )
     else:

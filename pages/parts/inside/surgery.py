@@ -26,6 +26,7 @@ from pages.parts.components.ranking import Column, Row, ranking
 from pages.parts.inside.edit_form import edit_form
 from pages.parts.inside.subject import Subject
 from pages.parts.person import person
+from pages.parts.text import change
 
 AT_ONCE = 20
 FIRST: dict[Architecture, int] = {"residual": 1_000, "deep": 1_000, "wide": 200}
@@ -124,8 +125,8 @@ def outcome(subject: Subject) -> None:
     apart = comparison.difference(before, after)
     p = apart.p_value
     with st.grid(3, min_column_width=130):
-        change = 100 * (after.accuracy - before.accuracy)
-        st.metric("Accuracy now", frame.percent(after.accuracy), f"{change:+.2f} points", border=True)
+        moved = change(100 * (after.accuracy - before.accuracy), 2, " points")
+        st.metric("Accuracy now", frame.percent(after.accuracy), border=True, **moved)
         st.metric("Before", frame.percent(before.accuracy), border=True, height="stretch")
         words = "more than chance" if p < SURE else "may be chance"
         st.metric(

@@ -20,6 +20,7 @@ from fmnist_core.views.colours import CLASS_COLOURS
 from pages.parts import address, frame
 from pages.parts.components.image_grid import image_grid
 from pages.parts.inside.subject import Subject
+from pages.parts.text import change, signed
 
 SHOWN = 20
 FRAME = 150
@@ -182,8 +183,9 @@ def _one(stage: Stage, unit: int, kept: Arrays) -> None:
     if accuracy is None:
         st.caption("Its layer has nothing of its own to mute, or its turn has not come yet.")
         return
-    change, logits = 100 * (float(accuracy[unit]) - float(kept["accuracy"])), kept[f"{_module(stage)}/logits"][unit]
-    st.metric("Accuracy without it", frame.percent(float(accuracy[unit])), f"{change:+.2f} points", border=True)
+    moved = change(100 * (float(accuracy[unit]) - float(kept["accuracy"])), 2, " points")
+    logits = kept[f"{_module(stage)}/logits"][unit]
+    st.metric("Accuracy without it", frame.percent(float(accuracy[unit])), border=True, **moved)
     figure = go.Figure(
         go.Bar(x=[-float(v) for v in logits], y=list(CLASSES), orientation="h", marker_color=CLASS_COLOURS)
     )
@@ -234,7 +236,7 @@ def _all(subject: Subject, kept: Arrays) -> None:
     part = "" if bool(kept["whole"]) else " More are being computed."
     st.caption(
         f"Measured on {int(kept['pictures']):,} {subject.pictures.words}, {len(names)} units. It matters most: {names[worst]}, "
-        f"{changes[worst]:+.2f} points.{part}"
+        f"{signed(changes[worst], 2)} points.{part}"
     )
 
 

@@ -1,0 +1,37 @@
+"""How differences are written, and what `st.metric` makes of them."""
+
+from __future__ import annotations
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+
+@pytest.mark.parametrize(
+    ("difference", "less_is_better", "words", "colour", "arrow"),
+    [
+        (0.5, False, "+0.50 points", "GREEN", "UP"),
+        (-0.5, False, "\u22120.50 points", "RED", "DOWN"),
+        (0.5, True, "+0.50 points", "RED", "UP"),
+        (-0.5, True, "\u22120.50 points", "GREEN", "DOWN"),
+        (-0.001, False, "no change", "GRAY", "NONE"),
+        (0.0, True, "no change", "GRAY", "NONE"),
+    ],
+)
+def test_better_is_green_and_worse_is_red_with_a_real_minus(
+    difference: float, less_is_better: bool, words: str, colour: str, arrow: str
+):
+    """Streamlit reads the direction off a hyphen and would paint U+2212 as a gain: the colour and the arrow are named."""
+
+    def script(difference: float, less_is_better: bool) -> None:
+        import streamlit as st
+
+        from pages.parts.text import change
+
+        st.metric("Accuracy", "90 %", **change(difference, 2, " points", less_is_better=less_is_better))
+
+    page = AppTest.from_function(script, args=(difference, less_is_better)).run()
+    assert not page.exception
+    shown = page.metric[0].proto
+    assert shown.delta == words
+    assert shown.MetricColor.Name(shown.color) == colour
+    assert shown.MetricDirection.Name(shown.direction) == arrow
