@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 
 import numpy as np
 from PIL import Image
@@ -12,6 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 from fmnist_core.data import dataset
 from fmnist_core.data.brought.photos import as_photo
 from tests.browser.conftest import listen, settled
+from tests.browser.test_first_minutes import in_sight
 
 LEGS = (((10, 2), (18, 2)), ((10, 3), (10, 26)), ((18, 3), (18, 26)), ((11, 5), (17, 5)))
 """A trouser in four strokes, (column, row)."""
@@ -88,7 +90,7 @@ def test_files_chosen_and_pasted(page: Page, finished: str):
 
 
 def test_a_finger_on_a_phone(browser: Browser, app: str, finished: str):
-    """390 pixels wide, nothing scrolls sideways; a finger draws instead of scrolling."""
+    """390 pixels wide, nothing scrolls sideways; a finger draws instead of scrolling, and the answer is seen while it does."""
     context = browser.new_context(base_url=app, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     page = context.new_page()
     page.set_default_timeout(60_000)
@@ -96,6 +98,7 @@ def test_a_finger_on_a_phone(browser: Browser, app: str, finished: str):
     page.goto(f"/yours?run={finished}")
     settled(page)
     page.locator(".pad canvas").scroll_into_view_if_needed()
+    before = page.locator(".pad canvas").bounding_box()
     touch = context.new_cdp_session(page)
     for stroke in LEGS:
         (start, end) = places(page, stroke)
@@ -109,6 +112,10 @@ def test_a_finger_on_a_phone(browser: Browser, app: str, finished: str):
         "(canvas) => canvas.getContext('2d').getImageData(0, 0, 28, 28).data.filter((v, i) => i % 4 === 0 && v > 128).length"
     )
     assert lit > 60
+    expect(page.locator(".judge")).to_have_attribute("data-top", re.compile("."))
+    assert page.locator(".pad canvas").bounding_box() == before  # it has not moved under the finger
+    for what in (".judge h4", ".says", ".row:not(.far) >> nth=2", ".flag b", "canvas"):
+        assert in_sight(page, page.locator(".pad").locator(what)), what
     width = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
     context.close()
     assert width <= 390

@@ -25,6 +25,11 @@ class Pad {
     find("undo").onclick = () => this.undo();
     find("clear").onclick = () => this.change(() => this.pixels.fill(0));
     find("mirror").onclick = () => this.mirror();
+    find("all").onclick = ({ target }) => {
+      const isEvery = root.classList.toggle("every");
+      target.setAttribute("aria-expanded", String(isEvery));
+      target.textContent = isEvery ? "The likeliest three" : "All ten classes";
+    };
     for (const [key, [down, right, sign]] of Object.entries(ARROWS)) {
       const button = document.createElement("button");
       Object.assign(button, { type: "button", textContent: sign, title: `Move by one pixel (${key})` });
@@ -199,7 +204,10 @@ class JudgeView {
       fill.style.background = colours[k];
       return { row, fill, value: make("span", "value", row) };
     });
+    this.rank(classes.map(() => 0));
     this.flag = make("p", "flag", this.element);
+    this.judged = make("b", "", this.flag, "…"); // so that it takes its room before it says anything
+    this.reason = make("span", "", this.flag);
     this.took = make("p", "took", this.element);
   }
 
@@ -213,6 +221,15 @@ class JudgeView {
     }
     this.flag.hidden = this.took.hidden = true;
     delete this.element.dataset.top;
+  }
+
+  // The likeliest first, where there is no room for ten.
+  rank(probabilities) {
+    const order = probabilities.map((_, k) => k).sort((a, b) => probabilities[b] - probabilities[a]);
+    order.forEach((k, rank) => {
+      this.rows[k].row.style.setProperty("--rank", rank);
+      this.rows[k].row.classList.toggle("far", rank > 2);
+    });
   }
 
   async ask(pixels, ended) {
@@ -249,10 +266,10 @@ class JudgeView {
     });
     this.flag.hidden = this.took.hidden = false;
     this.flag.classList.toggle("stranger", stranger);
-    const strong = document.createElement("b");
-    strong.textContent = stranger ? "Unlike anything it was trained on." : "It looks like what it was trained on.";
+    this.rank(probabilities);
+    this.judged.textContent = stranger ? "Unlike anything it was trained on." : "It looks like what it was trained on.";
     const less = `${Math.min(99.9, 100 * rank).toFixed(rank > 0.99 ? 1 : 0)} % of training pictures are less strange. `;
-    this.flag.replaceChildren(strong, less + (stranger ? reason : ""));
+    this.reason.textContent = less + (stranger ? reason : "");
     this.took.textContent = `Answered within ${Math.max(1, Math.round(milliseconds))} ms.`;
     this.element.dataset.top = this.classes[top];
     this.element.dataset.milliseconds = milliseconds.toFixed(1);
@@ -260,6 +277,8 @@ class JudgeView {
 
   fail(error) {
     this.says.textContent = "No answer";
-    this.flag.textContent = `${error.message}.`;
+    this.flag.hidden = false;
+    this.judged.textContent = `${error.message}.`;
+    this.reason.textContent = "";
   }
 }
