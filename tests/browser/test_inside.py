@@ -57,6 +57,29 @@ def test_from_a_mistake_to_nine_numbers_and_back(window: Page, finished: str):
     expect(page.get_by_role("heading", name="Test", level=1)).to_be_visible()
 
 
+def test_a_tap_stays_in_sight_beside_its_arithmetic(window: Page, finished: str):
+    """On a telephone the arithmetic is one line at first, opens with a tap, and never lies over what was tapped."""
+    page = window
+    page.goto(f"/inside?run={finished}")
+    page.wait_for_selector(".inside[data-ready=true]")
+    settled(page)
+    is_narrow = page.viewport_size["width"] < 500
+    fold, arithmetic, layer = page.locator(".fold"), page.locator(".sum"), page.locator(".stage canvas").nth(1)
+    expect(fold).to_be_visible(visible=is_narrow)
+    if not is_narrow:
+        return
+    assert arithmetic.bounding_box()["height"] < 60
+    layer.scroll_into_view_if_needed()
+    size = layer.bounding_box()
+    layer.tap(position={"x": size["width"] - 4, "y": size["height"] - 4})
+    page.wait_for_url(re.compile("layer=conv1"))
+    assert arithmetic.bounding_box()["height"] > 100
+    after = layer.bounding_box()
+    assert 0 < after["y"] + after["height"] <= page.locator(".below").bounding_box()["y"]
+    fold.tap()
+    assert arithmetic.bounding_box()["height"] < 60
+
+
 def test_terms_lead_down_to_where_they_come_from(page: Page, finished: str):
     """From a class to its strongest unit, to the strongest of its 500 values, to the window that won the pool."""
     page.goto(f"/inside?run={finished}&index=5")

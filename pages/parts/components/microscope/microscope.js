@@ -25,6 +25,7 @@ class Microscope {
       this.layout();
       this.tell({ scale });
     };
+    this.find("fold").onclick = () => this.fold((this.keepsClosed = !this.find("below").classList.contains("closed")));
     root.onkeydown = (event) => this.pressed(event);
   }
 
@@ -284,6 +285,8 @@ class Microscope {
     this.selected = at;
     this.unfold();
     this.refresh();
+    if (!this.keepsClosed) this.fold(false);
+    this.uncover(at);
     this.tell({ layer: at.stage.name, unit: at.unit, place: at.stage.shape.length === 3 ? at.place : null });
   }
 
@@ -359,6 +362,23 @@ class Microscope {
     this.outline(at, row, column);
   }
 
+  // On a telephone the arithmetic begins as one line, so that the network is seen; what is tapped opens it.
+  fold(isClosed) {
+    const button = this.find("fold");
+    this.find("below").classList.toggle("closed", isClosed);
+    button.setAttribute("aria-expanded", String(!isClosed));
+    button.textContent = isClosed ? "Open" : "Fold";
+  }
+
+  // It lies over the lower maps: what was tapped is moved out from under it.
+  uncover({ stage, unit, place }) {
+    const view = this.views.find((one) => one.stage === stage);
+    if (!this.narrow || !view) return;
+    const below = view.canvas.getBoundingClientRect().top + corner(view, unit)[1] + (Math.floor((place ?? 0) / view.width) + 1) * view.cell;
+    const hidden = below + 12 - this.find("below").getBoundingClientRect().top;
+    if (hidden > 0) scrollerOf(view.canvas)?.scrollBy({ top: hidden });
+  }
+
   outline(at, row, column) {
     this.pen.clearRect(0, 0, this.over.width, this.over.height);
     const lit = at.stage === this.input_stage ? reached(this, row, column) : behind(this, at, row, column);
@@ -375,18 +395,4 @@ class Microscope {
   say(text) {
     this.find("note").textContent = text;
   }
-}
-
-const same = (a, b) => a === b || Boolean(a && b && a.stage === b.stage && a.unit === b.unit && a.place === b.place);
-
-function brightness(colour) {
-  const [r, g, b] = colour.startsWith("#") ? [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16)) : (colour.match(/[\d.]+/g) ?? [255, 255, 255]).map(Number);
-  return 0.299 * r + 0.587 * g + 0.114 * b;
-}
-
-function make(kind, name = "", text = "") {
-  const element = document.createElement(kind);
-  if (name) element.className = name;
-  if (text) element.textContent = text;
-  return element;
 }

@@ -83,3 +83,25 @@ function* reached({ nodes, stages, views }, row, column) {
 
 // the smallest window that holds all of these
 const around = (fields) => fields.reduce((a, b) => [Math.min(a[0], b[0]), Math.max(a[1], b[1]), Math.min(a[2], b[2]), Math.max(a[3], b[3])]);
+
+const same = (a, b) => a === b || Boolean(a && b && a.stage === b.stage && a.unit === b.unit && a.place === b.place);
+
+function brightness(colour) {
+  const [r, g, b] = colour.startsWith("#") ? [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16)) : (colour.match(/[\d.]+/g) ?? [255, 255, 255]).map(Number);
+  return 0.299 * r + 0.587 * g + 0.114 * b;
+}
+
+// What scrolls when a finger moves over the element, within the component or outside of it.
+function scrollerOf(element) {
+  for (let at = element.parentNode; at; at = at.parentNode ?? at.host) {
+    if (at instanceof Element && at.scrollHeight > at.clientHeight + 1 && /auto|scroll/.test(getComputedStyle(at).overflowY)) return at;
+  }
+  return null;
+}
+
+function make(kind, name = "", text = "") {
+  const element = document.createElement(kind);
+  if (name) element.className = name;
+  if (text) element.textContent = text;
+  return element;
+}
