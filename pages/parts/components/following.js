@@ -40,6 +40,7 @@ class Follower {
       const news = await answer.json();
       if (this.ended) return;
       this.pause = EVERY;
+      [this.answered, this.isOver] = [true, FINAL.has(news.state) && !news.more];
       this.say("");
       const took = performance.now() - asked;
       if (news.more) this.most = took < 500 ? Math.min(2 * this.most, MOST) : took > 2000 ? Math.max(this.most / 2, LEAST) : this.most;
@@ -63,6 +64,15 @@ class Follower {
     this.ended = true;
     clearTimeout(this.timer);
   }
+}
+
+// What stands in a chart's place until it is drawn: what is true. `has`: there is something to draw; `awaited`: what it would be.
+function meanwhile(plot, follower, has, awaited) {
+  const place = plot.querySelector(".live-skeleton, .race-skeleton");
+  if (!place) return;
+  const absent = follower?.answered ? (follower.isOver ? "Nothing was recorded." : `Waiting for ${awaited} …`) : "Loading …";
+  const text = has ? "Drawing …" : absent;
+  if (place.textContent !== text) place.textContent = text;
 }
 
 // Text from people for plotly.js, which reads some HTML in names and "%{…}" under the mouse: as it is (views/text.py).

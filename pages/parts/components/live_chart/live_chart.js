@@ -101,6 +101,7 @@ class LiveChart {
   tell(now) {
     const state = this.root.querySelector(".live-state");
     state.dataset.state = now.state;
+    this.sayMeanwhile();
     put(this.find("title"), `${now.title}.`);
     put(this.find("words"), now.words);
     this.find("progress").hidden = FINAL.has(now.state);
@@ -176,6 +177,7 @@ class LiveChart {
   draw() {
     clearTimeout(this.later);
     this.later = 0;
+    this.sayMeanwhile();
     if (!window.Plotly || this.ended || !this.theme) return;
     const began = performance.now();
     const own = this.curves[0];
@@ -196,6 +198,12 @@ class LiveChart {
     this.drawnAt = performance.now();
     this.drawnIn = this.drawnAt - began;
     this.find("loss").dataset.drawn = this.drawnIn.toFixed(1);
+  }
+
+  sayMeanwhile() {
+    const own = this.curves[0], follower = this.followers?.[0];
+    meanwhile(this.find("loss"), follower, own.count || own.measured.length > 1, "the first losses");
+    meanwhile(this.find("accuracy"), follower, own.measured.length, "the accuracy before training");
   }
 
   // Every loss goes to plotly.js, which leaves out what falls on the same pixels and keeps each peak (line.simplify).

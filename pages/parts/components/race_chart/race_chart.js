@@ -50,7 +50,11 @@ class RaceChart {
       for (const event of events) this.take(event);
       this.draw();
     };
-    this.follower = new Follower(this.data.run, hear, (text) => this.say(text));
+    const say = (text) => {
+      this.say(text);
+      this.sayMeanwhile();
+    };
+    this.follower = new Follower(this.data.run, hear, say);
     this.follower.ask();
   }
 
@@ -107,7 +111,13 @@ class RaceChart {
     return { x, curves };
   }
 
+  sayMeanwhile() {
+    meanwhile(this.find("loss"), this.follower, this.steps, "the first losses");
+    meanwhile(this.find("accuracy"), this.follower, this.measured, "the end of the first epoch");
+  }
+
   draw() {
+    this.sayMeanwhile();
     if (!window.Plotly || this.ended || !this.theme) return;
     const { x, curves } = this.curves();
     const spread = x.map((_, i) => quantiles(curves.map((curve) => curve[i]).filter((loss) => loss !== null)));
