@@ -52,8 +52,12 @@ def home() -> None:
     if train is not None:
         wall(train)
     first_step(done)
+    if runs:
+        latest_runs()
     steps(done)
     machine(runs, train is not None)
+    if not runs:
+        latest_runs()
 
 
 def state_of_data() -> dataset.Split | None:
@@ -195,6 +199,10 @@ def machine(runs: Sequence[Run], data_is_right: bool) -> None:
                 st.markdown("None yet")
                 st.caption("Step 4 starts the first. It goes on when you close the browser.")
     nodes(runs)
+
+
+def latest_runs() -> None:
+    """What was started last, by anybody, as it goes on."""
     st.subheader("Latest runs", anchor=False)
     run_table(
         links={"active": address.link("train", {"run": RUN}), "ended": address.link("test", {"run": RUN})},

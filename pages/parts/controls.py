@@ -145,6 +145,7 @@ def one_of(
         label,
         options,
         required=True,
+        wrap=True,
         format_func=lambda option: shown.get(option, option),
         **address.bound(name, word, default=options[0], then=then),
         **looks,
