@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fmnist_core.settings import search
-from pages.parts import controls, frame
+from pages.parts import address, controls, frame
 from pages.parts.explore import race_view, sweep_view
 from pages.parts.person import remember
 
@@ -26,6 +26,8 @@ def main() -> None:
         ),
     )
     frame.data_or_stop("train")
+    if address.has("sweep") and not address.has("race"):
+        address.assume({"view": "sweep"})
     view = controls.one_of("What to explore", "view", tuple(VIEWS), words=VIEWS, label_visibility="collapsed")
     race_view.show() if view == "race" else sweep_view.show()
     remember()

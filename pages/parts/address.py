@@ -42,6 +42,7 @@ def begin(page: str) -> list[str]:
     Whatever does not fit is taken out of the address, all of it in one entry of the history.
     """
     st.session_state["address_page"] = page
+    st.session_state.pop("address_assumed", None)
     embedded = streamlit_inside.embedding()
     if embedded:
         st.session_state["address_embedding"] = embedded
@@ -64,6 +65,22 @@ def put(**values: str | float | None) -> None:
         else:
             wanted[name] = as_text(value)
     _write(wanted)
+
+
+def assume(values: Mapping[str, object]) -> None:
+    """Let `values` stand for what the address does not say, until the page ends: a sweep that it names has settings.
+
+    Nothing is written into the address: it would be an entry of the history that Back could not leave.
+    """
+    read = {name: _row(name).range.read(as_text(value)) for name, value in values.items()}
+    known = st.session_state.get("address_assumed", {})
+    st.session_state["address_assumed"] = known | {name: value for name, value in read.items() if value is not None}
+
+
+def _usual(name: str, otherwise: object = None) -> object:
+    """What `name` is where the address says nothing: as assumed, as the caller says, or as the table has it."""
+    table = _row(name).default if otherwise is None else otherwise
+    return st.session_state.get("address_assumed", {}).get(name, table)
 
 
 def put_settings(config: TrainingConfig) -> None:
@@ -204,7 +221,7 @@ def settings() -> dict[str, Any]:
 
 def default(name: str) -> object:
     """What `name` is where the address says nothing."""
-    return _row(name).default
+    return _usual(name)
 
 
 def words(name: str) -> tuple[str, ...]:
@@ -229,7 +246,7 @@ def _narrowed(name: str, low: int | None, high: int | None) -> Whole:
 
 
 def _read(name: str, range_: Range, usual: object) -> object:
-    default = _row(name).default if usual is None else usual
+    default = _usual(name, usual)
     raw = _now().get(name)
     if raw is None:
         return default
@@ -263,7 +280,7 @@ def bound(name: str, value: object, *, default: object = None, then: Then | None
     key = f"chosen_{name}"
     if key not in st.session_state or st.session_state[key] != value:
         st.session_state[key] = value
-    return {"key": key, "on_change": _chosen, "args": (name, _row(name).default if default is None else default, then)}
+    return {"key": key, "on_change": _chosen, "args": (name, _usual(name, default), then)}
 
 
 def _chosen(name: str, default: object, then: Then | None) -> None:

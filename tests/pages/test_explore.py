@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from fmnist_core.runs import client
 from fmnist_core.settings import search
@@ -62,6 +65,64 @@ def test_earlier_ones_open_with_their_settings(open_page: Open, empty: Path):
         assert opened.query_params[view] == wanted[view]
 
 
+def sweep_table(page: AppTest) -> dict[str, Any]:
+    """What the list of a sweep's runs is given."""
+    (found,) = [c.proto.json for c in page.get("bidi_component") if c.proto.component_name == "ranking"]
+    return dict(json.loads(found))
+
+
+def test_bare_sweep_shows_what_was_asked_for(open_page: Open, empty: Path):
+    """`?sweep=` alone, in a link from somebody: the form stands at that sweep's settings, the sample's seed among them."""
+    base = TrainingConfig(batch_size=500, step_limit=1, epochs=2, validation=search.HELD_OUT)
+    asked = sweep.Plan(ranges={"momentum": (0.5, 0.95), "dropout": (0.1, 0.4)}, number=3, seed=41)
+    sweep.start_planned(name := sweep.new_name(), asked, base)
+    page = open_page(PAGE, sweep=name)
+    assert not page.exception
+    assert dict(page.query_params) == {"sweep": name}  # nothing that Back could not leave
+    assert page.segmented_control(key="chosen_view").value == "sweep"
+    assert page.multiselect(key="chosen_vary_settings").value == ["momentum", "dropout"]
+    assert page.select_slider(key="chosen_momentum_low_momentum_high").value == (0.5, 0.95)
+    assert page.select_slider(key="chosen_dropout_low_dropout_high").value == (0.1, 0.4)
+    assert page.segmented_control(key="chosen_sampler").value == "random"
+    assert page.slider(key="chosen_count").value == 3
+    assert page.number_input(key="chosen_sample_seed").value == 41
+    assert page.slider(key="chosen_epochs").value == 2
+    assert "sample 41" in words(page)
+    page.slider(key="chosen_epochs").set_value(1).run()
+    assert page.query_params["epochs"] == "1"  # the table's default, but not this sweep's
+    assert page.slider(key="chosen_epochs").value == 1
+    assert page.number_input(key="chosen_sample_seed").value == 41
+
+
+def test_bare_race_shows_what_was_asked_for(open_page: Open, empty: Path):
+    """`?race=` alone."""
+    config = TrainingConfig(batch_size=500, step_limit=1, epochs=2, validation=search.HELD_OUT, dropout=0.2)
+    race = client.start(config, job=Race(copies=3, vary="learning_rate", lowest=0.01, highest=0.5))
+    page = open_page(PAGE, race=race)
+    assert not page.exception
+    assert dict(page.query_params) == {"race": race}
+    assert page.segmented_control(key="chosen_vary").value == "learning_rate"
+    assert page.select_slider(key="chosen_low_high").value == (0.01, 0.5)
+    assert page.slider(key="chosen_replicas").value == 3
+    page.segmented_control(key="chosen_vary").set_value("seed").run()
+    assert page.query_params["vary"] == "seed"
+    assert page.segmented_control(key="chosen_vary").value == "seed"
+
+
+def test_plan_of_a_sweep_comes_back_or_is_none(empty: Path):
+    """A file that holds something else harms nothing: the runs say themselves what they tried."""
+    name = sweep.new_name()
+    plan = sweep.Plan(ranges={"learning_rate": (0.005, 0.1)}, number=2, seed=None)
+    ids = sweep.start_planned(name, plan, TrainingConfig(step_limit=1, validation=search.HELD_OUT))
+    assert len(ids) == 2
+    assert sweep.plan(name) == plan
+    (file,) = (empty / ".sweeps").glob("*.json")
+    for content in ('{"ranges": {"momentum": [0.5, []]}, "number": 2, "seed": null}', "[]", "{", '{"ranges": 1}'):
+        file.write_text(content)
+        assert sweep.plan(name) is None
+    assert sweep.plan(sweep.new_name()) is None
+
+
 def test_run_is_no_race(open_page: Open, trained: Trained, monkeypatch: pytest.MonkeyPatch):
     """The id of an ordinary run in the place of a race's."""
     monkeypatch.setenv("FMNIST_RUNS", str(trained.folder))
@@ -86,9 +147,11 @@ def test_sweep_chooses_on_held_out_pictures_and_tests_once(open_page: Open, empt
         wait_for(run.id, "finished")
     page.run()
     assert not page.exception
-    table = page.dataframe[0].value
-    assert table["Test"].isna().all()
-    assert table["Held out"].is_monotonic_decreasing
+    table = sweep_table(page)
+    assert "Test" not in {column["label"] for column in table["columns"]}
+    held = [row["cells"][3] for row in table["rows"]]
+    assert sorted(held, reverse=True) == held
+    assert {row["link"] for row in table["rows"]} == {f"train?run={run.id}" for run in runs}
     assert not page.metric
     best = sweep.best(sweep.runs_of(name))
     assert best
@@ -106,7 +169,9 @@ def test_sweep_chooses_on_held_out_pictures_and_tests_once(open_page: Open, empt
     best = client.get(best.id)
     assert best.latest
     assert page.metric[1].value == f"{100 * best.latest.test.accuracy:.2f}\u00a0%"
-    assert page.dataframe[0].value["Test"].notna().all()
+    table = sweep_table(page)
+    place = [column["label"] for column in table["columns"]].index("Test")
+    assert all(row["cells"][place].endswith("%") for row in table["rows"])
     (other,) = [run.id for run in runs if run.id != best.id]
     assert sweep.choose(name, other) == best.id
     assert open_page("pages/5_test.py", run=other).metric

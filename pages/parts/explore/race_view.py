@@ -23,6 +23,8 @@ SHOWN = 8
 def show() -> None:
     """The view."""
     run = job_in_address("race", Race)
+    if run:
+        address.assume(_settings(run))
     with st.container(key="run_first" if run else "form_first"):  # on a narrow screen
         settings, result = st.columns([1, 2], gap="large")
     with settings, st.container(border=True):

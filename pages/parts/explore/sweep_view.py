@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import pandas as pd
 import streamlit as st
 
 from fmnist_core.runs import client
 from fmnist_core.runs.files.folder import is_run_id
 from fmnist_core.runs.files.record import Run
-from fmnist_core.runs.text import cell
 from fmnist_core.settings import search
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.search import MOST_RUNS, SCALES
 from fmnist_core.studies import sweep
 from fmnist_core.views import sweep as drawn
 from pages.parts import address, controls, frame, starting
+from pages.parts.components.ranking import Column, Row, ranking
 from pages.parts.person import person
 from pages.parts.runs.run_list import duration, state_words
 from pages.parts.text import number
@@ -34,6 +33,8 @@ def show() -> None:
     if name and not runs:
         address.put(sweep=None)
         st.warning("No such sweep: its runs may have been deleted.", icon=":material/search_off:")
+    if runs:
+        address.assume(_settings(name, runs))
     with st.container(key="run_first" if runs else "form_first"):  # on a narrow screen
         settings, result = st.columns([1, 2], gap="large")
     with settings, st.container(border=True):
@@ -78,15 +79,15 @@ def _form() -> tuple[dict[str, tuple[float, float]], TrainingConfig]:
         help="A grid tries every combination of a few values. At random, each run tries another value of every setting: "
         "better where only some of them matter.",
     )
-    seed = 0
     if sampler == "grid":
-        points = controls.slider("Values of each setting", "points")
+        number, seed = controls.slider("Values of each setting", "points"), None
     else:
-        count = controls.slider("Runs", "count")
+        number = controls.slider("Runs", "count")
         seed = controls.whole_number("Seed of the sample", "sample_seed", help="Another seed, another sample.")
     epochs = controls.slider("Epochs of each run", "epochs")
     base = TrainingConfig(epochs=epochs, validation=search.HELD_OUT)
-    configs = search.grid(base, ranges, points) if sampler == "grid" else search.at_random(base, ranges, count, seed)
+    plan = sweep.Plan(ranges=ranges, number=number, seed=seed)
+    configs = plan.configs(base)
     if not ranges:
         st.info("Choose at least one setting to vary.")
     elif len(configs) > MOST_RUNS:
@@ -101,7 +102,7 @@ def _form() -> tuple[dict[str, tuple[float, float]], TrainingConfig]:
         name = sweep.new_name()
 
         def begin() -> str:
-            sweep.start(name, configs, person())
+            sweep.start_planned(name, plan, base, person())
             return name
 
         starting.button(
@@ -122,6 +123,8 @@ def _sweep(name: str, runs: list[Run], ranges: dict[str, tuple[float, float]], b
     active = [run for run in runs if run.is_active]
     done = len(runs) - len(active)
     st.subheader(f"Sweep of {len(runs)} runs", anchor=False)
+    if (plan := sweep.plan(name)) and plan.seed is not None:
+        st.caption(f"Settings at random: sample {plan.seed}.")
     st.progress(done / len(runs), f"{done} of {len(runs)} have ended")
     if active:
         st.fragment(_wait, run_every=1.0, key="sweep_wait")(name, _signature(runs))
@@ -161,21 +164,31 @@ def _choice(name: str, runs: list[Run], best: Run, *, any_active: bool) -> None:
     chosen_id = sweep.chosen(name)
     chosen = next((run for run in runs if run.id == chosen_id), None)
     ordered = sorted(runs, key=lambda run: sweep.validation_accuracy(run) or -1.0, reverse=True)
-    table = pd.DataFrame(
-        {
-            "Run": [cell(("▸ " if chosen and run.id == chosen.id else "") + _title(run)) for run in ordered],
-            "State": [state_words(run) for run in ordered],
-            **{
-                SCALES[setting].label: [number(getattr(run.config, setting)) for run in ordered]
-                for setting in drawn.varied([run.config for run in ordered])
-            },
-            "Held out": [100 * a if (a := sweep.validation_accuracy(run)) is not None else None for run in ordered],
-            "Test": [_test(run) if chosen_id else None for run in ordered],
-            "Time": [duration(run.seconds) for run in ordered],
-        }
+    settings = drawn.varied([run.config for run in ordered])
+    columns = (
+        Column("Run"),
+        Column("State"),
+        *(Column(SCALES[setting].label, number=True) for setting in settings),
+        Column("Held out", number=True, help="Accuracy on the held-out pictures"),
+        *([Column("Test", number=True, help="Accuracy on the test pictures")] if chosen_id else []),
+        Column("Time", number=True),
     )
-    percent = st.column_config.NumberColumn(format="%.2f %%")
-    st.dataframe(table, hide_index=True, column_config={"Held out": percent, "Test": percent}, key="sweep_table")
+    rows = [
+        Row(
+            (
+                _title(run),
+                state_words(run),
+                *(number(getattr(run.config, setting)) for setting in settings),
+                _percent(sweep.validation_accuracy(run)),
+                *([_percent(_test(run))] if chosen_id else []),
+                duration(run.seconds),
+            ),
+            link=address.link("train", {"run": run.id}),
+            is_shaded=chosen is not None and run.id == chosen.id,
+        )
+        for run in ordered
+    ]
+    ranking(columns, rows, sorted_by="", descending=False, label="The sweep's runs", key="sweep_table")
     if chosen is None and chosen_id is None:
         st.caption(
             "The test accuracies stay hidden here until you have chosen. The best of many test results "
@@ -259,24 +272,34 @@ def _title(run: Run) -> str:
     return f"{name}, steered" if run.is_steered else name
 
 
+def _percent(share: float | None) -> str:
+    return "–" if share is None else frame.percent(share)
+
+
 def _test(run: Run) -> float | None:
-    return 100 * run.latest.test.accuracy if run.latest and run.latest.step and run.latest.test else None
+    return run.latest.test.accuracy if run.latest and run.latest.step and run.latest.test else None
 
 
-def _settings(runs: Sequence[Run]) -> dict[str, str]:
-    """What the controls must say for the values that these runs have tried, as parameters of the address."""
+def _settings(name: str, runs: Sequence[Run]) -> dict[str, object]:
+    """What the controls must say for this sweep, by the parameters' names: what was asked for, or what its runs have tried."""
     configs = [run.config for run in runs]
-    names = drawn.varied(configs)[:MOST_VARIED]
-    is_grid = drawn.is_grid(configs)
-    values: dict[str, object] = {"vary_settings": ",".join(names), "epochs": configs[0].epochs}
-    for name in names:
-        tried = drawn.values_of(name, configs)
-        values |= {f"{name}_low": tried[0], f"{name}_high": tried[-1]}
-    if is_grid:
-        values["points"] = max((len(drawn.values_of(name, configs)) for name in names), default=1)
+    plan = sweep.plan(name)
+    if plan is None:
+        tried = {setting: drawn.values_of(setting, configs) for setting in drawn.varied(configs)[:MOST_VARIED]}
+        ranges = {setting: (values[0], values[-1]) for setting, values in tried.items()}
+        is_grid = drawn.is_grid(configs)
+        number = max(map(len, tried.values()), default=1) if is_grid else len(configs)
+        seed: dict[str, object] = {}
     else:
-        values |= {"sampler": "random", "count": len(configs)}
-    return address.fitting(values)
+        ranges, number, is_grid = dict(plan.ranges), plan.number, plan.seed is None
+        seed = {} if is_grid else {"sample_seed": plan.seed}
+    ends = {
+        f"{setting}_{end}": value
+        for setting, pair in ranges.items()
+        for end, value in zip(("low", "high"), pair, strict=True)
+    }
+    how = {"sampler": "grid", "points": number} if is_grid else {"sampler": "random", "count": number}
+    return {"vary_settings": ",".join(ranges), "epochs": configs[0].epochs, **ends, **how, **seed}
 
 
 def _earlier(shown: str) -> None:
@@ -291,7 +314,7 @@ def _earlier(shown: str) -> None:
             icon=":material/tune:",
             view="sweep",
             sweep=name,
-            **_settings(runs),
+            **address.fitting(_settings(name, runs)),
         )
 
 
