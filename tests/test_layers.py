@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -222,6 +223,18 @@ def test_streamlit_gives_each_page_the_address_that_we_promise():
 
     for step in STEPS:
         assert page_icon_and_name(ROOT / step.script)[1] == step.title.lower()
+
+
+def test_links_to_pages_are_made_in_one_place():
+    """`address.link` keeps what the page is embedded with; an address that a page writes out itself loses it."""
+    from pages.parts.frame import STEPS
+
+    written = re.compile(rf"""["'](?:{"|".join(step.title.lower() for step in STEPS)})\?[a-z_]+=""")
+    pages = (path for kind in ("*.py", "*.js") for path in (ROOT / "pages").rglob(kind))
+    sources = [ROOT / "app.py", *(path for path in pages if path.name != "address.py")]
+    assert written.search('f"test?run={run.id}"')
+    found = {path.name: hit[0] for path in sources if (hit := written.search(path.read_text()))}
+    assert found == {}
 
 
 def test_no_file_is_longer_than_400_lines():

@@ -115,7 +115,7 @@ def _row(entry: Entry) -> Row:
             run_words(run),
             f"run {run.sequence}",
         ),
-        link=f"test?run={run.id}",
+        link=address.link("test", {"run": run.id}),
         note="" if run.state is State.FINISHED else state_words(run),
         is_shaded=True,
     )

@@ -65,7 +65,7 @@ def copies(train: Split, test: Split) -> None:
                 for pair in shown
                 for place in (pair.first, pair.second)
             ],
-            links=[f"image?split={place.split}&index={place.index}" for place in places],
+            links=[address.link("image", {"split": place.split, "index": place.index}) for place in places],
             columns=4,
             cell=112,
             alt="Pairs of copies",

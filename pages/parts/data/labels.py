@@ -215,7 +215,7 @@ def _card(
         split.images[[index]],
         captions=[""],
         hovers=[f"{name} picture {index}, labelled {given}"],
-        links=[f"image?split={split.name}&index={index}"],
+        links=[address.link("image", {"split": split.name, "index": index})],
         columns=1,
         cell=196,
         alt="The picture to judge",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
-
 import numpy as np
 import streamlit as st
 
@@ -68,7 +66,7 @@ def _pictures(run: Run, step: int) -> None:
         train.images[indices],
         captions=captions,
         hovers=[f"Training picture {i:,}\nTrue: {CLASSES[train.labels[i]]}" for i in indices.tolist()],
-        links=[f"image?{urlencode({'split': 'train', 'index': i})}" for i in indices.tolist()],
+        links=[address.link("image", {"split": "train", "index": i}) for i in indices.tolist()],
         colours=colours,
         columns=10,
         cell=56,

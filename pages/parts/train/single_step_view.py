@@ -14,7 +14,7 @@ from fmnist_core.runs import client
 from fmnist_core.runs.files.record import Run, State
 from fmnist_core.runs.files.single_step import SingleStep
 from fmnist_core.views.colours import RIGHT, WRONG
-from pages.parts import frame
+from pages.parts import address, frame
 from pages.parts.components.image_grid import image_grid
 
 SHOWN = 40
@@ -109,7 +109,7 @@ def _batch(step: SingleStep) -> None:
             f"Logits after: {', '.join(f'{value:.2f}' for value in step.logits_after[i])}"
             for i in order
         ],
-        links=[f"image?split=train&index={step.indices[i]}" for i in order],
+        links=[address.link("image", {"split": "train", "index": step.indices[i]}) for i in order],
         colours=[RIGHT if guesses[1][i] == step.labels[i] else WRONG for i in order],
         columns=10,
         cell=56,

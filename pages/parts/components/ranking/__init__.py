@@ -28,7 +28,7 @@ class Row:
 
     cells: Sequence[str]
     link: str = ""
-    """Where the first cell leads: a page of ours such as "test?run=…", or an https address, which opens a new tab."""
+    """Where the first cell leads: a page of ours, as `address.link` gives it, or an https address, which opens a new tab."""
     note: str = ""
     """Small, below the first cell."""
     is_shaded: bool = False
