@@ -123,13 +123,14 @@ def _learned(run: Run, points: Sequence[Measured], kept: Sequence[int]) -> Verdi
             f"({_loss(lowest):.3f} → {_loss(last):.3f}). {reached}"
         )
         return Verdict(Outcome.OVERFITTING, words, _against_overfitting(run.config, round(lowest.epoch)))
-    earlier = [_loss(point) for point in run.measured if point.shown and point.epoch <= 0.75 * last.epoch]
-    fell = min(losses) < (1 - MATTERS) * min(earlier, default=math.inf)
+    earlier = [point for point in run.measured if point.shown and point.epoch <= 0.75 * last.epoch]
+    lowest_before = min(earlier, key=_loss, default=None)
+    fell = lowest_before is None or min(losses) < (1 - MATTERS) * _loss(lowest_before)
     stopped = run.state is State.STOPPED
     annealed = run.config.schedule != "constant" and not stopped
     if fell and not annealed:
-        fall = f"from {min(earlier):.3f} to {min(losses):.3f}" if earlier else f"to {min(losses):.3f}"
-        words = f"It was still learning: the loss on the {images} fell {fall} in the last quarter. {reached}"
+        since = f"from {_loss(lowest_before):.3f} {_when(lowest_before)} " if lowest_before else ""
+        words = f"It was still learning: the loss on the {images} fell {since}to {min(losses):.3f}. {reached}"
         return Verdict(Outcome.STILL_LEARNING, words, _further(run, kept))
     since = next(point for point in points if _loss(point) <= (1 + MATTERS) * min(losses))
     ended = (
@@ -138,6 +139,10 @@ def _learned(run: Run, points: Sequence[Measured], kept: Sequence[int]) -> Verdi
         else f"The loss on the {images} has hardly moved since epoch {since.epoch:.3g}."
     )
     return Verdict(Outcome.LEARNED, f"It learned: {reached} {ended}", _once_more(run.config))
+
+
+def _when(point: Measured) -> str:
+    return f"after epoch {point.epoch:.3g}" if point.step else "before training"
 
 
 def _once_more(config: TrainingConfig) -> Next:

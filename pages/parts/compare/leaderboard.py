@@ -85,7 +85,7 @@ def leaderboard(runs: Sequence[Run], mask: Mask) -> None:
         address.put(sort=None if chosen == "test" else chosen, up=True if again and not up else None)
         st.rerun()
     st.caption(
-        "Shaded: your runs; a name leads to the run's Test page. The others: what people submitted to the data set's "
+        "Shaded: runs that were trained here; a name leads to the run's Test page. The others: what people submitted to the data set's "
         f"[benchmark table]({TABLE}), on all 10,000 test pictures, which its authors have not tested, and baselines of its "
         f"[paper]({PAPER}). "
         "Runs hold out validation pictures only where their settings say so; test and validation accuracy are of "

@@ -46,7 +46,7 @@ def row(run: Run, depth: int = 0, waiting: Waiting | None = None) -> dict[str, o
         "accuracy": frame.percent(score.accuracy) if score else NOTHING,
         "share": score.accuracy if score else 0.0,
         "is_held_out": run.is_sealed,
-        "epochs": f"{run.step / run.config.steps_per_epoch:.1f}".removesuffix(".0") + f" of {run.config.epochs}",
+        "epochs": f"{_epochs(run)} of {run.config.epochs}",
         "recipe": recipe or "own",
         "settings": settings(run.config),
         "owner": run.owner or NOTHING,
@@ -80,3 +80,9 @@ def settings(config: TrainingConfig) -> str:
         return RECIPES[name].title + (f", seed {config.seed}" if config.seed else "")
     usual = TrainingConfig().to_dict()
     return in_words({key: value for key, value in config.to_dict().items() if value != usual[key]}) or "Tutorial"
+
+
+def _epochs(run: Run) -> str:
+    """What it has trained, also where that is little: "2", "0.5", "0.03"."""
+    epochs = run.step / run.config.steps_per_epoch
+    return f"{epochs:.1g}" if 0 < epochs < 0.1 else f"{epochs:.1f}".removesuffix(".0")

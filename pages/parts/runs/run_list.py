@@ -12,7 +12,7 @@ STATES: dict[State, tuple[str, str, str]] = {
     State.RUNNING: ("Training", ":material/trending_down:", "You may close this page: the run goes on."),
     State.PAUSED: ("Paused", ":material/pause_circle:", "Everything is kept. Resume it whenever you like."),
     State.FINISHED: ("Finished", ":material/check_circle:", "All steps are done."),
-    State.STOPPED: ("Stopped", ":material/stop_circle:", "Ended before its last epoch; what it learned is kept."),
+    State.STOPPED: ("Stopped", ":material/stop_circle:", "Ended before its last epoch; its weights are kept."),
     State.DIVERGED: ("Diverged", ":material/error:", "The loss is no longer a number."),
     State.FAILED: ("Failed", ":material/cancel:", "It could not go on."),
 }
@@ -35,11 +35,13 @@ def state_words(run: Run) -> str:
 def duration(seconds: float) -> str:
     """Seconds as a person says them.
 
-    >>> duration(7.25), duration(75), duration(3700), duration(3_600_000)
-    ('7.2 s', '1 min 15 s', '1 h 1 min', '1,000 hours')
+    >>> duration(0.03), duration(7.25), duration(58), duration(75), duration(3700), duration(3_600_000)
+    ('under 0.1 s', '7.2 s', '58 s', '1 min 15 s', '1 h 1 min', '1,000 hours')
     """
+    if 0 < seconds < 0.1:
+        return "under 0.1 s"
     if seconds < 60:
-        return f"{seconds:.1f} s"
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{int(seconds)} s"
     if seconds < 3600:
         return f"{int(seconds) // 60} min {int(seconds) % 60} s"
     if seconds < 100 * 3600:

@@ -183,7 +183,10 @@ class RaceChart {
     const layout = { ...layoutOf(this.theme, axes.x, axes.y, "kept"), hovermode };
     const element = this.find(name);
     element.querySelector(".race-skeleton")?.remove();
-    window.Plotly.react(element, traces, layout, buttonsOf(`fashion-mnist-race-${this.data.run}-${name}`));
+    // under a finger the toolbar would lie over the legend for good, and scrolling the page would zoom
+    const isTouched = window.matchMedia("(pointer: coarse)").matches;
+    if (isTouched) layout.dragmode = false;
+    window.Plotly.react(element, traces, layout, { ...buttonsOf(`fashion-mnist-race-${this.data.run}-${name}`), displayModeBar: isTouched ? false : "hover" });
     element.dataset.points = traces[0].x.length;
   }
 
