@@ -129,8 +129,8 @@ def _learned(run: Run, points: Sequence[Measured], kept: Sequence[int]) -> Verdi
     stopped = run.state is State.STOPPED
     annealed = run.config.schedule != "constant" and not stopped
     if fell and not annealed:
-        since = f"from {_loss(lowest_before):.3f} {_when(lowest_before)} " if lowest_before else ""
-        words = f"It was still learning: the loss on the {images} fell {since}to {min(losses):.3f}. {reached}"
+        start = f"from {_loss(lowest_before):.3f} {_when(lowest_before)} " if lowest_before else ""
+        words = f"It was still learning: the loss on the {images} fell {start}to {min(losses):.3f}. {reached}"
         return Verdict(Outcome.STILL_LEARNING, words, _further(run, kept))
     since = next(point for point in points if _loss(point) <= (1 + MATTERS) * min(losses))
     ended = (

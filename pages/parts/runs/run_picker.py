@@ -78,19 +78,22 @@ def day(run: Run) -> str:
 
 def left_out(hidden: Sequence[Run]) -> None:
     """Why runs of open sweeps are not here, and the way to the choice."""
-    names = sorted({run.group.name for run in hidden if run.group})
+    sweeps: dict[str, list[Run]] = {}
+    for run in sorted(hidden, key=lambda run: run.sequence):
+        sweeps.setdefault(run.group.name if run.group else "", []).append(run)
     one = "This run belongs" if len(hidden) == 1 else f"{len(hidden)} runs belong"
+    which, its = ("a sweep", "its") if len(sweeps) == 1 else ("sweeps", "their")
     st.info(
-        f"{one} to a sweep in which nothing has been chosen yet. What its networks do on the test pictures stays hidden until "
-        "then: whoever chooses after looking has trained on them, a little.",
+        f"{one} to {which} in which nothing has been chosen yet. What {its} networks do on the test pictures stays hidden "
+        "until then: whoever chooses after looking has trained on them, a little.",
         icon=":material/visibility_off:",
     )
     if len(hidden) == 1 and hidden[0].latest:
         frame.page_link("inside", "Look inside, on its held-out pictures", icon=":material/biotech:", run=hidden[0].id)
-    for name in names:
-        frame.page_link(
-            "explore", "To the sweep and its choice", icon=":material/arrow_forward:", view="sweep", sweep=name
-        )
+    for name, runs in sweeps.items():
+        several = f"To the sweep of {len(runs)} run{'s' * (len(runs) > 1)}, from run {runs[0].sequence} on"
+        label = several if len(sweeps) > 1 else "To the sweep and its choice"
+        frame.page_link("explore", label, icon=":material/arrow_forward:", view="sweep", sweep=name)
 
 
 def no_runs() -> None:

@@ -51,11 +51,11 @@ def _table(before: Evaluation, after: Evaluation, drawn: Bootstrap) -> None:
         {
             "Class": CLASSES,
             "Recall": 100 * new.recall,
-            "recall, 95 %": [_interval(ends) for ends in recalls],
+            "Recall, 95 %": [_interval(ends) for ends in recalls],
             "Before": 100 * old.recall,
             "Change": 100 * (new.recall - old.recall),
             "Precision": 100 * new.precision,
-            "precision, 95 %": [_interval(ends) for ends in precisions],
+            "Precision, 95 %": [_interval(ends) for ends in precisions],
             "F1": 100 * new.f1,
             "F1, 95 %": [_interval(ends) for ends in drawn.f1],
             "Support": new.support,
@@ -73,13 +73,13 @@ def _table(before: Evaluation, after: Evaluation, drawn: Bootstrap) -> None:
         column_config={
             "Class": st.column_config.TextColumn(pinned=True),
             "Recall": percent(format="%.1f %%", help="Of the pictures of the class, the share that is recognised"),
-            "recall, 95 %": ends(help="Wilson's interval, in %"),
+            "Recall, 95 %": ends(help="Wilson's interval, in %"),
             "Before": percent(format="%.1f %%", help="Recall before training"),
             "Change": percent(format="%+.1f", help="Of the recall, in percentage points"),
             "Precision": percent(
                 format="%.1f %%", help="Of the pictures predicted as the class, the share that is of it"
             ),
-            "precision, 95 %": ends(help="Wilson's interval, in %"),
+            "Precision, 95 %": ends(help="Wilson's interval, in %"),
             "F1": percent(format="%.1f %%", help="Harmonic mean of precision and recall"),
             "F1, 95 %": ends(help="By bootstrap: the middle 95 % of 1,000 samples drawn from these pictures, in %"),
             "Support": percent(format="localized", help="Pictures of the class"),

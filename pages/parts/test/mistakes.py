@@ -31,6 +31,14 @@ MEANING: dict[Sort, str] = {
     "margin": "Margin: how far the probability of the wrong answer is above that of the true class.",
     "loss": "Loss: −ln of the probability of the true class, in nats. A few such pictures can make up much of the mean loss.",
 }
+WITHOUT_LAYER: dict[features.State, str] = {
+    "computing": "What is nearest in the last hidden layer follows: that layer is being computed for all 70,000 pictures.",
+    "no hidden layer": "This network has no hidden layer: its last step sees the pixels themselves.",
+    "unknown weights": "The weights of this moment were not kept, so its hidden layer cannot be asked what is nearest.",
+    "too wide": f"The last hidden layer has more than {features.MOST_UNITS} units: too many to search for what is nearest.",
+    "failed": "The last hidden layer could not be computed, so what is nearest in it is not shown.",
+}
+"""Why only what is nearest in pixels is shown."""
 
 
 def draw(subject: Subject) -> None:
@@ -62,9 +70,11 @@ def draw(subject: Subject) -> None:
         in_layer = _nearest_in_layer(folder, subject.step, tuple(indices.tolist())) if state == "ready" else None
     except FileNotFoundError:  # removed just now
         in_layer = None
+    if in_layer is None and state in WITHOUT_LAYER:
+        st.caption(WITHOUT_LAYER[state])
     picture_rows(
         [
-            _row(subject, train, int(place), in_pixels[at], None if in_layer is None else in_layer[at], state)
+            _row(subject, train, int(place), in_pixels[at], None if in_layer is None else in_layer[at])
             for at, place in enumerate(shown)
         ],
         alt="Mistakes with the nearest training images",
@@ -97,7 +107,6 @@ def _row(
     place: int,
     in_pixels: npt.NDArray[np.int64],
     in_layer: npt.NDArray[np.int64] | None,
-    state: features.State,
 ) -> Row:
     result = subject.after
     index, true, guess = int(result.indices[place]), int(result.labels[place]), int(result.predictions[place])
@@ -122,13 +131,6 @@ def _row(
             ],
         )
 
-    layer = {
-        "computing": "The last hidden layer is being computed for all 70,000 pictures.",
-        "no hidden layer": "This network has no hidden layer: its last step sees the pixels themselves.",
-        "unknown weights": "The weights of this moment were not kept, so its hidden layer cannot be asked.",
-        "too wide": f"The last hidden layer has more than {features.MOST_UNITS} units: too many to search here.",
-        "failed": "The last hidden layer could not be computed.",
-    }
     return Row(
         title=f"{CLASSES[true]} taken for {CLASSES[guess]}",
         note=f"Test picture {index} · loss {result.losses[place]:.2f} · margin {100 * result.margins[place]:.0f}\u00a0%",
@@ -149,9 +151,7 @@ def _row(
         ],
         strips=[
             strip("Nearest training images in pixels", in_pixels),
-            Strip(layer.get(state, ""), [])
-            if in_layer is None
-            else strip("Nearest in the last hidden layer", in_layer),
+            *([] if in_layer is None else [strip("Nearest in the last hidden layer", in_layer)]),
         ],
     )
 
