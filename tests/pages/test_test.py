@@ -70,7 +70,7 @@ def test_table_has_every_figure_of_every_class(open_page: Open, trained: Trained
     assert table["Before"].tolist() == pytest.approx([correct / 10 for correct in run.before.test.correct])
     assert table["Change"].tolist() == pytest.approx((table["Recall"] - table["Before"]).tolist())
     ends = wilson_of_recall(guesses, labels, 6)
-    assert table["recall, 95 %"][6].split() == [f"{100 * ends.low:.1f}", "to", f"{100 * ends.high:.1f}"]
+    assert table["Recall, 95 %"][6].split() == [f"{100 * ends.low:.1f}", "to", f"{100 * ends.high:.1f}"]
 
 
 def wilson_of_recall(guesses: np.ndarray, labels: np.ndarray, label: int):
