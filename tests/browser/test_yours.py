@@ -97,7 +97,7 @@ def test_a_finger_on_a_phone(browser: Browser, app: str, finished: str):
     errors = listen(page)
     page.goto(f"/yours?run={finished}")
     settled(page)
-    page.locator(".pad canvas").evaluate("(canvas) => canvas.scrollIntoView({ block: 'end' })")
+    page.locator(".pad canvas").evaluate("(canvas) => canvas.scrollIntoView({ block: 'center' })")
     before = page.locator(".pad canvas").bounding_box()
     touch = context.new_cdp_session(page)
     for stroke in LEGS:
