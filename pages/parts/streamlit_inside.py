@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 
 import streamlit as st
 from starlette.routing import Route
+from streamlit import delta_generator
 from streamlit.runtime.scriptrunner_utils.script_run_context import get_script_run_ctx
 
 NAMES = {
@@ -50,6 +51,11 @@ def base() -> str:
 def at_base(routes: Iterable[Route]) -> list[Route]:
     """Routes of ours where Streamlit has its own: below `server.baseUrlPath`, which it does not put before them."""
     return [Route(f"{base()}{route.path}", route.endpoint, methods=route.methods) for route in routes]
+
+
+def ask_for_no_terminal() -> None:
+    """Before the first element of a process Streamlit looks for a Python terminal, among the files of all modules: 0.3 s of the first page."""
+    delta_generator._use_warning_has_been_displayed = True
 
 
 def came_by_history() -> bool:
