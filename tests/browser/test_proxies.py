@@ -32,12 +32,32 @@ pytestmark = pytest.mark.slow
 
 GUIDE = (ROOT / "docs" / "class.md").read_text()
 CADDY, NGINX = shutil.which("caddy"), shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
+ANALYZE = shutil.which("systemd-analyze")
 
 
 def configured(name: str) -> str:
     """What docs/class.md wants to stand in the file of that name, where several processes serve."""
     blocks = re.findall(rf"```\n# \S*{name}\n(.*?)```", GUIDE, re.DOTALL)
     return str(blocks[-1])
+
+
+@pytest.mark.skipif(not ANALYZE, reason="systemd is not installed")
+def test_units_are_what_systemd_reads(tmp_path: Path):
+    """It finds no line in them that it does not know, and the programs that they start; with a wrong one it says so."""
+    units = dict(re.findall(r"```\n# /etc/systemd/system/(\S+)\n(.*?)```", GUIDE, re.DOTALL))
+    assert set(units) == {"fmnist-lab-runs.service", "fmnist-lab@.service", "fmnist-pages.slice"}
+    for name, unit in units.items():
+        (tmp_path / name.replace("@.", "@8501.")).write_text(unit.replace("/srv/lab", str(ROOT)))
+
+    def complaints() -> list[str]:
+        files = sorted(map(str, tmp_path.iterdir()))
+        done = subprocess.run([str(ANALYZE), "verify", *files], capture_output=True, text=True, check=False)
+        return [line for line in done.stderr.splitlines() if "fmnist-" in line]
+
+    assert complaints() == []
+    wrong = tmp_path / "fmnist-lab-runs.service"
+    wrong.write_text(wrong.read_text().replace("KillMode=process", "KillMode=nobody"))
+    assert "kill mode" in complaints()[0]
 
 
 def free_port() -> int:
