@@ -1,13 +1,14 @@
 """Many who follow one run on Train: how long a full rerun and a poll take, and what training loses to them.
 
-python -m benchmarks.crowd [--followers 25 50 100] [--servers 1] [--seconds 20] [--training] [--tree FOLDER …]
+python -m benchmarks.crowd [--followers 25 50 100] [--servers 1] [--seconds 20] [--every 5] [--training] [--tree FOLDER …]
 QUICK=1: 12 followers for 8 seconds
 
 A follower is a websocket session of Streamlit's own protocol, without a browser: it opens the page, runs the whole script again
-about every 5 seconds, runs fragments as often as the server asks, and polls what the page's components poll, as often as they
-would. All of them open within a quarter of the time. The followers are processes of this machine too: read what the servers
-take beside how long it took. Without `--training` nothing trains: events of a run are written down as training would write
-them. `--tree`: the same of the program in other folders, by turns, to compare. On 127.0.0.1 only. Needs /proc (Linux).
+about every 5 seconds (`--every 0`: it only watches), runs fragments as often as the server asks, and polls what the page's
+components poll, as often as they would. All of them open within a quarter of the time. The followers are processes of this
+machine too: read what the servers take beside how long it took. Without `--training` nothing trains: events of a run are
+written down as training would write them. `--tree`: the same of the program in other folders, by turns, to compare. On
+127.0.0.1 only. Needs /proc (Linux).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks import turns
-from benchmarks.followers import costs, crowd
+from benchmarks.followers import EVERY, costs, crowd
 from benchmarks.pages import MB
 from benchmarks.processes import end_dispatcher, wait_until
 from fmnist_core.runs import client
@@ -169,14 +170,16 @@ def measure(tree: Path, arguments: argparse.Namespace, followers: int) -> dict[s
                 threading.Timer(
                     arguments.seconds, lambda: files.extend(server.open_files for server in servers)
                 ).start()
-                measured = asyncio.run(crowd([server.port for server in servers], run, followers, arguments.seconds))
+                ports = [server.port for server in servers]
+                measured = asyncio.run(crowd(ports, run, followers, arguments.seconds, arguments.every))
                 seconds = time.perf_counter() - began
                 images = (client.get(run).step - before.step) * before.images_per_step
                 taken = sum(server.cpu for server in servers) - cpu
                 found["followers"] = followers
                 for kind in ("first", "full", "fragment", "poll"):
                     values = sorted(measured.seconds[kind])
-                    found[kind] = [len(values), *(round(quantile(values, part), 3) for part in (0.5, 0.95))]
+                    if values:
+                        found[kind] = [len(values), *(round(quantile(values, part), 3) for part in (0.5, 0.95))]
                 found |= {
                     "server_cores": round(taken / seconds, 2),
                     "memory_mb": round(max(server.memory for server in servers)),
@@ -193,8 +196,8 @@ def measure(tree: Path, arguments: argparse.Namespace, followers: int) -> dict[s
 
 
 def quantile(values: list[float], part: float) -> float:
-    """Of sorted values; NaN of none."""
-    return values[min(len(values) - 1, int(part * len(values)))] if values else float("nan")
+    """Of one sorted value at least."""
+    return values[min(len(values) - 1, int(part * len(values)))]
 
 
 def main() -> None:
@@ -202,6 +205,7 @@ def main() -> None:
     parser.add_argument("--followers", type=int, nargs="+", default=[12] if turns.IS_QUICK else [25, 50, 100])
     parser.add_argument("--servers", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=8.0 if turns.IS_QUICK else 20.0)
+    parser.add_argument("--every", type=float, default=EVERY, help="seconds between two clicks of a follower; 0: none")
     parser.add_argument("--port", type=int, default=8740)
     parser.add_argument("--training", action="store_true")
     parser.add_argument("--tree", type=Path, nargs="+", default=[turns.ROOT])
@@ -218,6 +222,8 @@ def main() -> None:
                 ("fragment", "fragment"),
                 ("poll", "poll"),
             ):
+                if kind not in one:
+                    continue
                 count, middle, most = one[kind]  # type: ignore[misc]
                 wanted = f"{WANTED:g} at most" if kind == "full" else ""
                 rows.append((f"{name}: {what}, s ({count})", f"{middle:.3f}, 95 % within {most:.3f}", wanted))
@@ -241,7 +247,11 @@ def main() -> None:
                 )
             if one["faults"]:
                 rows.append((f"{name}: went wrong", str(one["faults"]), "nothing"))
-    turns.report("crowd", rows, {"servers": arguments.servers, "training": arguments.training, "found": found})
+    turns.report(
+        "crowd",
+        rows,
+        {"servers": arguments.servers, "every": arguments.every, "training": arguments.training, "found": found},
+    )
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 EVERY = 5.0
-"""Seconds between two clicks of a follower, give or take a fifth."""
+"""Seconds between two clicks of a follower, give or take a fifth, unless asked for otherwise."""
 POLL, LIST = 0.25, 1.5
 """Seconds between two questions about the run, and about the list of runs, where the answer does not say otherwise."""
 PATIENCE = 30.0
@@ -32,8 +32,8 @@ class Measured:
 class Follower:
     """One browser's session on the Train page."""
 
-    def __init__(self, port: int, run: str, end: float, measured: Measured) -> None:
-        self.port, self.run, self.end, self.measured = port, run, end, measured
+    def __init__(self, port: int, run: str, end: float, measured: Measured, every: float = EVERY) -> None:
+        self.port, self.run, self.end, self.measured, self.every = port, run, end, measured, every
         self.script, self.kind, self.sent = "", "", 0.0
         self.wanted: collections.deque[tuple[str, str]] = collections.deque([("first", "")])
         self.wake = asyncio.Event()
@@ -125,11 +125,11 @@ class Follower:
             self.wake.set()
 
     async def click(self) -> None:
-        """Now and then, something that runs the whole script."""
-        await asyncio.sleep(EVERY * random.random() + 2)
-        while True:
+        """Now and then, something that runs the whole script; with `every` 0 never."""
+        await asyncio.sleep(self.every * random.random() + 2)
+        while self.every:
             self.want("full")
-            await asyncio.sleep(EVERY * random.uniform(0.8, 1.2))
+            await asyncio.sleep(self.every * random.uniform(0.8, 1.2))
 
     async def repeat(self, fragment: str, interval: float) -> None:
         """As the server has asked for."""
@@ -210,9 +210,9 @@ async def costs(port: int, cpu: Callable[[], float], run: str, reruns: int, poll
     return {"rerun_ms": round(1000 * rerun, 1), "poll_ms": round(1000 * poll, 2)}
 
 
-async def crowd(ports: list[int], run: str, followers: int, seconds: float) -> Measured:
+async def crowd(ports: list[int], run: str, followers: int, seconds: float, every: float) -> Measured:
     measured, opens = Measured(), seconds / 4
     end = time.monotonic() + opens + seconds
-    they = [Follower(ports[number % len(ports)], run, end, measured) for number in range(followers)]
+    they = [Follower(ports[number % len(ports)], run, end, measured, every) for number in range(followers)]
     await asyncio.gather(*(one.follow(opens * number / followers) for number, one in enumerate(they)))
     return measured
