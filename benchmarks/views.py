@@ -22,7 +22,7 @@ from streamlit.testing.v1 import AppTest
 from benchmarks import turns
 from benchmarks.pages import CHROMIUM, SWITCHES, Server
 from benchmarks.processes import trained_run
-from pages.parts.streamlit_inside import RUNNING
+from pages.parts.streamlit_inside import AT_REST, RUNNING
 
 VIEWS = {
     "classes": "Each class",
@@ -89,7 +89,7 @@ def in_the_browser(page: Page, rounds: int) -> dict[str, float]:
             page.evaluate(f"(told) => {{ window.stood = ({UNTIL_IT_STANDS})(told); }}", [heading, RUNNING])
             page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
             found[view].append(page.evaluate("() => window.stood") / 1000)
-            page.wait_for_timeout(700)
+            page.wait_for_timeout(300)
     return {view: statistics.median(seconds[1:]) for view, seconds in found.items()}
 
 
@@ -111,7 +111,8 @@ def main() -> None:
                 page = browser.new_page(viewport={"width": 1440, "height": 900})
                 page.goto(f"{server.address}/test?run={run_id}")
                 page.get_by_role("heading", name=VIEWS["classes"]).wait_for(timeout=60_000)
-                page.wait_for_timeout(3000)
+                page.wait_for_selector(AT_REST, state="attached", timeout=60_000)
+                page.wait_for_timeout(1000)
                 drawn = in_the_browser(page, arguments.rounds)
                 browser.close()
             if server.has_torch:
