@@ -30,7 +30,10 @@ NO_NODE = (
     "token. Runs wait, and go on by themselves."
 )
 REFUSED = "The cluster at {address} refuses the token of this machine: copy ~/.ray/auth_token from its head. Runs wait."
-MISMATCH = "The cluster at {address} runs other versions: {versions}. Install the same on all machines. Runs wait."
+MISMATCH = (
+    "The cluster at {address} was started with {theirs}, this machine has {ours}: install the same on all machines, to the last "
+    "digit. Runs wait, and go on by themselves."
+)
 
 
 class NotConnected(Exception):
@@ -81,8 +84,9 @@ def connect(address: str, give_up: Callable[[str], None]) -> None:
 
 def _sentence(address: str, error: Exception) -> str:
     if "Version mismatch" in str(error):
-        versions = ", ".join(re.findall(r"(?:Ray|Python): [0-9][^\s,]*", str(error)))
-        return MISMATCH.format(address=address, versions=versions or "see cluster.log in the runs folder")
+        found = re.findall(r"(Ray|Python): ([0-9]\S*)", str(error))  # theirs, then ours
+        theirs, ours = (" and ".join(f"{name} {number}" for name, number in two) for two in (found[:2], found[2:]))
+        return MISMATCH.format(address=address, theirs=theirs or "other versions", ours=ours or "its own")
     if _was_refused():
         return REFUSED.format(address=address)
     if isinstance(error, ConnectionError):
