@@ -66,8 +66,8 @@ def draw(subject: Subject) -> None:
         on_area=lambda: address.put(area=st.session_state[KEY].area or None, page=None),
         key=KEY,
     )
-    st.caption(_MEANING[by])
     step = max((step for step in steps if step <= subject.step), default=min(steps))
+    st.caption(_MEANING[by if (step if of == "hidden" else maps.PIXELS) in done else "components"])  # what is drawn
     if corners is not None:
         _within(maps.shown(folder, step, of, by, len(done)), corners, only)
 
