@@ -21,6 +21,7 @@ from pages.parts.compare.contenders import Contender
 from pages.parts.compare.side_by_side import run_words
 from pages.parts.components.ranking import Column, Row, ranking
 from pages.parts.runs.run_list import duration, state_words
+from pages.parts.text import number
 
 COLUMNS = (
     Column("Network", "name", "Sort by name"),
@@ -110,7 +111,7 @@ def _row(entry: Entry) -> Row:
             frame.percent(entry.accuracy) if entry.score else "",
             f"{100 * low:.1f} to {frame.percent(high, 1)}" if entry.score else "",
             frame.percent(entry.validation) if entry.validation >= 0 else "",
-            f"{epochs:.3g}",
+            number(round(epochs, 2)),
             duration(run.seconds),
             run_words(run),
             f"run {run.sequence}",

@@ -23,6 +23,7 @@ from pages.parts import controls, frame
 from pages.parts.compare.contenders import Contender
 from pages.parts.runs.run_list import duration, state_words
 from pages.parts.text import number
+from pages.parts.train.setting_groups import in_words
 
 NAMES = {name: setting.label for name, setting in SETTINGS.items()} | {"branched": "Branched off at step"}
 BRANCHED = "branched"
@@ -52,13 +53,9 @@ def settings_words(config: TrainingConfig, *, without: Sequence[str] = ("seed", 
     >>> settings_words(TrainingConfig(batch_size=250, dropout=0.0))
     'batch size 250, dropout 0'
     """
-    tutorial = TrainingConfig()
-    parts = [
-        f"{NAMES.get(field.name, field.name).lower()} {word(field.name, config)}"
-        for field in fields(config)
-        if field.name not in without and getattr(config, field.name) != getattr(tutorial, field.name)
-    ]
-    return ", ".join(parts) or TUTORIAL
+    usual = TrainingConfig().to_dict()
+    values = {name: value for name, value in config.to_dict().items() if name not in without and value != usual[name]}
+    return in_words(values) or TUTORIAL
 
 
 def course_words(run: Run, step: int) -> dict[str, str]:

@@ -61,7 +61,7 @@ def _of_test(runs: Sequence[Run]) -> Evidence | None:
     judges = label_evidence.judges_of_test(runs)
     if not judges:
         st.info(
-            f"No finished run is right on {label_evidence.LEAST_ACCURACY:.0%} of the test pictures yet: train one first.",
+            f"No finished run is right on {frame.percent(label_evidence.LEAST_ACCURACY, 0)} of the test pictures yet: train one first.",
             icon=":material/info:",
         )
         st.page_link("pages/4_train.py", label="Train a network", icon=":material/arrow_forward:")

@@ -8,7 +8,7 @@ import streamlit as st
 
 from fmnist_core.inside.fresh import Layer
 from fmnist_core.settings.config import TrainingConfig
-from pages.parts import controls
+from pages.parts import controls, frame
 
 LEARNED = {"conv1": "convolution", "conv2": "convolution", "fc1": "linear", "fc2": "linear"}
 
@@ -29,7 +29,7 @@ def totals(config: TrainingConfig, layers: list[Layer], tutorial: list[Layer]) -
         st.metric(
             "Most parameters are in",
             most.name,
-            f"{most.parameters / parameters:.0%} of all",
+            f"{frame.percent(most.parameters / parameters, 0)} of all",
             delta_color="off",
             delta_arrow="off",
         )

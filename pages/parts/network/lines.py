@@ -24,7 +24,7 @@ def explanations(config: TrainingConfig) -> dict[str, str]:
         "self.pool =": "Keeps the largest of each 2 × 2 values: half the height and width, nothing to learn.",
         "self.conv2 =": f"{c2:,} filters of 3 × 3, each looking at all {c1:,} maps at once.",
         "self.fc1 =": f"{hidden:,} hidden units, each a weighted sum of all {c2 * 25:,} numbers.",
-        "self.fc1_drop =": f"In training each hidden unit is left out with a chance of {config.dropout:.0%}.",
+        "self.fc1_drop =": f"In training each hidden unit is left out with a chance of {100 * config.dropout:.0f}\u00a0%.",
         "self.fc2 =": "Ten weighted sums of the hidden units: one score per class.",
         "def forward": "The way of N pictures through the layers.",
         "x = self.pool(F.relu(self.conv1": "Filter, set negative values to zero, halve: 28 → 26 → 13.",
