@@ -69,6 +69,7 @@ def biographies(test: Split) -> None:
         st.info("No test image is like that.", icon=":material/image_not_supported:")
         return
     _pictures(test, story, known.confidences[-1], shown, run, order)
+    legend()
     st.caption(
         f"Below each picture its biography: {len(steps)} moments of the run, from before training to step {steps[-1]:,}, in "
         "the colours of the predicted classes. A frame tells whether the last one is right. Forgetting as in Toneva et al., "
@@ -143,6 +144,12 @@ def _pictures(
         alt=f"{len(shown)} test pictures with their biographies",
         key="biographies",
     )
+
+
+def legend() -> None:
+    """Which colour is which class, where the colours stand alone."""
+    lines = (f'<span><i style="background:{CLASS_COLOURS[k]}"></i>{name}</span>' for k, name in enumerate(CLASSES))
+    st.html(f'<div class="class-colours">{"".join(lines)}</div>')
 
 
 def strip(predictions: npt.NDArray[np.uint8]) -> str:

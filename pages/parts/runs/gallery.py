@@ -15,7 +15,7 @@ from fmnist_core.views.colours import RIGHT, WRONG
 from pages.parts import address, controls
 from pages.parts.components.image_grid import image_grid
 from pages.parts.components.matrix import Cell
-from pages.parts.runs.biographies import strip
+from pages.parts.runs.biographies import legend, strip
 
 AT_ONCE = 20
 Shows = Literal["All", "Right", "Wrong"]
@@ -123,6 +123,8 @@ def pictures(result: Evaluation, subject: Subject, found: Positions) -> None:
         alt="Test pictures with predicted and true class",
         key="gallery",
     )
+    if len(stories) > 1:
+        legend()
     biography = (
         f" Below it the biography: what the run predicted at {len(stories)} moments from its start to its end, a colour for "
         "each class."
