@@ -64,7 +64,7 @@ def test_a_tap_stays_in_sight_beside_its_arithmetic(window: Page, finished: str)
     page.wait_for_selector(".inside[data-ready=true]")
     settled(page)
     is_narrow = page.viewport_size["width"] < 500
-    fold, arithmetic, layer = page.locator(".fold"), page.locator(".sum"), page.locator(".stage canvas").nth(1)
+    fold, arithmetic, layer = page.locator(".below .fold"), page.locator(".sum"), page.locator(".stage canvas").nth(1)
     expect(fold).to_be_visible(visible=is_narrow)
     if not is_narrow:
         return
