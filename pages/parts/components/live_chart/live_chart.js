@@ -281,8 +281,9 @@ class LiveChart {
     const judged = last[own.split];
     if (!losses.length || !judged) return "";
     const mean = losses.reduce((a, b) => a + b, 0) / losses.length;
+    const steps = last.step - before.step, stretch = steps < own.stepsPerEpoch ? `${steps.toLocaleString("en")} steps` : "epoch";
     return (
-      `Loss of the last epoch while training: ${mean.toFixed(3)}. ` +
+      `Loss of the last ${stretch} while training: ${mean.toFixed(3)}. ` +
       `The same network at rest: ${last.train.loss.toFixed(3)} on training images, ${judged.loss.toFixed(3)} on ${own.judge}.`
     );
   }
