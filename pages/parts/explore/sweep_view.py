@@ -167,21 +167,21 @@ def _choice(name: str, runs: list[Run], best: Run, *, any_active: bool) -> None:
     settings = drawn.varied([run.config for run in ordered])
     columns = (
         Column("Run"),
-        Column("State"),
-        *(Column(SCALES[setting].label, number=True) for setting in settings),
         Column("Held out", number=True, help="Accuracy on the held-out pictures"),
         *([Column("Test", number=True, help="Accuracy on the test pictures")] if chosen_id else []),
+        *(Column(SCALES[setting].label, number=True) for setting in settings),
         Column("Time", number=True),
+        Column("State"),
     )
     rows = [
         Row(
             (
                 _title(run),
-                state_words(run),
-                *(number(getattr(run.config, setting)) for setting in settings),
                 _percent(sweep.validation_accuracy(run)),
                 *([_percent(_test(run))] if chosen_id else []),
+                *(number(getattr(run.config, setting)) for setting in settings),
                 duration(run.seconds),
+                state_words(run),
             ),
             link=address.link("train", {"run": run.id}),
             is_shaded=chosen is not None and run.id == chosen.id,

@@ -283,6 +283,7 @@ class Microscope {
   choose(at) {
     if (!at || at.stage === this.input_stage) return;
     this.selected = at;
+    if (this.narrow) this.hovered = null; // a finger points at nothing once it has tapped
     this.unfold();
     this.refresh();
     if (!this.keepsClosed) this.fold(false);
