@@ -98,7 +98,8 @@ def test_still_falling_loss_wants_more_epochs():
     run = run_with(FALLING)
     found = judged(run, kept=[0, 8 * EACH])
     assert found.outcome is Outcome.STILL_LEARNING
-    assert "from 0.470 to 0.430" in found.words
+    assert "fell from 0.470 after epoch 6 to 0.430." in found.words
+    assert "fell from 2.310 before training to 0.700." in judged(run_with([UNTRAINED, (0.7, 0.74)])).words
     assert found.next
     assert (found.next.label, found.next.from_step, found.next.config.epochs) == (
         "Go on for 8 more epochs",
