@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 import torch
 
 from fmnist_core.training.objective import mean_loss
+from fmnist_core.training.optimizers import Muon
 from fmnist_core.training.precision import precision
 from fmnist_core.training.state import TrainingState
 
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 Replay = Callable[[], object]
 Capture = Callable[[Callable[[], None]], Replay]
 
+CAPTURED = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, Muon)
 WARM_UP = 3
 """Steps before the capture, as CUDA's libraries need them; nothing of them stays."""
 
@@ -37,9 +39,8 @@ def is_wanted() -> bool:
 
 
 def covers(state: TrainingState) -> bool:
-    """Whether the steps of this run can be captured: SGD and Adam on a CUDA GPU. Muon counts its steps on the CPU."""
-    optimizer = type(state.optimizer)
-    return state.device.type == "cuda" and optimizer in (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW)
+    """Whether the steps of this run can be captured: those with an optimizer of ours on a CUDA GPU, which all count their steps there."""
+    return state.device.type == "cuda" and isinstance(state.optimizer, CAPTURED)
 
 
 def capture(step: Callable[[], None]) -> Replay:

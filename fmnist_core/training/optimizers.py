@@ -60,13 +60,17 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """Change every parameter that has a gradient."""
+        """Change every parameter that has a gradient. A learning rate that is a tensor is read on the device: so a CUDA graph can record it."""
         for group in self.param_groups:
-            change = self._muon if group["orthogonal"] else self._adam
+            change, rate = (self._muon if group["orthogonal"] else self._adam), group["lr"]
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                    parameter.add_(change(parameter, parameter.grad, group["momentum"]), alpha=-group["lr"])
+                    parameter.mul_(1 - rate * group["weight_decay"])
+                    update = change(parameter, parameter.grad, group["momentum"])
+                    if isinstance(rate, torch.Tensor):
+                        parameter.addcmul_(update, rate, value=-1)
+                    else:
+                        parameter.add_(update, alpha=-rate)
 
     def _muon(self, parameter: nn.Parameter, gradient: torch.Tensor, momentum: float) -> torch.Tensor:
         state = self.state[parameter]
@@ -79,12 +83,13 @@ class Muon(torch.optim.Optimizer):
     def _adam(self, parameter: nn.Parameter, gradient: torch.Tensor, _momentum: float) -> torch.Tensor:
         state, (beta1, beta2) = self.state[parameter], BETAS
         if not state:
-            state["step"] = torch.zeros(())
+            state["step"] = torch.zeros((), device=parameter.device)
             state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
         state["step"] += 1
         mean, square = state["exp_avg"].lerp_(gradient, 1 - beta1), state["exp_avg_sq"]
         square.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
-        steps = float(state["step"])  # stays on the CPU: no waiting for a GPU
+        counted = state["step"]  # on the device: no waiting for a GPU, and a CUDA graph can record it
+        steps = float(counted) if counted.device.type == "mps" else counted.double()  # which has no float64
         root = (square / (1 - beta2**steps)).sqrt_().add_(EPSILON)
         update: torch.Tensor = mean / root / (1 - beta1**steps)
         return update

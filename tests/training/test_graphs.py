@@ -86,8 +86,15 @@ def assert_same(found: tuple[list[float], TrainingState], wanted: tuple[list[flo
         {"optimizer": "adam", "learning_rate": 0.001},
         {"momentum": 0.0, "flip": True, "shift": 2, "standardise": True, "label_smoothing": 0.1},
         {"architecture": "residual", "step_limit": 45},
+        {
+            "architecture": "residual",
+            "step_limit": 45,
+            "optimizer": "muon",
+            "weight_decay": 0.01,
+            "schedule": "one-cycle",
+        },
     ],
-    ids=["tutorial", "schedule", "adam", "augmented", "batch-norm"],
+    ids=["tutorial", "schedule", "adam", "augmented", "batch-norm", "muon"],
 )
 def test_the_same_run(little, monkeypatch, graphed, change):
     """Same losses, weights, memory of the optimizer and generator as without: static places, the tail, the warm-up undone."""
@@ -130,7 +137,7 @@ def test_resumed_to_the_same_bits(little, monkeypatch, graphed):
 
 
 def test_where_it_is_used(monkeypatch):
-    """On a CUDA GPU, with optimizers that count on the device, and unless it is switched off; nowhere else."""
+    """On a CUDA GPU, with every optimizer, and unless it is switched off; nowhere else."""
     state = TrainingState.new(SMALL)
     assert GraphedSteps.find(state, 300) is None
     state.device = torch.device("cuda")
@@ -139,4 +146,4 @@ def test_where_it_is_used(monkeypatch):
     assert GraphedSteps.find(state, 300) is None
     state = TrainingState.new(replace(SMALL, architecture="residual", optimizer="muon"))
     state.device = torch.device("cuda")
-    assert not graphs.covers(state)
+    assert graphs.covers(state)
