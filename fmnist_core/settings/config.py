@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 from fmnist_core.settings.ranges import Range, Real, Switch, Whole, Word
@@ -302,7 +302,6 @@ class TrainingConfig:
         """Back from JSON. Raises ValueError for a key that is not a setting and for a value out of range."""
         if not isinstance(values, dict):
             raise ValueError(f"settings must be a JSON object, got {type(values).__name__}")  # noqa: TRY004 - a setting that does not fit, as below
-        known = {field.name for field in fields(cls)}
-        if unknown := sorted(str(key) for key in values if key not in known):
-            raise ValueError(f"unknown setting {unknown[0]!r}: there are {', '.join(sorted(known))}")
+        if unknown := sorted(str(key) for key in values.keys() - SETTINGS.keys()):
+            raise ValueError(f"unknown setting {unknown[0]!r}: there are {', '.join(sorted(SETTINGS))}")
         return cls(**values)
