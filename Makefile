@@ -4,9 +4,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
-WAITING := tests/runs tests/studies tests/browser
-TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
-COMPUTING := $(filter-out $(WAITING),$(patsubst %/,%,$(wildcard tests/*/))) $(wildcard tests/test_*.py)
+TESTS := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 3 --dist loadfile fmnist_core tests
 
 .DEFAULT_GOAL := help
 unexport PYTHONSAFEPATH
@@ -29,19 +27,17 @@ class: $(VENV)/run.installed ## Start the app for a class in this network, behin
 	@$(BIN)/python -m fmnist_core.training.compiled
 	@PORT=$(PORT) exec $(BIN)/python -m pages.parts.server.class_server
 
-test: $(VENV)/dev.installed ## Run the tests but the slow ones: every folder, every page, one walk in a browser (10 minutes)
-	@$(TESTS) -m "not slow" --numprocesses 2 --dist loadfile fmnist_core $(COMPUTING)
-	@$(TESTS) -m "not slow" --numprocesses 2 --dist loadfile $(WAITING)
+test: $(VENV)/dev.installed ## Run the tests but those marked thorough or slow: every folder, every page, one walk in a browser (5 minutes)
+	@$(TESTS) -m "not slow and not thorough"
 
-test-all: $(VENV)/dev.installed ## Run all tests, with every sweep: each write, each kill, all pages in a browser (20 minutes)
-	@$(TESTS) --numprocesses 2 --dist loadfile fmnist_core $(COMPUTING)
-	@$(TESTS) --numprocesses 2 --dist loadfile $(WAITING)
+test-all: $(VENV)/dev.installed ## Run all tests, with every sweep: each write, each kill, all pages in a browser (about 40 minutes)
+	@$(TESTS)
 
-check: $(VENV)/dev.installed ## Everything that CI does: lint, format, types, tests
+check: $(VENV)/dev.installed ## Everything that CI does: lint, format, types, all tests but the slow ones (15 minutes)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(MAKE) --no-print-directory test
+	@$(TESTS) -m "not slow"
 
 lock: ## Choose the versions in requirements.lock anew, for Linux and macOS, Python 3.11 and later; needs uv
 	@uv pip compile --universal --python-version 3.11 --quiet --no-header --no-annotate --output-file requirements.lock requirements*.txt

@@ -3,16 +3,66 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from fmnist_core.data import dataset
 from fmnist_core.evaluation.evaluate import Evaluation, as_input, evaluate
 from tests.dispatchers import Dispatchers
+from tests.workshop import branched, elsewhere, whole_workshop, workshop
+
+__all__ = ["branched", "elsewhere", "whole_workshop", "workshop"]
 
 os.environ["FMNIST_COMPILED"] = "0"
 """Training goes PyTorch's way, unless a test asks for the compiled step: runs must last long enough to be disturbed."""
+
+
+FAMILIES = {
+    "tests/browser": "browser",
+    "tests/pages/test_meetings.py": "meetings",
+    "tests/pages": "pages",
+    "tests/export": "workshop",
+    "tests/terminal": "workshop",
+}
+"""Tests that share something dear: a server and its browser, trained runs."""
+LONGEST = (*FAMILIES, "tests/runs", "tests/studies")
+"""What begins first, so that nothing long is left for the end."""
+
+
+def first_of(names: Iterable[str], file: str) -> str | None:
+    """The first of `names` that is this file, or a folder around it."""
+    return next((name for name in names if file == name or file.startswith(f"{name}/")), None)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first; otherwise as they were found."""
+
+    def place(item: pytest.Item) -> int:
+        name = first_of(LONGEST, item.nodeid.partition("::")[0])
+        return LONGEST.index(name) if name else len(LONGEST)
+
+    items.sort(key=place)
+
+
+class ByFamily(LoadFileScheduling):
+    """One process takes all of a family, so that what its tests share is made once; everything else goes by file."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        name = first_of(FAMILIES, file)
+        return FAMILIES[name] if name else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
+    """How several processes share the work, where it goes by file."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    config.option.loadscopereorder = False  # by their number of tests
+    return ByFamily(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser.conftest import FIRST
+from tests.conftest import LONGEST, ByFamily
+
 ROOT = Path(__file__).parent.parent
 TOOLS = ("sh", "bash", "grep", "sed", "awk", "rm", "touch", "mkdir", "cp", "make", "cat", "chmod")
 
@@ -192,3 +195,21 @@ def test_clean_keeps_data_and_runs(workshop: Workshop):
     assert not (workshop.folder / ".venv").exists()
     assert (workshop.folder / "data").exists()
     assert (workshop.folder / "runs").exists()
+
+
+# --- What `make test` runs -----------------------------------------------------------------------------------------
+
+
+def test_what_tests_share_is_where_they_say():
+    """A folder under another name would be shared out file by file, and what its tests share made again and again."""
+    assert [name for name in LONGEST if not (ROOT / name).exists()] == []
+    assert f"def {FIRST.partition('[')[0]}(" in (ROOT / "tests/browser/test_first_minutes.py").read_text()
+
+
+def test_each_family_is_one_piece_of_work():
+    """What shares a fixture goes to one process, and everything else by its file."""
+    split = ByFamily._split_scope
+    pages, meetings = "tests/pages/server/test_door.py::test", "tests/pages/test_meetings.py::test[a::b]"
+    assert [split(None, name) for name in (pages, meetings)] == ["pages", "meetings"]  # type: ignore[arg-type]
+    assert split(None, "tests/export/test_x.py::t") == split(None, "tests/terminal/test_y.py::t")  # type: ignore[arg-type]
+    assert split(None, "tests/pages_of/test_x.py::t") == "tests/pages_of/test_x.py"  # type: ignore[arg-type]

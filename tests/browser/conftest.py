@@ -35,19 +35,23 @@ SWITCHES = (
     "--disable-component-update",
     "--disable-sync",
 )
-QUICK = ("test_three_clicks", "test_from_a_mistake_to_nine_numbers")
-"""The walks that `make test` takes, too."""
+FIRST = "test_three_clicks_and_no_scrolling_to_a_network_that_trains[1440-900]"
+"""The walk that `make test` takes, too."""
+MOST_USED = ("test_three_clicks", "test_from_a_mistake_to_nine_numbers")
+"""Those that `make check` takes."""
 STREAMLITS_OWN = ("/_stcore/health", "/_stcore/host-config")
 """Streamlit looks for its server below the address of a page first, and is answered 404: not ours to mend."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder is a browser test, and slow but for the walks in QUICK."""
+    """Everything in this folder is a browser test, and slow but for the walks most used."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.browser)
-            if not item.name.startswith(QUICK):
+            if not item.name.startswith(MOST_USED):
                 item.add_marker(pytest.mark.slow)
+            elif item.name != FIRST:
+                item.add_marker(pytest.mark.thorough)
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cleanlab.count import compute_confident_joint, estimate_joint
-from cleanlab.filter import find_label_issues
 
 from fmnist_core.data.dataset import load
 from fmnist_core.data.label_doubts import confident_classes, confident_joint, find_doubts
@@ -35,6 +33,8 @@ def test_the_classifier_is_worth_asking(labels: np.ndarray, probabilities: np.nd
 
 def test_confident_joint_is_cleanlabs(labels: np.ndarray, probabilities: np.ndarray):
     """Equation 1, picture by picture counted."""
+    from cleanlab.count import compute_confident_joint  # a second: not for every process
+
     ours = confident_joint(labels, confident_classes(labels, probabilities))
     theirs = compute_confident_joint(labels.astype(int), probabilities, calibrate=False)
     assert np.array_equal(ours + np.diag(np.diag(theirs) - np.diag(ours)), theirs)  # cleanlab fills empty diagonals up
@@ -43,6 +43,8 @@ def test_confident_joint_is_cleanlabs(labels: np.ndarray, probabilities: np.ndar
 
 def test_joint_is_cleanlabs(labels: np.ndarray, probabilities: np.ndarray):
     """Equation 3: what share of all pictures has label i and is of class j. (Theirs is rounded to whole pictures.)"""
+    from cleanlab.count import estimate_joint
+
     ours = find_doubts(labels, probabilities).joint
     theirs = estimate_joint(labels.astype(int), probabilities)
     assert ours == pytest.approx(theirs, abs=1e-4)
@@ -50,6 +52,8 @@ def test_joint_is_cleanlabs(labels: np.ndarray, probabilities: np.ndarray):
 
 def test_doubtful_labels_are_cleanlabs(labels: np.ndarray, probabilities: np.ndarray):
     """The same pictures, in the same order: the least probable label first."""
+    from cleanlab.filter import find_label_issues
+
     ours = find_doubts(labels, probabilities)
     theirs = find_label_issues(
         labels.astype(int),

@@ -9,7 +9,6 @@ from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 from sklearn import metrics
 from sklearn.calibration import calibration_curve
-from torchmetrics.functional.classification import multiclass_calibration_error
 
 from fmnist_core.evaluation.calibration import coverage, fit_by_halves, fit_temperature, reliability, scaled
 from fmnist_core.evaluation.evaluate import Evaluation
@@ -24,6 +23,8 @@ def unsure(predictions: Evaluation) -> Evaluation:
 @pytest.mark.parametrize("bins", [1, 10, 15, 20])
 def test_calibration_error_is_torchmetrics(unsure: Evaluation, bins: int):
     """Equal widths, gaps weighted by images (Guo et al., equation 3)."""
+    from torchmetrics.functional.classification import multiclass_calibration_error  # seconds: not for every process
+
     reference = multiclass_calibration_error(
         torch.tensor(unsure.logits).softmax(1), torch.tensor(unsure.labels).long(), 10, bins, norm="l1"
     )

@@ -21,7 +21,7 @@ from fmnist_core.export.archive import ImportRefused
 from fmnist_core.export.history import ExportRefused
 from fmnist_core.runs import client
 from fmnist_core.runs.files.record import Run, State
-from tests.export.conftest import OPEN, Workshop
+from tests.workshop import OPEN, Workshop
 
 Files = dict[str, bytes]
 

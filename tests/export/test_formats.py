@@ -25,7 +25,7 @@ from fmnist_core.runs import client
 from fmnist_core.runs.files.folder import RunFolder
 from fmnist_core.runs.files.record import Run
 from fmnist_core.training.events import Measured
-from tests.export.conftest import OPEN, Workshop
+from tests.workshop import OPEN, Workshop
 
 ARCHITECTURES: list[dict[str, Any]] = [
     {"architecture": "net", "standardise": True, "dropout": 0.1},
@@ -35,6 +35,7 @@ ARCHITECTURES: list[dict[str, Any]] = [
     {"architecture": "deep", "optimizer": "adam", "learning_rate": 0.01},
     {"architecture": "wide", "optimizer": "adam", "learning_rate": 0.01, "batch_size": 20},
 ]
+MARKS = {"residual": pytest.mark.thorough, "deep": pytest.mark.slow, "wide": pytest.mark.slow}
 
 
 def small(workshop: Workshop, settings: dict[str, Any]) -> Run:
@@ -59,10 +60,7 @@ def torch_logits(run: Run, pictures: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize(
     "settings",
-    [
-        pytest.param(settings, marks=[pytest.mark.slow] if settings["architecture"] in ("deep", "wide") else [])
-        for settings in ARCHITECTURES
-    ],
+    [pytest.param(settings, marks=MARKS.get(settings["architecture"], ())) for settings in ARCHITECTURES],
     ids=[settings["architecture"] for settings in ARCHITECTURES],
 )
 def test_onnx(workshop: Workshop, settings: dict[str, Any]):
@@ -80,7 +78,7 @@ def test_onnx(workshop: Workshop, settings: dict[str, Any]):
     assert session.get_modelmeta().custom_metadata_map["run"] == run.id
 
 
-@pytest.mark.parametrize("architecture", ["net", "residual"])
+@pytest.mark.parametrize("architecture", ["net", pytest.param("residual", marks=pytest.mark.thorough)])
 def test_weights_and_card(workshop: Workshop, architecture: str, tmp_path: Path):
     """The lines in the card, run in a process of their own beside the file, give our network's logits."""
     run = small(workshop, next(settings for settings in ARCHITECTURES if settings["architecture"] == architecture))

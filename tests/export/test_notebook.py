@@ -20,7 +20,7 @@ from fmnist_core.runs import client
 from fmnist_core.runs.files.record import Moment, Run
 from fmnist_core.training.compiled import engine, library
 from fmnist_core.training.events import Changed
-from tests.export.conftest import OPEN, Workshop, with_ear
+from tests.workshop import OPEN, Workshop, with_ear
 
 EQUAL = "Equal to the last bit: all {steps:,} losses and the weights (SHA-256 "
 
@@ -69,6 +69,7 @@ def certified(run: Run, place: Path) -> list[str]:
     return printed
 
 
+@pytest.mark.thorough
 def test_a_steered_branch_of_a_branch(branched: Run, tmp_path: Path):
     """Every change and every branch from the first step on is in it; with PyTorch the last bit is the run's."""
     printed = certified(branched, tmp_path)

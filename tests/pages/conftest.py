@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from fmnist_core.runs import client
@@ -17,6 +19,14 @@ from tests.dispatchers import Dispatchers
 ROOT = Path(__file__).parents[2]
 HOSTILE = ["-1", "1e20", "\0", "٣", "<img src=x>", "x" * 50_000]
 """What an address may bring instead of a small number or a known word."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def scanned_once() -> Iterator[None]:
+    """Before each script AppTest has all installed packages searched for components: 0.2 of a page's 0.3 s."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
+        yield
 
 
 @dataclass(frozen=True)

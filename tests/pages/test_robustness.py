@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -33,7 +34,8 @@ def step(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> int:
             str(trained.folder / trained.first),
             str(last),
         ]
-        subprocess.run(command, check=True, cwd=ROOT)
+        in_c = os.environ | {"FMNIST_COMPILED": "1"}  # where there is a compiler: in half the time
+        subprocess.run(command, check=True, cwd=ROOT, env=in_c)
     return last
 
 

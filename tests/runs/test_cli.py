@@ -65,7 +65,7 @@ def notebook_lines(run: RunFolder) -> list[str]:
 @pytest.fixture(scope="module")
 def short(shared_lab: Lab) -> RunFolder:
     """A run of 1,000 steps that was started and followed from a terminal."""
-    settings = replace(SMALL, batch_size=60, learning_rate=0.01).to_dict()
+    settings = replace(SMALL, architecture="linear", batch_size=60, learning_rate=0.01).to_dict()
     options: list[str] = []
     for name, value in settings.items():
         option = name.replace("_", "-")
@@ -123,7 +123,7 @@ def test_list(lab: Lab, short: RunFolder):
     assert [line.split()[0] for line in lines] == [run["id"] for run in listed]
     (line,) = [line for line in lines if line.startswith(short.id)]
     assert line.split()[1:3] == ["finished", "1,000/1,000"]
-    assert line.endswith("net, sgd 0.01, batch 60  from a terminal")
+    assert line.endswith("linear, sgd 0.01, batch 60  from a terminal")
 
 
 def test_reader_that_has_seen_enough(lab: Lab, short: RunFolder):
@@ -182,7 +182,7 @@ NO_SUCH_RUN = "No such run. It may have been deleted, or the address is incomple
 @pytest.mark.parametrize(
     "run_id", ["0123456789ab", "0123", "../../../etc/passwd", "", "0123456789AB", "a b", "\N{SNOWMAN}"]
 )
-@pytest.mark.parametrize("verb", ["show", "stop"])
+@pytest.mark.parametrize("verb", ["show", pytest.param("stop", marks=pytest.mark.thorough)])
 def test_no_such_run(lab: Lab, verb: str, run_id: str):
     """An id that is not one, or nobody's: exit status 1 and a sentence, never a path, never a traceback."""
     assert command(lab, verb, run_id) == (1, "", NO_SUCH_RUN)

@@ -61,6 +61,7 @@ def test_web_server_killed(own_lab: Lab, undisturbed: RunFolder):
     assert_same_result(run, undisturbed)
 
 
+@pytest.mark.thorough
 def test_dispatcher_killed(own_lab: Lab, undisturbed: RunFolder):
     """A run goes on when its dispatcher is killed; the next visit starts another one, which adopts it and the queue."""
     run, waiting = own_lab.start(LONGER), own_lab.start(SMALL)
@@ -174,6 +175,7 @@ def test_spare_told_to_end(lab_with_spare: Lab):
     assert spare_of(lab_with_spare) != spare
 
 
+@pytest.mark.thorough
 def test_spare_killed_before_it_takes_its_run(lab_with_spare: Lab, monkeypatch: pytest.MonkeyPatch):
     """A warm worker that is killed between being given a run and taking it costs the run nothing: another one takes it."""
     monkeypatch.setenv("FMNIST_RUNS", str(lab_with_spare.runs))

@@ -139,6 +139,7 @@ def test_lost_between_two_dispatchers(filled_lab: Lab, lose: Callable[[Path], No
     assert is_sound(filled_lab.runs / FILE)
 
 
+@pytest.mark.thorough
 def test_lost_while_the_dispatcher_lives(filled_lab: Lab):
     """Whatever happens to the index under a living dispatcher: pages go on showing every run, and it is made anew."""
     dispatcher = filled_lab.start_dispatcher()
@@ -233,6 +234,7 @@ def test_made_by_a_dispatcher(filled_lab: Lab):
     assert indexed(filled_lab) == in_folders(filled_lab)
 
 
+@pytest.mark.thorough
 def test_ahead_of_the_events(filled_lab: Lab):
     """An index that knows more than a power cut has left of the events is brought back to what is there."""
     make_index_quickly(filled_lab)

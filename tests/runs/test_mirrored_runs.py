@@ -36,6 +36,7 @@ pytestmark = pytest.mark.usefixtures("scratch")
 # --- As if it were trained here ------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_the_same_bits_and_nothing_left_there(own_lab: Lab, undisturbed: RunFolder, scratch: Path):
     """A mirrored run has the events, measurements and weights of one that was trained here; the scratch folder is gone."""
     run = own_lab.create(LONGER)

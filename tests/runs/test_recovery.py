@@ -69,6 +69,7 @@ def test_damaged_checkpoint(lab: Lab, undisturbed: RunFolder):
     assert_same_result(run, undisturbed)
 
 
+@pytest.mark.thorough
 def test_told_to_end(lab: Lab, undisturbed: RunFolder):
     """SIGTERM makes a worker write a checkpoint and hand the run back; it goes on to the same result, no death counted."""
     run = lab.start(LONGER)
@@ -171,6 +172,7 @@ def test_resume_too_early_does_not_spoil_the_next_pause(lab: Lab):
     lab.wait(run, State.STOPPED)
 
 
+@pytest.mark.thorough
 def test_stop(lab: Lab):
     """A run that is stopped ends within a second or so, keeps what it has trained, and is measured where it stopped."""
     run = lab.start(replace(LONGER, epochs=20))

@@ -67,7 +67,7 @@ def few(own_lab: Lab) -> Lab:
     return own_lab
 
 
-@pytest.mark.parametrize("compiled", [False, True], ids=["PyTorch", "in C"])
+@pytest.mark.parametrize("compiled", [pytest.param(False, marks=pytest.mark.thorough), True], ids=["PyTorch", "in C"])
 def test_a_run_taken_last_is_the_same(own_lab: Lab, monkeypatch: pytest.MonkeyPatch, compiled: bool):
     """After runs of all kinds in the same process a run comes to the bits of one that its process took first."""
     monkeypatch.setenv("FMNIST_COMPILED", str(int(compiled)))
@@ -157,6 +157,7 @@ def test_killed_at_random(own_lab: Lab, tmp_path: Path):
         assert_same_result(run, twins[name.rpartition(" ")[0]])
 
 
+@pytest.mark.thorough
 def test_predictions_wait_until_nobody_waits(few: Lab):
     """While runs wait, moments of those that have finished are not computed; afterwards all of them are."""
     runs = [start(few, replace(BRIEF, epochs=4), f"{number}") for number in range(4)]
@@ -165,6 +166,7 @@ def test_predictions_wait_until_nobody_waits(few: Lab):
     wait_until(lambda: all(run.snapshots.is_developed for run in runs))
 
 
+@pytest.mark.thorough
 def test_a_run_that_leaves_something(few: Lab):
     """Diverged, failed, or a setting left changed: a fresh process takes the next run, which is as it would be alone."""
     alone = start(few, BRIEF, "alone")

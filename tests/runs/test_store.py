@@ -25,6 +25,7 @@ DISK_FULL = "The disk is full: make room, then resume. Training goes on from the
 # --- A real file system of its own ---------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("size", "tests"), [("8m", "full"), ("1g", "read_only")])
 def test_on_a_file_system_of_its_own(tmp_path: Path, size: str, tests: str):
     """The tests of on_its_own_disk.py pass on a small disk and on a read-only one, mounted for them alone."""
@@ -62,6 +63,7 @@ def test_no_room_for_a_checkpoint(lab: Lab, undisturbed: RunFolder):
     assert_same_result(run, undisturbed)
 
 
+@pytest.mark.thorough
 def test_no_room_for_logits(lab: Lab, undisturbed: RunFolder):
     """When the predictions after an epoch do not fit, the measurement is not recorded; resumed, it is made again."""
     run = lab.start(LONGER, "no room for 00000100.npy")
@@ -153,6 +155,7 @@ class Backwards(datetime):
         return datetime(2026, 1, 1, tzinfo=UTC) - timedelta(hours=cls.looks)
 
 
+@pytest.mark.thorough
 def test_clock_jumps(own_lab: Lab, monkeypatch: pytest.MonkeyPatch):
     """When the wall clock jumps, runs keep the order in which they were started, and durations stay right."""
     monkeypatch.setattr(folder, "datetime", Backwards)

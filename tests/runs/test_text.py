@@ -11,7 +11,7 @@ import pytest
 from fmnist_core.runs.files.folder import RunFolder
 from fmnist_core.runs.text import cell, lines, one_line
 from fmnist_core.settings.config import TrainingConfig
-from tests.export.conftest import with_ear
+from tests.workshop import with_ear
 
 PERSIAN, FAMILY, ENGLAND = "نیم\u200cفاصله", "👨\u200d👩\u200d👧", "\U0001f3f4\ufe0f"
 HOSTILE = "\x1b]0;title\x07\x1b[2J red\r\nroot@host:~# \u202egnp.exe \x9b31m"

@@ -16,7 +16,7 @@ from fmnist_core.studies import cross_validation, judgements, label_evidence, se
 from fmnist_core.studies.cross_validation import LabelCheck
 from tests.runs.lab import SMALL, Lab
 
-SHORT = replace(SMALL, step_limit=40, learning_rate=0.2)
+SHORT = replace(SMALL, architecture="linear", step_limit=40, learning_rate=0.02)
 
 
 def test_cross_validation_judges_every_training_image_once(lab: Lab):

@@ -20,7 +20,7 @@ from fmnist_core.settings.config import SETTINGS, TrainingConfig
 from fmnist_core.settings.ranges import Switch, Word
 from fmnist_core.settings.recipes import RECIPES
 from fmnist_core.terminal.app import cli, main
-from tests.export.conftest import Workshop
+from tests.workshop import Workshop
 
 ROOT = Path(__file__).parents[2]
 DOCS = (ROOT / "docs" / "terminal.md").read_text()
@@ -146,7 +146,7 @@ def test_export_and_import(told, workshop: Workshop, elsewhere: Path, tmp_path: 
 
 def test_predict(told, workshop: Workshop, tmp_path: Path):
     """A picture gets a class with its probability; a file that is none is named, the others are answered all the same."""
-    run = workshop.train("plain", epochs=2)
+    run = workshop.train("for <all> formats", step_limit=4)
     test = dataset.load("test")
     picture, text = tmp_path / "picture.png", tmp_path / "text.png"
     Image.fromarray(255 - test.images[0]).resize((280, 280)).save(picture)

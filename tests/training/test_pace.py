@@ -36,6 +36,7 @@ def two_threads() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("two_threads")
 def test_training_goes_on_with_one_thread_when_two_wait_for_each_other(
     little: TrainingData, monkeypatch: pytest.MonkeyPatch
