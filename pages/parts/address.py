@@ -39,7 +39,7 @@ Then = Callable[[], None]
 def begin(page: str) -> list[str]:
     """The first call of a page, named as in the address; what must be said about parameters that it refused.
 
-    Whatever does not fit is taken out of the address, all of it in one entry of the history.
+    Whatever does not fit is taken out of the address, and old names are replaced, all of it in one entry of the history.
     """
     st.session_state["address_page"] = page
     st.session_state.pop("address_assumed", None)
@@ -47,7 +47,7 @@ def begin(page: str) -> list[str]:
     if embedded:
         st.session_state["address_embedding"] = embedded
     streamlit_inside.keep_embedded(st.session_state.get("address_embedding", {}))
-    now = _now()
+    now = parameters.with_new_names(page, _now())
     wrong = {
         row.name: row for row in parameters.of_page(page) if row.name in now and row.range.read(now[row.name]) is None
     }

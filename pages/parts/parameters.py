@@ -5,7 +5,7 @@ One name, one meaning. It may have another default, or other words, on another p
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from fmnist_core.evaluation.calibration import BINS
@@ -188,6 +188,26 @@ TABLE: tuple[Parameter, ...] = (
 _BY_NAME: dict[str, list[Parameter]] = {}
 for _one in TABLE:
     _BY_NAME.setdefault(_one.name, []).append(_one)
+
+RENAMED = {
+    ("browse", "size"): "batch_size",
+    ("train", "batch"): "batch_at",
+    ("compare", "against"): "other",
+    ("explore", "copies"): "replicas",
+}
+"""What a page's parameters were called once, and what they are called now: old links show what they showed."""
+
+
+def with_new_names(page: str, address: Mapping[str, str]) -> dict[str, str]:
+    """`address` as this page is asked today; where it has both names, the new one counts.
+
+    >>> with_new_names("browse", {"size": "7", "seed": "3"})
+    {'seed': '3', 'batch_size': '7'}
+    """
+    new = {name: text for name, text in address.items() if (page, name) not in RENAMED}
+    for name in address.keys() - new.keys():
+        new.setdefault(RENAMED[page, name], address[name])
+    return new
 
 
 def named(name: str, page: str = "") -> Parameter:

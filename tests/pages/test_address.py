@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from fmnist_core.settings.config import SETTINGS, TrainingConfig
 from fmnist_core.settings.ranges import Range, Real, Switch, Text, Whole, Word, as_text
 from pages.parts import frame
-from pages.parts.parameters import TABLE, Parameter
+from pages.parts.parameters import RENAMED, TABLE, Parameter, with_new_names
 from tests.pages.conftest import Open, Trained, words
 
 SCRIPTS = {page.title.lower(): page.script for page in frame.STEPS}
@@ -125,6 +125,23 @@ def test_every_setting_of_a_run_is_in_the_address():
         assert setting.label
         assert setting.help
         assert all(setting.range.holds(value) for value in setting.scale), name
+
+
+@pytest.mark.parametrize(("page", "old"), RENAMED)
+def test_an_old_name_is_the_new_one(
+    open_page: Open, trained: Trained, monkeypatch: pytest.MonkeyPatch, page: str, old: str
+):
+    """A link from before a parameter was renamed asks for the same today, and its page writes the new name."""
+    monkeypatch.setenv("FMNIST_RUNS", str(trained.folder))
+    new = RENAMED[page, old]
+    assert not any(row.name == old and page in row.pages for row in TABLE)
+    assert any(row.name == new and page in row.pages for row in TABLE)
+    address = {"runs": f"{trained.first},{trained.second}", old: "1"} if page == "compare" else {old: "2"}
+    opened = open_page(SCRIPTS[page], **address)
+    assert not opened.exception
+    assert not opened.warning
+    assert (opened.query_params.get(new), old in opened.query_params) == (address[old], False)
+    assert with_new_names(page, {old: "2", new: "3"}) == {new: "3"}
 
 
 # --- What used to break --------------------------------------------------------------------------------------------
