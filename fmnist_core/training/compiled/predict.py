@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from fmnist_core.data.dataset import MEAN, STD
 from fmnist_core.training.compiled import library
+from fmnist_core.training.compiled.one_thread import one_thread
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +134,8 @@ def with_library(
 
 def with_numpy(weights: Weights, images: Images, levels: Float32) -> tuple[Float32, Float32]:
     """`activations` where nothing is compiled: three times slower. `levels`: (256,) float32."""
-    parts = [_forward(weights, levels[images[n : n + TOGETHER]]) for n in range(0, len(images), TOGETHER)]
+    with one_thread():
+        parts = [_forward(weights, levels[images[n : n + TOGETHER]]) for n in range(0, len(images), TOGETHER)]
     empty = np.empty((0, 10), np.float32), np.empty((0, len(weights["fc1.bias"])), np.float32)
     logits, hidden = (np.concatenate(arrays) for arrays in zip(empty, *parts, strict=True))
     return logits, hidden
@@ -141,7 +143,8 @@ def with_numpy(weights: Weights, images: Images, levels: Float32) -> tuple[Float
 
 def pooled_with_numpy(weights: Weights, images: Images, levels: Float32) -> Float32:
     """(N, features) float32: what the convolutions and pools make of the images, as the first linear layer reads it."""
-    parts = [_pooled(weights, levels[images[n : n + TOGETHER]]).T for n in range(0, len(images), TOGETHER)]
+    with one_thread():
+        parts = [_pooled(weights, levels[images[n : n + TOGETHER]]).T for n in range(0, len(images), TOGETHER)]
     return np.concatenate([np.empty((0, weights["fc1.weight"].shape[1]), np.float32), *parts])
 
 
