@@ -16,6 +16,7 @@ from benchmarks import gpu
 ROOT = Path(__file__).parent.parent
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_says_so_without_a_gpu(tmp_path: Path):
     """Exit status 0, a sentence, one line of JSON, the same in $OUT; nothing but what a bare machine has is imported."""

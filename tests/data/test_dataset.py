@@ -173,6 +173,7 @@ def test_without_archives_the_sentence_says_where_to_put_which_files(raw: Path):
     assert "train-images-idx3-ubyte.gz" in str(told.value)
 
 
+@pytest.mark.thorough
 def test_a_download_that_fails_ends_with_the_same_sentence(raw: Path, monkeypatch: pytest.MonkeyPatch):
     """torchvision's own download is tried, with a time limit; a dead network is a sentence, not a traceback."""
     for archive in raw.glob("*.gz"):

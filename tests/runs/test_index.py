@@ -155,6 +155,7 @@ def test_lost_while_the_dispatcher_lives(filled_lab: Lab):
     assert filled_lab.dispatcher == dispatcher.pid
 
 
+@pytest.mark.thorough
 def test_lost_while_a_run_trains(lab: Lab):
     """A run goes on while its index is overwritten, and the new one hears the rest of it."""
     run = lab.start(SMALL)

@@ -32,6 +32,7 @@ def test_rate_test_is_done_like_a_run_and_listed_with_none(lab: Lab):
     assert client.list_jobs(Race) == []
 
 
+@pytest.mark.thorough
 def test_index_keeps_what_a_job_is(lab: Lab):
     """Read from the index, a job is the same as read from its folder."""
     job_id = client.start(QUICK, job=Race(copies=2))

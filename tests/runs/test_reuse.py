@@ -88,6 +88,7 @@ def test_a_run_taken_last_is_the_same(own_lab: Lab, monkeypatch: pytest.MonkeyPa
     assert_same_result(last, first)
 
 
+@pytest.mark.thorough
 def test_real_workers(own_lab: Lab):
     """As the dispatcher really starts them: one that began cold takes the second run, and comes to the bits of the first."""
     own_lab.runs.mkdir()

@@ -93,6 +93,7 @@ def test_diverged(lab: Lab):
     assert checkpoint[1] < event.step
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
 def test_device_that_is_not_there(lab: Lab):
     """A run for a device that is not there has failed, and names those that are; the next run has its turn."""
