@@ -111,6 +111,13 @@ class Index:
             self._connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
         self._left = self._stamp()
 
+    def fact(self, name: str) -> str | None:
+        """What `save_fact` kept; None where that cannot be read."""
+        with contextlib.suppress(sqlite3.DatabaseError):
+            row = self._connection.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+            return row[0] if row and isinstance(row[0], str) else None
+        return None
+
     def close(self) -> None:
         """Everything is on disk."""
         self._connection.close()

@@ -6,11 +6,14 @@ import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from fmnist_core.files import parse
 from fmnist_core.runs.files.record import Run, State
 from fmnist_core.settings.config import TrainingConfig
 
 MOST_WAITING = 20
 """Waiting runs of one person."""
+MOST_REMEMBERED = 500
+"""People whose latest turn a new dispatcher takes up."""
 
 ANY = "any"
 """A slot for a run of whatever device."""
@@ -44,6 +47,20 @@ def in_order(waiting: Iterable[Run], served: Mapping[str, int]) -> list[Run]:
         if not own[owner]:
             del own[owner]
     return order
+
+
+def turns_told(told: str | None) -> dict[str, int]:
+    """`served` as the dispatcher before told of it, so that a new one takes up its turns; those who had one long ago are left out.
+
+    >>> turns_told('{"Ada": 2, "Grace": 1, "Alan": "never"}'), turns_told("[1]"), turns_told(None)
+    ({'Grace': 1, 'Ada': 2}, {}, {})
+    """
+    try:
+        found = parse(told or "{}")
+    except ValueError:
+        return {}
+    turns = {whose: turn for whose, turn in found.items() if isinstance(turn, int)} if isinstance(found, dict) else {}
+    return dict(sorted(turns.items(), key=lambda one: one[1])[-MOST_REMEMBERED:])
 
 
 def moved(own: Sequence[Run], run_id: str, place: int) -> float:

@@ -21,7 +21,7 @@ from fmnist_core.runs.files.writing import EventWriter
 from fmnist_core.runs.service.dispatcher import Dispatcher
 from fmnist_core.runs.service.executor import LocalExecutor
 from fmnist_core.training.events import Started
-from tests.runs.executors import NobodyStarts
+from tests.runs.executors import Counts, NobodyStarts
 from tests.runs.lab import (
     LONGER,
     PATIENCE,
@@ -295,3 +295,25 @@ def test_worker_that_never_takes_its_run(tmp_path: Path, monkeypatch: pytest.Mon
     assert [type(event) for event in events(run)] == [Died]
     assert hangs.returncode == -signal.SIGKILL
     dispatcher.index.close()
+
+
+def test_turns_outlive_the_dispatcher(tmp_path: Path):
+    """A dispatcher that takes over knows who has had a turn: nobody's second run before everybody's first."""
+    whose = ["Ada", "Ada", "Grace", "Alan", "Ada", "Grace"]
+    runs = [RunFolder.create(tmp_path, f"{n:012x}", n, "", SMALL, owner=owner) for n, owner in enumerate(whose)]
+    order = []
+    for _turn in runs:
+        executor = Counts()
+        dispatcher = Dispatcher(tmp_path, executor)
+        dispatcher.turn()
+        dispatcher.index.close()
+        (run_id,) = executor.started
+        run = runs[int(run_id, 16)]
+        lock, writer = run.lock(), EventWriter(run.path)
+        assert lock
+        for event in (Claimed(1), Started(0, 100, 100, "cpu", 1, 100), Finished(100)):
+            writer.write(event)
+        writer.close()
+        lock.close()
+        order.append(run.run().owner)
+    assert order == ["Ada", "Grace", "Alan", "Ada", "Grace", "Ada"]

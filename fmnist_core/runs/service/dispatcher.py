@@ -39,7 +39,7 @@ from fmnist_core.runs.files.record import (
     Stopped,
 )
 from fmnist_core.runs.index import FILE, Index, IndexTooNew
-from fmnist_core.runs.queue import free_slot, in_order, kind_of
+from fmnist_core.runs.queue import free_slot, in_order, kind_of, turns_told
 from fmnist_core.runs.service import predictions
 from fmnist_core.runs.service.cluster.executor import ClusterExecutor
 from fmnist_core.runs.service.executor import Executor, LocalExecutor
@@ -102,7 +102,7 @@ class Dispatcher:
         self.visited_at, self.doubted_at = time.monotonic(), -DOUBTED_EVERY
         self.told: dict[str, str] = {}
         """Facts that the index has."""
-        self.served: dict[str, int] = {}
+        self.served = turns_told(self.index.fact("served"))
         """The number of each owner's latest turn."""
         self.developed_at = -DEVELOP_AGAIN
 
