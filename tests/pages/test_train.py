@@ -177,3 +177,34 @@ def test_cleared_caches_are_noticed_by_nobody(open_page: Open, empty: Path):
     run = wait_for(run_id, "finished")
     assert run.step == 200
     assert run.deaths == 0
+
+
+def test_what_a_button_opens_is_drawn_once_it_is_open(open_page: Open, empty: Path):
+    """Branch, name and note, the end for good: from the button that opens each to what it does."""
+    run_id = client.start(TrainingConfig(batch_size=600, epochs=1, step_limit=3), "Opened")
+    wait_for(run_id, "finished")
+    page = open_page(PAGE, run=run_id)
+    assert not {"start_branch", "delete"} & {button.key for button in page.button}
+
+    page.session_state[f"label_{run_id}"] = True
+    page.run()
+    page.text_area[0].input("What came of it")
+    (save,) = [button for button in page.button if button.label == "Save"]
+    save.click().run()
+    assert client.get(run_id).note == "What came of it"
+
+    page.session_state[f"branch_{run_id}"] = True
+    page.run()
+    page.button(key="start_branch").click().run()
+    branch = page.query_params["run"]
+    assert client.get(branch).parent == (run_id, 0)
+    assert "start_branch" not in {button.key for button in page.button}
+    wait_for(branch, "finished")
+
+    page.session_state[f"delete_{branch}"] = True
+    page.run()
+    page.checkbox(key=f"sure_{branch}").check().run()
+    page.button(key="delete").click().run()
+    assert not page.exception
+    assert "run" not in page.query_params
+    assert [run.id for run in client.list_runs()] == [run_id]
