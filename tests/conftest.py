@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from collections.abc import Iterable, Iterator
 
 import pytest
@@ -18,6 +21,9 @@ __all__ = ["branched", "elsewhere", "whole_workshop", "workshop"]
 
 os.environ["FMNIST_COMPILED"] = "0"
 """Training goes PyTorch's way, unless a test asks for the compiled step: runs must last long enough to be disturbed."""
+os.environ["FMNIST_RUNS"] = tempfile.mkdtemp(prefix="fmnist-tests-")
+"""Never the runs of whoever tests, nor a dispatcher among them: a page that lists runs wakes one."""
+atexit.register(shutil.rmtree, os.environ["FMNIST_RUNS"], ignore_errors=True)
 
 
 FAMILIES = {

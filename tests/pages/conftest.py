@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -27,6 +28,12 @@ def scanned_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nobodys_runs(dispatchers: Dispatchers) -> None:
+    """What pages look at in tests that need no runs."""
+    dispatchers.start(Path(os.environ["FMNIST_RUNS"]))
 
 
 @dataclass(frozen=True)
