@@ -141,6 +141,9 @@ OVERVIEWS: dict[str, tuple[str, dict[str, str]]] = {
 }
 """About all runs."""
 
+OPENED = ("rate_{id}_0", "branch_{id}", "label_{id}", "delete_{id}", "take_away_menu", "who_you_are", "group_optimizer")
+"""What Train draws only where it is open."""
+
 
 @pytest.fixture(scope="module")
 def zoo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zoo]:
@@ -166,7 +169,8 @@ def everything(page: AppTest) -> str:
 def shown(open_page: Open, zoo: Zoo, script: str, address: dict[str, str], run_id: str = "") -> str:
     """What a page at that address sends; it raises nothing."""
     names = {"id": run_id, "plain": zoo.ids["plain"], "race": zoo.ids["race"], "sweep": zoo.secret.group.name}  # type: ignore[union-attr]
-    page = open_page(script, **{name: text.format(**names) for name, text in address.items()})
+    opened = [key.format(id=run_id) for key in OPENED] if run_id else []
+    page = open_page(script, *opened, **{name: text.format(**names) for name, text in address.items()})
     assert not page.exception, page.exception
     return everything(page)
 
@@ -309,7 +313,7 @@ def test_nesterov_without_momentum_is_refused_with_a_sentence(open_page: Open, z
     run_id = train(
         client.start(replace(CONFIG, optimizer="nesterov"), "nesterov"), TrainingData.load(torch.device("cpu"))
     )
-    page = open_page("pages/4_train.py", run=run_id)
+    page = open_page("pages/4_train.py", f"branch_{run_id}", run=run_id)
     slider = next(each for each in page.select_slider if each.label == "Momentum" and run_id in str(each.key))
     slider.set_value(slider.options[0]).run()
     assert not page.exception
