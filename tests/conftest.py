@@ -21,9 +21,9 @@ __all__ = ["branched", "elsewhere", "whole_workshop", "workshop"]
 
 os.environ["FMNIST_COMPILED"] = "0"
 """Training goes PyTorch's way, unless a test asks for the compiled step: runs must last long enough to be disturbed."""
-os.environ["FMNIST_RUNS"] = tempfile.mkdtemp(prefix="fmnist-tests-")
+NOBODYS_RUNS = os.environ["FMNIST_RUNS"] = tempfile.mkdtemp(prefix="fmnist-tests-")
 """Never the runs of whoever tests, nor a dispatcher among them: a page that lists runs wakes one."""
-atexit.register(shutil.rmtree, os.environ["FMNIST_RUNS"], ignore_errors=True)
+atexit.register(shutil.rmtree, NOBODYS_RUNS, ignore_errors=True)
 
 
 FAMILIES = {

@@ -26,6 +26,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from pages.parts.server.class_server import make_words
 from pages.parts.server.door import COOKIE
 from tests.browser.conftest import ROOT
+from tests.coroutines import finished
 from tests.dispatchers import Dispatchers
 
 pytestmark = pytest.mark.slow
@@ -241,7 +242,7 @@ def test_a_class_on_two_processes(
                 assert json.loads(answers[1].text)["rows"] == []
                 upstreams = [answer.headers["x-upstream"] for answer in (came_in, *answers)]
                 if number < 3:
-                    port = asyncio.run(page_of(address, below, dict(learner.cookies), processes))
+                    port = finished(page_of(address, below, dict(learner.cookies), processes))
                     upstreams.append(f"127.0.0.1:{port}")
                 assert len(set(upstreams)) == 1
                 served |= set(upstreams)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from fmnist_core.runs import client
 from fmnist_core.settings.config import TrainingConfig
+from tests.conftest import NOBODYS_RUNS
 from tests.dispatchers import Dispatchers
 
 ROOT = Path(__file__).parents[2]
@@ -33,7 +33,7 @@ def scanned_once() -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def nobodys_runs(dispatchers: Dispatchers) -> None:
     """What pages look at in tests that need no runs."""
-    dispatchers.start(Path(os.environ["FMNIST_RUNS"]))
+    dispatchers.start(Path(NOBODYS_RUNS))
 
 
 @dataclass(frozen=True)

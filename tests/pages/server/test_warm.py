@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import threading
 
@@ -12,6 +11,7 @@ from streamlit import delta_generator, env_util
 
 from pages.parts import streamlit_inside
 from pages.parts.server import warm
+from tests.coroutines import finished
 
 
 def test_begins_when_the_server_runs():
@@ -22,7 +22,7 @@ def test_begins_when_the_server_runs():
         async with warm.warm(None):
             return [thread for thread in threading.enumerate() if thread.name == "warm"]
 
-    for thread in asyncio.run(live()):
+    for thread in finished(live()):
         thread.join()
     assert "pandas" in sys.modules
     assert "PNG" in Image.SAVE
