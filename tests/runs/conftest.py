@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -31,9 +32,10 @@ def lab(shared_lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     _enter(shared_lab, monkeypatch)
     yield shared_lab
     for run in client.list_runs():  # left by a test that failed
-        if not run.state.is_final:
-            client.stop(run.id)
-            shared_lab.wait(client.folder(run.id), *FINAL)
+        with suppress(client.RunNotFound):
+            if not run.state.is_final:
+                client.stop(run.id)
+                shared_lab.wait(client.folder(run.id), *FINAL)
 
 
 @pytest.fixture

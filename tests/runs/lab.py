@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -230,6 +231,16 @@ def is_locked(path: Path) -> bool:
     """Whether a process holds the file's lock, told by the kernel's list: trying it could disturb somebody."""
     inode = str(path.stat().st_ino)
     return any(line.split()[5].endswith(f":{inode}") for line in Path("/proc/locks").read_text().splitlines())
+
+
+def delete_by_hand(run: RunFolder) -> None:
+    """What `rm -rf` does, again until nothing is left: those who look after the run may be writing in its folder."""
+
+    def is_gone() -> bool:
+        shutil.rmtree(run.path, ignore_errors=True)
+        return not run.path.exists()
+
+    wait_until(is_gone)
 
 
 def events(run: RunFolder, *kinds: type[RunEvent]) -> list[RunEvent]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import select
-import shutil
 import signal
 import subprocess
 import sys
@@ -28,6 +27,7 @@ from tests.runs.lab import (
     SMALL,
     Lab,
     assert_same_result,
+    delete_by_hand,
     events,
     is_alive,
     recorded,
@@ -139,8 +139,8 @@ def test_folder_deleted(lab: Lab):
     run, other = lab.start(LONGER), lab.start(SMALL)
     lab.wait_for_steps(run, 10)
     worker = worker_of(run)
-    os.kill(worker, signal.SIGSTOP)  # so that it writes nothing while the folder is deleted
-    shutil.rmtree(run.path)
+    os.kill(worker, signal.SIGSTOP)
+    delete_by_hand(run)
     os.kill(worker, signal.SIGCONT)
     assert lab.wait(other, State.FINISHED).deaths == 0
     wait_until(lambda: not is_alive(worker))
