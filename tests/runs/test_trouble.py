@@ -17,7 +17,7 @@ from fmnist_core.runs.bell import REPOSITORY
 from fmnist_core.runs.files.folder import RunFolder
 from fmnist_core.runs.index import FILE, VERSION, Index, IndexTooNew
 from fmnist_core.runs.service import place
-from fmnist_core.runs.service.dispatcher import Dispatcher
+from fmnist_core.runs.service.dispatcher import RESTS_MOST, Dispatcher
 from fmnist_core.runs.service.executor import LocalExecutor
 from fmnist_core.runs.service.place import Place, open_bell, protect
 from fmnist_core.terminal.app import main
@@ -272,19 +272,20 @@ def test_an_index_of_a_newer_version_still_ends_a_dispatcher(runs: Path):
 def test_many_who_ring_leave_the_dispatcher_most_of_its_time(runs: Path, monkeypatch: pytest.MonkeyPatch):
     """Everybody who looks rings: a dispatcher whose turns take 20 ms rests nine times as long in between, however often it rings."""
     runs.mkdir()
-    handle, dispatcher, turns = open_bell(runs), Dispatcher(runs, Counts()), []
+    handle, dispatcher, began, ended = open_bell(runs), Dispatcher(runs, Counts()), [], []
     assert handle is not None
 
     def turn() -> None:
-        turns.append(time.monotonic())
+        began.append(time.monotonic())
         time.sleep(0.02)
         bell.ring(runs)  # somebody always has, meanwhile
+        ended.append(time.monotonic())
 
     monkeypatch.setattr(dispatcher, "turn", turn)
-    until = time.monotonic() + 1.0
-    dispatcher.serve(handle, lambda: time.monotonic() > until)
+    dispatcher.serve(handle, lambda: len(began) == 3)
     os.close(handle)
-    assert 2 <= len(turns) <= 6
+    rested = [after - before for before, after in zip(ended, began[1:], strict=False)]
+    assert all(rest >= min(RESTS_MOST, 9 * (end - start)) for rest, start, end in zip(rested, began, ended, strict=False))
 
 
 # --- A spare that is suspended -------------------------------------------------------------------------------------

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import struct
-import time
 import tracemalloc
 import zlib
 
@@ -84,16 +83,14 @@ def test_refused_with_a_sentence(fault: str):
 
 @pytest.mark.parametrize("fault", ["bomb", "just too many pixels"])
 def test_a_bomb_is_never_unpacked(fault: str):
-    """It is refused from its header: no memory for its pixels, no time."""
+    """It is refused from its header: no memory for its pixels."""
     content = REFUSED[fault][0]
     tracemalloc.start()
-    began = time.process_time()
     with pytest.raises(PictureRefused):
         decode(content)
-    seconds, (_, most) = time.process_time() - began, tracemalloc.get_traced_memory()
+    _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most < 2_000_000
-    assert seconds < 0.5
 
 
 def test_every_truncation_and_every_flipped_byte():
