@@ -62,7 +62,8 @@ class Evaluation:
 
     @cached_property
     def _log_probabilities(self) -> npt.NDArray[np.float64]:
-        shifted = self.logits.astype(np.float64) - self.logits.max(axis=1, keepdims=True)
+        with np.errstate(invalid="ignore"):  # infinite logits, of a run that diverged: NaN says so
+            shifted = self.logits.astype(np.float64) - self.logits.max(axis=1, keepdims=True)
         normalised: npt.NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
         return normalised
 
