@@ -315,6 +315,7 @@ def _settle(place: Path, run_id: str, owner: str) -> str:
         run_id = secrets.token_hex(6)
     place.rename(runs / run_id)
     bell.ensure_dispatcher()
+    bell.ring(runs)
     return run_id
 
 

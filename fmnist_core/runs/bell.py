@@ -27,6 +27,9 @@ LOCK = ".dispatcher.lock"
 SIGNED = {"slots": "FMNIST_SLOTS", "cluster": "FMNIST_RAY"}
 """Settings of the environment that it signs with: where others are wanted, another dispatcher takes its place."""
 
+LOOKS = 1.0
+"""Seconds between two rings of those in this process who only look: the dispatcher is to know that somebody is there, and each
+ring costs it a turn."""
 SOON, LATER = 3.0, 30.0
 """Seconds after a start before the next one: while it is on its way, and after it has failed."""
 
@@ -39,17 +42,23 @@ def runs_folder() -> Path:
 
 
 _started: dict[Path, tuple[subprocess.Popen[bytes], float]] = {}
+_looked: dict[Path, float] = {}
+"""When somebody in this process has rung last because they looked, by the monotonic clock."""
 
 
 def ensure_dispatcher() -> None:
-    """Wake the dispatcher, or start it when there is none.
+    """Start the dispatcher when there is none; one that is there hears now and then that somebody looks.
 
-    Does nothing where the runs folder cannot be written to, and where it is another user's: who only looks there must not
-    become the one who serves. One of an older version, or with another number of slots or cluster than is wanted here, is replaced.
+    Whoever has asked it for something wakes it with `ring`. Does nothing where the runs folder cannot be written to, and where
+    it is another user's: who only looks there must not become the one who serves. One of an older version, or with another
+    number of slots or cluster than is wanted here, is replaced.
     """
-    runs = runs_folder()
-    if ring(runs):
-        _replace(runs)
+    runs, now = runs_folder(), time.monotonic()
+    is_known = now - _looked.get(runs, -LOOKS) < LOOKS
+    if ring(runs, b"" if is_known else b"!"):
+        if not is_known:
+            _looked[runs] = now
+            _replace(runs)
         return
     process, at = _started.get(runs, (None, -LATER))
     if process is not None and time.monotonic() - at < (LATER if process.poll() else SOON):  # `poll` reaps it, too
@@ -96,7 +105,7 @@ def may_serve(runs: Path) -> bool:
 
 
 def ring(runs: Path, message: bytes = b"!") -> bool:
-    """Wake the dispatcher; False where there is none."""
+    """Wake the dispatcher; False where there is none. An empty message only looks whether there is one."""
     try:
         bell = os.open(runs / BELL, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW)  # fails where nobody listens
     except OSError:
@@ -104,7 +113,8 @@ def ring(runs: Path, message: bytes = b"!") -> bool:
     try:
         if not stat.S_ISFIFO(os.fstat(bell).st_mode):
             return False
-        os.write(bell, message)
+        if message:
+            os.write(bell, message)
     except BlockingIOError:
         pass  # it has rung often enough
     except OSError:

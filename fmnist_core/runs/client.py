@@ -244,14 +244,13 @@ def _create(
     job: Job | None = None,
     edits: str = "",
 ) -> str:
-    who = people.current()
-    runs, owner = runs_folder(), one_line(who.name if who.role == "learner" else owner or who.name)[:NAME_LENGTH]
-    whose = who.id or owner
+    who, runs = people.current(), runs_folder()
+    owner = one_line(who.name if who.role == "learner" else owner or who.name)[:NAME_LENGTH]
     try:
         if why := refusal(runs):
             raise RunRefused(why)
         make_folder(runs, parents=True)
-        if sum(run.state is State.QUEUED and run.whose == whose for run in _list()) >= MOST_WAITING:
+        if sum(run.state is State.QUEUED and run.whose == (who.id or owner) for run in _list()) >= MOST_WAITING:
             raise RunRefused(
                 f"{MOST_WAITING} of your runs are waiting already: stop one of them, or wait for one to start."
             )
@@ -278,6 +277,7 @@ def _create(
     except Unreadable as error:
         raise RunRefused(f"A run cannot be started: {error}") from error
     ensure_dispatcher()
+    ring(runs)
     return run_id
 
 
@@ -397,3 +397,4 @@ def _write_to(run_id: str, write: Callable[[], None]) -> None:
     except Unreadable as error:  # of a newer version, say
         raise RunRefused(str(error)) from error
     ensure_dispatcher()
+    ring(runs_folder())

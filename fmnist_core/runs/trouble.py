@@ -28,7 +28,7 @@ def in_all(runs: Path, patience: float) -> str | None:
     if why := refusal(runs) or of_writing(runs):
         return why
     until = time.monotonic() + patience
-    while not ring(runs) and last_start(runs) is None and time.monotonic() < until:
+    while not ring(runs, b"") and last_start(runs) is None and time.monotonic() < until:
         time.sleep(0.05)
     return of_serving(runs) or _told(runs)
 
@@ -114,7 +114,7 @@ def of_writing(runs: Path) -> str | None:
 
 def of_serving(runs: Path) -> str | None:
     """Why runs that wait there do not start; None where a dispatcher looks after them, or is on its way."""
-    if ring(runs):
+    if ring(runs, b""):
         try:
             silent = time.time() - (runs / LOCK).stat().st_mtime
         except OSError:

@@ -202,8 +202,9 @@ def test_others_read_and_lock_nothing(runs: Path, starts: list[Path], monkeypatc
         os.umask(before)
 
 
-def test_a_dispatcher_of_an_older_version_is_replaced(runs: Path, starts: list[Path]):
+def test_a_dispatcher_of_an_older_version_is_replaced(runs: Path, starts: list[Path], monkeypatch: pytest.MonkeyPatch):
     """One that has not signed its lock gets an index that is too new for it, and ends; one that has signed stays."""
+    monkeypatch.setattr(bell, "LOOKS", 0.0)  # each look is heard
     runs.mkdir()
     lock = lock_of_ours(runs / bell.LOCK)
     pipe = open_bell(runs)
@@ -229,6 +230,7 @@ def test_another_number_of_slots_is_heard(runs: Path, starts: list[Path], monkey
     lock, pipe = lock_of_ours(runs / bell.LOCK), open_bell(runs)
     Place(runs, lock).sign()
     monkeypatch.setattr(bell, "_SINCE", time.time() + 10)
+    monkeypatch.setattr(bell, "LOOKS", 0.0)  # each look is heard
     client.list_runs()
     monkeypatch.setenv("FMNIST_SLOTS", "2")
     client.list_runs()
@@ -269,6 +271,27 @@ def test_an_index_of_a_newer_version_still_ends_a_dispatcher(runs: Path):
 # --- A crowd that looks --------------------------------------------------------------------------------------------
 
 
+def test_who_only_looks_rings_seldom(runs: Path, starts: list[Path], monkeypatch: pytest.MonkeyPatch):
+    """However many look, the dispatcher hears of it once in `LOOKS` seconds; whatever is asked for wakes it at once."""
+    runs.mkdir()
+    lock, pipe = lock_of_ours(runs / bell.LOCK), open_bell(runs)
+    assert pipe is not None
+    Place(runs, lock).sign()
+    monkeypatch.setattr(bell, "LOOKS", 1e9)
+    for _look in range(100):
+        client.list_runs()
+        client.trouble()
+    assert os.read(pipe, 1000) == b"!"
+    run_id = client.start(CONFIG)
+    assert os.read(pipe, 1000)
+    client.stop(run_id)
+    assert os.read(pipe, 1000)
+    os.close(pipe)
+    client.list_runs()
+    assert starts == [runs]  # that it has gone is noticed at the next look
+    lock.close()
+
+
 def test_many_who_ring_leave_the_dispatcher_most_of_its_time(runs: Path, monkeypatch: pytest.MonkeyPatch):
     """Everybody who looks rings: a dispatcher whose turns take 20 ms rests nine times as long in between, however often it rings."""
     runs.mkdir()
@@ -285,7 +308,9 @@ def test_many_who_ring_leave_the_dispatcher_most_of_its_time(runs: Path, monkeyp
     dispatcher.serve(handle, lambda: len(began) == 3)
     os.close(handle)
     rested = [after - before for before, after in zip(ended, began[1:], strict=False)]
-    assert all(rest >= min(RESTS_MOST, 9 * (end - start)) for rest, start, end in zip(rested, began, ended, strict=False))
+    assert all(
+        rest >= min(RESTS_MOST, 9 * (end - start)) for rest, start, end in zip(rested, began, ended, strict=False)
+    )
 
 
 # --- A spare that is suspended -------------------------------------------------------------------------------------
