@@ -35,7 +35,8 @@ def main() -> None:
         ),
     )
     trouble.trouble()
-    frame.come_back_to("Train", address.kept(*SETTINGS))
+    recipe_choice.recipe_in_address()
+    frame.come_back_to("Train", address.kept("recipe", *SETTINGS))
     runs = client.list_runs()
     run = run_in_address()
     if run:

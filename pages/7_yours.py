@@ -24,8 +24,8 @@ def main() -> None:
         "so it has to be asked first whether the picture looks like anything it was trained on.",
         code=(files.decode, stages, way.prepare, strangers.Familiar),
     )
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        view = controls.one_of("Picture", "view", words=WORDS)
+    with st.container(horizontal=True, vertical_alignment="bottom", key="asked"):
+        view = controls.one_of("Picture", "view", words=WORDS, label_visibility="collapsed")
         run = run_picker()
         if run is None:
             return

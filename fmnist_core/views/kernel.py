@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from fmnist_core.views.text import decimal
+
 Kernel = npt.NDArray[np.float32]
 """(side, side)."""
 
@@ -28,7 +30,7 @@ def drawing(kernel: Kernel) -> str:
             ink = ", ".join(map(str, POSITIVE if weight > 0 else NEGATIVE))
             style = f"width: {CELL}px; height: {CELL}px; text-align: center; border: 1px solid rgb(128 128 128 / 30%)"
             colour = f"background: rgba({ink}, {0.7 * abs(weight) / largest:.2f})"
-            cells.append(f'<td style="{style}; {colour}">{f"{weight:.2f}".replace("-", "−")}</td>')
+            cells.append(f'<td style="{style}; {colour}">{decimal(weight, 2)}</td>')
         rows.append(f"<tr>{''.join(cells)}</tr>")
     caption = f"The {kernel.size} weights of the kernel"
     return (

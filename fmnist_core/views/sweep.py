@@ -10,11 +10,11 @@ import plotly.graph_objects as go
 
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.search import SCALES
-from fmnist_core.views.colours import AFTER, REFERENCE, RIGHT, TRAIN
+from fmnist_core.views.colours import AFTER, BETWEEN, LESS, MORE, REFERENCE, RIGHT
 from fmnist_core.views.text import number, shown
 
-ACCURACY = [[0, TRAIN], [0.5, REFERENCE], [1, AFTER]]
-"""From the worst run of a sweep to its best."""
+ACCURACY = [[0, LESS], [0.5, BETWEEN], [1, MORE]]
+"""From the worst run of a sweep to its best; white text can be read on all of it."""
 FONT = "Source Sans, sans-serif"
 """The page's own, for a chart that does not take it from the page's theme."""
 
@@ -92,6 +92,7 @@ def heat_map(tries: Sequence[Try], configs: Sequence[TrainingConfig], ink: str) 
             y=[number(value) for value in rows],
             colorscale=ACCURACY,
             texttemplate="%{z:.2f} %",
+            textfont={"color": "#ffffff"},
             hovertemplate=f"{SCALES[down].label} %{{y}}, {SCALES[across].label.lower()} %{{x}}: %{{z:.2f}} %<extra></extra>",
             showscale=False,
             xgap=2,

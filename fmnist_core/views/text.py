@@ -24,10 +24,19 @@ def number(value: float) -> str:
     return np.format_float_positional(float(text), trim="-") if "e" in text else text
 
 
+def decimal(value: float, digits: int) -> str:
+    """A number with so many digits, U+2212 for minus; no sign where it rounds to zero.
+
+    >>> decimal(-0.25, 1), decimal(3.0, 2), decimal(-0.001, 2)
+    ('−0.2', '3.00', '0.00')
+    """
+    return f"{value if round(value, digits) else 0:.{digits}f}".replace("-", "\u2212")
+
+
 def signed(value: float, digits: int) -> str:
     """A difference with its sign, U+2212 for minus; none where it rounds to zero.
 
     >>> signed(0.125, 1), signed(-3.0, 2), signed(-0.001, 2)
     ('+0.1', '−3.00', '0.00')
     """
-    return f"{value:+.{digits}f}".replace("-", "\u2212") if round(value, digits) else f"{0:.{digits}f}"
+    return ("+" if value > 0 and round(value, digits) else "") + decimal(value, digits)

@@ -87,7 +87,7 @@ def put_settings(config: TrainingConfig) -> None:
     """Write all settings of a run into the address, as one entry of the history; the tutorial's are left out."""
     values = {field.name: getattr(config, field.name) for field in fields(TrainingConfig)}
     defaults = TrainingConfig()
-    put(**{name: None if value == getattr(defaults, name) else value for name, value in values.items()})
+    put(recipe=None, **{name: None if value == getattr(defaults, name) else value for name, value in values.items()})
 
 
 def link(page: str, values: Mapping[str, object] | None = None) -> str:

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from fmnist_core.runs.text import one_line
+from fmnist_core.views.text import decimal as decimal
 from fmnist_core.views.text import number as number
 from fmnist_core.views.text import signed as signed
 

@@ -88,10 +88,16 @@ def test_bare_sweep_shows_what_was_asked_for(open_page: Open, empty: Path):
     assert page.number_input(key="chosen_sample_seed").value == 41
     assert page.slider(key="chosen_epochs").value == 2
     assert "sample 41" in words(page)
+    assert {row["link"] for row in sweep_table(page)["rows"]} == {f"train?run={run.id}" for run in sweep.runs_of(name)}
     page.slider(key="chosen_epochs").set_value(1).run()
     assert page.query_params["epochs"] == "1"  # the table's default, but not this sweep's
     assert page.slider(key="chosen_epochs").value == 1
     assert page.number_input(key="chosen_sample_seed").value == 41
+    (empty / ".sweeps" / f"{name}.json").unlink()  # as of a sweep from before plans were written down
+    page = open_page(PAGE, sweep=name)
+    assert not page.exception
+    assert page.multiselect(key="chosen_vary_settings").value == ["momentum", "dropout"]
+    assert "by which seed, was not written down" in words(page)
 
 
 def test_bare_race_shows_what_was_asked_for(open_page: Open, empty: Path):

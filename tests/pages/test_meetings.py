@@ -183,6 +183,17 @@ def assert_nothing_is_given_away(zoo: Zoo, text: str) -> None:
             assert figure not in text
 
 
+@pytest.mark.parametrize("script", ["pages/5_test.py", "pages/6_inside.py", "pages/7_yours.py"])
+def test_a_waiting_run_is_said_to_wait(open_page: Open, zoo: Zoo, script: str):
+    """Its place in the queue, and that what stands below is another run; the address goes on naming the one that waits."""
+    page = open_page(script, run=zoo.ids["waiting"])
+    assert not page.exception
+    (said,) = [str(info.value) for info in page.info if "waiting" in str(info.value)]
+    assert said.replace("\u2060", "").startswith("**waiting** is waiting. Number 2 in the queue")
+    assert "another run" in said
+    assert page.query_params["run"] == zoo.ids["waiting"]
+
+
 @pytest.mark.parametrize("feature", COUNTED)
 def test_each_feature_counts_the_runs_that_it_is_about(zoo: Zoo, feature: str):
     """No more and no fewer; a deleted run is in none."""

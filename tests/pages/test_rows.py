@@ -15,6 +15,7 @@ from fmnist_core.runs.queue import Waiting
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.recipes import RECIPES
 from pages.parts.components.run_table import route
+from pages.parts.runs import now
 from pages.parts.runs.rows import row, settings
 from tests.pages.conftest import Open, Trained, words
 from tests.pages.test_train import PAGE
@@ -50,6 +51,11 @@ def test_row_says_what_is_known_and_a_dash_for_the_rest(trained: Trained, monkey
     assert (shown["epochs"], shown["owner"], shown["words"]) == ("1 of 1", "–", "Finished")
     fresh = replace(run, measured=run.measured[:1], state=State.RUNNING, step=60, seconds=0.0)
     assert (row(fresh)["accuracy"], row(fresh)["time"], row(fresh)["words"]) == ("–", "–", "Training 50\u00a0%")
+    silent = replace(fresh, stalled=True)
+    assert row(silent)["words"] == now.now(silent)["title"] == "Stalled"
+    for measuring in (replace(silent, measured=(), step=0), replace(silent, step=120)):
+        assert row(measuring)["words"] == now.now(measuring)["title"] == "Measuring"
+        assert now.now(measuring)["state"] == State.RUNNING
     waiting = replace(run, state=State.QUEUED)
     assert row(waiting, 0, Waiting(waiting, 1, 0.0))["words"] == "Starts next"
     assert row(waiting, 0, Waiting(waiting, 3, 75.0))["words"] == "Number 3 in the queue, in about 1 min 15 s"

@@ -43,7 +43,7 @@ def recipe_in(page: AppTest) -> str:
 
 
 def test_each_recipe_fills_all_controls_in(open_page: Open, trained: Trained, monkeypatch: pytest.MonkeyPatch):
-    """One choice: the controls, and with them the address, are the recipe's; what it teaches is said."""
+    """One choice: the controls are the recipe's, the address says its name, the page what it teaches."""
     monkeypatch.setenv("FMNIST_RUNS", str(trained.folder))
     page = open_page(PAGE, "group_network")
     assert recipe_in(page) == "tutorial"
@@ -53,11 +53,42 @@ def test_each_recipe_fills_all_controls_in(open_page: Open, trained: Trained, mo
         assert recipe_in(page) == name
         assert recipe.teaches in words(page)
         said = {key: page.query_params[key] for key in page.query_params}
-        assert {key: float(value) if value[0].isdigit() else value for key, value in said.items()} == {
-            key: float(value) if value[0].isdigit() else value for key, value in address_of(recipe.config).items()
-        }
+        assert said == ({} if name == "tutorial" else {"recipe": name})
+        controls = {str(widget.key): widget.value for widget in (*page.select_slider, *page.slider)}
+        assert controls["chosen_learning_rate"] == recipe.config.learning_rate
+        assert controls["chosen_epochs"] == recipe.config.epochs
     page.select_slider(key="chosen_dropout").set_value(0.2).run()
     assert recipe_in(page) == "own"
+
+
+def test_a_recipe_is_named_by_a_link(open_page: Open, trained: Trained, monkeypatch: pytest.MonkeyPatch):
+    """`?recipe=fast` is all that a teacher has to send; a setting beside it counts more, and any recipe can be taken back."""
+    monkeypatch.setenv("FMNIST_RUNS", str(trained.folder))
+    page = open_page(PAGE, recipe="fast")
+    assert not page.exception
+    assert not page.warning
+    assert recipe_in(page) == "fast"
+    assert page.select_slider(key="chosen_learning_rate").value == RECIPES["fast"].config.learning_rate
+    page.slider(key="chosen_epochs").set_value(20).run()  # the tutorial's number, but not this recipe's
+    assert dict(page.query_params) == {"recipe": "fast", "epochs": "20"}
+    assert page.slider(key="chosen_epochs").value == 20
+    assert page.select_slider(key="chosen_learning_rate").value == RECIPES["fast"].config.learning_rate
+    page.button(key="reset").click().run()
+    assert not dict(page.query_params)
+    assert recipe_in(page) == "tutorial"
+    assert page.select_slider(key="chosen_learning_rate").value == TrainingConfig().learning_rate
+
+
+@pytest.mark.parametrize("name", ["quick", "own", "Fast ", ""])
+def test_a_recipe_that_is_none_is_said(open_page: Open, trained: Trained, monkeypatch: pytest.MonkeyPatch, name: str):
+    """The notice names those that there are, and the form stands at the tutorial's settings."""
+    monkeypatch.setenv("FMNIST_RUNS", str(trained.folder))
+    page = open_page(PAGE, recipe=name)
+    assert not page.exception
+    assert len(page.warning) == 1
+    assert "tutorial, fast, minute" in page.warning[0].value
+    assert recipe_in(page) == "tutorial"
+    assert "recipe" not in page.query_params
 
 
 def test_recipe_starts_as_it_is_and_bears_its_name(open_page: Open, empty: Path):

@@ -8,6 +8,7 @@ import time
 from urllib.parse import parse_qs, parse_qsl
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, log_loss, precision_recall_fscore_support
@@ -17,6 +18,7 @@ from fmnist_core.runs import client
 from fmnist_core.runs.service import features
 from fmnist_core.settings.recipes import RECIPES
 from fmnist_core.views.colours import CLASS_COLOURS
+from pages.parts.text import signed
 from tests.pages.conftest import Open, Trained, words
 from tests.pages.test_train import wait_for
 
@@ -59,7 +61,8 @@ def test_the_hardest_class_leads_to_its_mistakes(open_page: Open, trained: Train
 def test_table_has_every_figure_of_every_class(open_page: Open, trained: Trained):
     """Precision, recall, F1 and support are scikit-learn's; recall before training is what the run recorded."""
     run = client.get(trained.first)
-    table = open_page(PAGE, run=trained.first).dataframe[0].value
+    page = open_page(PAGE, run=trained.first)
+    table = page.dataframe[0].value
     labels, guesses = dataset.load("test").labels, client.folder(trained.first).logits(120).argmax(1)
     precision, recall, f1, support = precision_recall_fscore_support(labels, guesses, zero_division=0)
     assert table["Class"].tolist() == list(dataset.CLASSES)
@@ -69,6 +72,8 @@ def test_table_has_every_figure_of_every_class(open_page: Open, trained: Trained
     assert run.before
     assert table["Before"].tolist() == pytest.approx([correct / 10 for correct in run.before.test.correct])
     assert table["Change"].tolist() == pytest.approx((table["Recall"] - table["Before"]).tolist())
+    written = pa.ipc.open_stream(page.dataframe[0].proto.arrow_data.styler.display_values).read_pandas().iloc[:, 4]
+    assert written.tolist() == [signed(points, 1) for points in table["Change"]]
     ends = wilson_of_recall(guesses, labels, 6)
     assert table["Recall, 95 %"][6].split() == [f"{100 * ends.low:.1f}", "to", f"{100 * ends.high:.1f}"]
 

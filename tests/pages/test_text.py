@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+
 import pytest
 from streamlit.testing.v1 import AppTest
+
+from pages.parts import frame
+from pages.parts.text import signed
+
+WRITERS = {"fmnist_core/views/text.py", "pages/parts/components/matrix/__init__.py"}
+"""They replace Python's hyphen by a minus."""
 
 
 @pytest.mark.parametrize(
@@ -35,3 +43,16 @@ def test_better_is_green_and_worse_is_red_with_a_real_minus(
     assert shown.delta == words
     assert shown.MetricColor.Name(shown.color) == colour
     assert shown.MetricDirection.Name(shown.direction) == arrow
+
+
+def test_whoever_shows_a_sign_shows_a_real_one():
+    """No page, view or chart has Python, Streamlit or Plotly write a sign: all three write a hyphen for minus."""
+    found = []
+    for folder in ("pages", "fmnist_core/views", "fmnist_core/evaluation"):
+        for path in sorted((frame.ROOT / folder).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                is_sign = isinstance(node, ast.Constant) and isinstance(node.value, str)
+                if is_sign and (node.value.startswith(("+.", "+,")) or ":+" in node.value or "%+" in node.value):
+                    found.append(f"{path.relative_to(frame.ROOT)}:{node.lineno}")
+    assert {place.partition(":")[0] for place in found} <= WRITERS, found
+    assert signed(-0.26, 1) == "\u22120.3"

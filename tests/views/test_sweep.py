@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
 
 from fmnist_core.settings import search
 from fmnist_core.settings.config import TrainingConfig
-from fmnist_core.views.sweep import Try, heat_map, is_grid, parallel, varied
+from fmnist_core.views.sweep import ACCURACY, Try, heat_map, is_grid, parallel, varied
 
 GRID = search.grid(TrainingConfig(), {"learning_rate": (0.001, 0.1), "weight_decay": (0.0, 0.0001)}, 3)
 
@@ -40,3 +43,15 @@ def test_lines_go_from_settings_to_accuracy():
     (lines,) = parallel([Try("a", GRID[0], 0.5, 1.0), Try("b", GRID[-1], 0.75, 1.0)], "#000000").data
     assert [axis.label for axis in lines.dimensions] == ["Learning rate", "Weight decay", "Accuracy (%)"]
     assert list(lines.dimensions[-1]["values"]) == [50, 75]
+
+
+def test_a_cells_number_can_be_read_on_every_colour():
+    """White on the whole scale, 4.5:1 at least (WCAG 2.2, 1.4.3), in both themes: the cell hides the page behind it."""
+    (cells,) = heat_map([Try("Run 1", GRID[0], 0.5, 1.0)], GRID, "#000000").data
+    assert cells.textfont.color == "#ffffff"
+    for (_, one), (_, other) in pairwise(ACCURACY):
+        ends = [np.array([int(colour[at : at + 2], 16) for at in (1, 3, 5)]) for colour in (one, other)]
+        for share in np.linspace(0, 1, 21):
+            levels = (ends[0] + share * (ends[1] - ends[0])) / 255
+            linear = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
+            assert 1.05 / (linear @ [0.2126, 0.7152, 0.0722] + 0.05) >= 4.5, (one, other, share)

@@ -270,6 +270,15 @@ class Run:
         return self.measured[-1] if self.measured else None
 
     @property
+    def is_measuring(self) -> bool:
+        """Whether its next word is a measurement: before the first step, after an epoch, at the end."""
+        if self.state is not State.RUNNING or not self.steps_per_epoch:
+            return False
+        if not self.latest or self.step <= self.latest.step:
+            return not self.latest
+        return self.step == self.steps or self.step % self.steps_per_epoch == 0
+
+    @property
     def progress(self) -> float:
         """Share of the steps done, 0 to 1."""
         return self.step / self.steps if self.steps else 0.0

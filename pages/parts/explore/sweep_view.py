@@ -8,7 +8,7 @@ import streamlit as st
 
 from fmnist_core.runs import client
 from fmnist_core.runs.files.folder import is_run_id
-from fmnist_core.runs.files.record import Run
+from fmnist_core.runs.files.record import Run, State
 from fmnist_core.settings import search
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.search import MOST_RUNS, SCALES
@@ -17,7 +17,8 @@ from fmnist_core.views import sweep as drawn
 from pages.parts import address, controls, frame, starting
 from pages.parts.components.ranking import Column, Row, ranking
 from pages.parts.person import person
-from pages.parts.runs.run_list import duration, state_words
+from pages.parts.runs import rows
+from pages.parts.runs.run_list import NOTHING, duration, state_words
 from pages.parts.text import number
 
 SAMPLERS = {"grid": "Grid", "random": "At random"}
@@ -121,26 +122,39 @@ def _form() -> tuple[dict[str, tuple[float, float]], TrainingConfig]:
 
 def _sweep(name: str, runs: list[Run], ranges: dict[str, tuple[float, float]], base: TrainingConfig) -> None:
     active = [run for run in runs if run.is_active]
-    done = len(runs) - len(active)
+    done = sum(run.state.is_final for run in runs)
     st.subheader(f"Sweep of {len(runs)} runs", anchor=False)
-    if (plan := sweep.plan(name)) and plan.seed is not None:
-        st.caption(f"Settings at random: sample {plan.seed}.")
+    if said := _sample(name, runs):
+        st.caption(said)
     st.progress(done / len(runs), f"{done} of {len(runs)} have ended")
     if active:
         st.fragment(_wait, run_every=1.0, key="sweep_wait")(name, _signature(runs))
         st.button(
             "Stop the sweep", icon=":material/stop:", on_click=_stop, args=([r.id for r in active],), key="stop_sweep"
         )
+    if best := sweep.best(runs):
+        _charts(runs, best)
+    _choice(name, runs, best, any_active=bool(active))
+    if best and not active and sweep.chosen(name) is None:
+        _more(name, runs, ranges, base)
+
+
+def _sample(name: str, runs: Sequence[Run]) -> str:
+    """How the settings of a random sample were drawn; "" for a grid."""
+    if plan := sweep.plan(name):
+        return "" if plan.seed is None else f"Settings at random: sample {plan.seed}."
+    if drawn.is_grid([run.config for run in runs]):
+        return ""
+    return "The form shows what these runs tried. From which ranges, and by which seed, was not written down."
+
+
+def _charts(runs: Sequence[Run], best: Run) -> None:
+    """What the measured runs tell of the settings, and what accuracy cost."""
     tries = [
         drawn.Try(_title(run), run.config, accuracy, run.seconds)
         for run in runs
         if (accuracy := sweep.validation_accuracy(run)) is not None and not run.is_steered
     ]
-    if not tries:
-        st.info("The first run is not measured yet.", icon=":material/hourglass_empty:")
-        return
-    best = sweep.best(runs)
-    assert best
     config = {"displayModeBar": False}
     configs = [run.config for run in runs]
     if len(drawn.varied(configs)) == 2 and drawn.is_grid(configs):
@@ -155,41 +169,41 @@ def _sweep(name: str, runs: list[Run], ranges: dict[str, tuple[float, float]], b
     st.caption(
         "What accuracy costs: up is better, left is quicker. Green: the best so far. One seed each, so small differences are chance."
     )
-    _choice(name, runs, best, any_active=bool(active))
-    if not active and sweep.chosen(name) is None:
-        _more(name, runs, ranges, base)
 
 
-def _choice(name: str, runs: list[Run], best: Run, *, any_active: bool) -> None:
+def _choice(name: str, runs: list[Run], best: Run | None, *, any_active: bool) -> None:
+    """The list of the runs; the choice of `best`, or what was chosen."""
     chosen_id = sweep.chosen(name)
     chosen = next((run for run in runs if run.id == chosen_id), None)
     ordered = sorted(runs, key=lambda run: sweep.validation_accuracy(run) or -1.0, reverse=True)
     settings = drawn.varied([run.config for run in ordered])
+    words = {one.run.id: rows.place(one) for one in client.queue()} if any_active else {}
     columns = (
         Column("Run"),
         Column("Held out", number=True, help="Accuracy on the held-out pictures"),
         *([Column("Test", number=True, help="Accuracy on the test pictures")] if chosen_id else []),
         *(Column(SCALES[setting].label, number=True) for setting in settings),
         Column("Time", number=True),
-        Column("State"),
     )
-    rows = [
+    lines = [
         Row(
             (
                 _title(run),
                 _percent(sweep.validation_accuracy(run)),
                 *([_percent(_test(run))] if chosen_id else []),
                 *(number(getattr(run.config, setting)) for setting in settings),
-                duration(run.seconds),
-                state_words(run),
+                duration(run.seconds) if run.seconds else NOTHING,
             ),
+            note="" if run.state is State.FINISHED else words.get(run.id, state_words(run)),
             link=address.link("train", {"run": run.id}),
             is_shaded=chosen is not None and run.id == chosen.id,
         )
         for run in ordered
     ]
-    ranking(columns, rows, sorted_by="", descending=False, label="The sweep's runs", key="sweep_table")
-    if chosen is None and chosen_id is None:
+    ranking(columns, lines, sorted_by="", descending=False, label="The sweep's runs", key="sweep_table")
+    if chosen_id is None and best is None:
+        st.caption("Charts and the choice come with the first run that has trained an epoch.")
+    elif chosen_id is None and best:
         st.caption(
             "The test accuracies stay hidden here until you have chosen. The best of many test results "
             "is optimistic: choosing by it trains on the test set. They are looked at once, for one network."
@@ -204,8 +218,7 @@ def _choice(name: str, runs: list[Run], best: Run, *, any_active: bool) -> None:
             key="choose",
             help="The best on the held-out pictures. Once and for all: the choice cannot be taken back.",
         )
-        return
-    if chosen and chosen.latest and chosen.latest.test:
+    elif chosen and chosen.latest and chosen.latest.test:
         held_out = sweep.validation_accuracy(chosen)
         left, right = st.columns(2)
         left.metric("Chosen: held-out pictures", frame.percent(held_out or 0.0), border=True)
@@ -217,7 +230,7 @@ def _choice(name: str, runs: list[Run], best: Run, *, any_active: bool) -> None:
         with st.container(horizontal=True):
             frame.page_link("test", "Test this network", icon=":material/fact_check:", run=chosen.id)
             frame.page_link("train", "Open the run", icon=":material/trending_down:", run=chosen.id)
-    elif chosen_id:
+    else:
         st.caption("The run that was chosen has been deleted.")
 
 
@@ -310,7 +323,8 @@ def _earlier(shown: str) -> None:
         first = min(run.sequence for run in runs)
         frame.page_link(
             "explore",
-            f"{len(runs)} runs from run {first} on" + (", chosen" if sweep.chosen(name) else ""),
+            (f"{len(runs)} runs from run {first} on" if len(runs) > 1 else f"1 run, run {first}")
+            + (", chosen" if sweep.chosen(name) else ""),
             icon=":material/tune:",
             view="sweep",
             sweep=name,

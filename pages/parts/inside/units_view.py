@@ -20,7 +20,7 @@ from fmnist_core.views.colours import CLASS_COLOURS
 from pages.parts import address, frame
 from pages.parts.components.image_grid import image_grid
 from pages.parts.inside.subject import Subject
-from pages.parts.text import change, signed
+from pages.parts.text import change, decimal, signed
 
 SHOWN = 20
 FRAME = 150
@@ -98,7 +98,7 @@ def _strongest(subject: Subject, stage: Stage, unit: int) -> None:
             dimmed[max(0, top - 1) : bottom + 2, max(0, left - 1) : right + 2] = FRAME
             dimmed[top : bottom + 1, left : right + 1] = pictures[row][top : bottom + 1, left : right + 1]
             pictures[row] = dimmed
-        captions.append(f"{found.values[index, unit]:.2f} · {CLASSES[labels[index]]}")
+        captions.append(f"{decimal(found.values[index, unit], 2)} · {CLASSES[labels[index]]}")
     image_grid(
         pictures,
         captions=captions,
@@ -222,7 +222,13 @@ def _all(subject: Subject, kept: Arrays) -> None:
         changes += (100 * (accuracy - float(kept["accuracy"]))).tolist()
         colours += [palette[place % len(palette)]] * len(accuracy)
     figure = go.Figure(
-        go.Bar(x=names, y=changes, marker_color=colours, hovertemplate="%{x}: %{y:+.2f} points<extra></extra>")
+        go.Bar(
+            x=names,
+            y=changes,
+            marker_color=colours,
+            customdata=[signed(change, 2) for change in changes],
+            hovertemplate="%{x}: %{customdata} points<extra></extra>",
+        )
     )
     figure.update_layout(
         height=230,

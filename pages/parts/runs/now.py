@@ -8,7 +8,7 @@ from fmnist_core.runs import client
 from fmnist_core.runs.cards import memory_on
 from fmnist_core.runs.files.record import Run, State
 from pages.parts import frame
-from pages.parts.runs.run_list import NOTHING, STATES, duration, state_words
+from pages.parts.runs.run_list import NOTHING, STATES, duration, is_long_measured, state_words
 
 ENGINES = {"torch": "PyTorch", "compiled": "compiled"}
 
@@ -33,7 +33,7 @@ def now(run: Run) -> dict[str, object]:
     """For the chart, as JSON: `key` (see `drawn_for`), `state`, `words`, `progress` in [0, 1], `figures`."""
     return {
         "key": drawn_for(run),
-        "state": "stalled" if run.stalled and run.is_active else run.state,
+        "state": "stalled" if run.stalled and run.is_active and not is_long_measured(run) else run.state,
         "title": state_words(run),
         "words": words(run),
         "progress": run.progress,
@@ -43,6 +43,8 @@ def now(run: Run) -> dict[str, object]:
 
 def words(run: Run) -> str:
     """What the state means, in a sentence."""
+    if is_long_measured(run):
+        return "On 20,000 pictures: with a large network that takes minutes. If it never ends, its worker may be suspended."
     if run.stalled and run.is_active:
         return "Its worker is alive but has said nothing for 30 seconds: it may be suspended."
     if run.state is State.QUEUED and not run.reason:

@@ -66,12 +66,15 @@ def mark(identity: str, name: str) -> str:
 def state(run: Run, waiting: Waiting | None) -> str:
     """The state in a few words; of a waiting run when it starts, of a training one how far it is."""
     if waiting:
-        if waiting.place == 1:
-            return "Starts next"
-        about = f", in about {duration(waiting.starts_in)}" if waiting.starts_in else ""
-        return f"Number {waiting.place} in the queue{about}"
+        is_later = waiting.place > 1 and waiting.starts_in
+        return place(waiting) + (f", in about {duration(waiting.starts_in or 0)}" if is_later else "")
     words = state_words(run)
     return f"{words} {100 * run.progress:.0f}\u00a0%" if words == "Training" else words
+
+
+def place(waiting: Waiting) -> str:
+    """Its place in the queue, which stays true for longer than a time."""
+    return "Starts next" if waiting.place == 1 else f"Number {waiting.place} in the queue"
 
 
 def settings(config: TrainingConfig) -> str:

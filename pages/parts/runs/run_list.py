@@ -23,6 +23,8 @@ NOTHING = "–"
 
 def state_words(run: Run) -> str:
     """The state of a run in a word or two, for lists and headings."""
+    if is_long_measured(run):
+        return "Measuring"
     if run.stalled and run.is_active:
         return "Stalled"
     if run.stopping and run.is_active:
@@ -30,6 +32,11 @@ def state_words(run: Run) -> str:
     if run.pausing and run.is_active:
         return "Pausing"
     return f"{STATES[run.state][0]}, damaged" if run.fault else STATES[run.state][0]
+
+
+def is_long_measured(run: Run) -> bool:
+    """Whether it has said nothing for a while because there is nothing to say until it is measured."""
+    return run.stalled and run.is_measuring
 
 
 def duration(seconds: float) -> str:

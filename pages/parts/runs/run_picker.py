@@ -8,9 +8,9 @@ from datetime import datetime
 import streamlit as st
 
 from fmnist_core.runs import client
-from fmnist_core.runs.files.record import Run
+from fmnist_core.runs.files.record import Run, State
 from pages.parts import address, frame
-from pages.parts.runs import first_run
+from pages.parts.runs import first_run, now
 
 
 def run_in_address() -> Run | None:
@@ -45,11 +45,8 @@ def run_picker(*, sealed: bool = False) -> Run | None:
     if named and named.is_sealed:
         runs = [*runs, named]
     if named and not named.latest:
-        st.info(
-            f"**{frame.plain(named.title)}** has not been measured yet. "
-            + ("It will be in a moment." if named.is_active else "It ended before that: choose another."),
-            icon=":material/hourglass_empty:",
-        )
+        every = None if named.state.is_final else 2.0
+        st.fragment(_not_measured, run_every=every, key="not_measured")(named.id, has_others=bool(runs))
     if not runs:
         left_out(hidden) if hidden else first_run.offer()
         return None
@@ -60,6 +57,34 @@ def run_picker(*, sealed: bool = False) -> Run | None:
     names = dict(zip(ids, map(title, runs), strict=True))
     st.selectbox("Run", ids, format_func=names.get, width=520, **address.bound("run", current))
     return runs[ids.index(current)]
+
+
+def _not_measured(run_id: str, *, has_others: bool) -> None:
+    """Why a page about what a network does has nothing to say of a run yet; once it has, the page is drawn again."""
+    try:
+        run = client.get(run_id)
+    except client.RunNotFound:
+        st.rerun()
+    if run.latest:
+        st.rerun()
+    meanwhile = " Until then this page shows another run." if has_others else ""
+    match run.state:
+        case State.QUEUED:
+            words = f"{_waits(run)} Its network is measured before the first step.{meanwhile}"
+        case State.PAUSED:
+            words = f"was paused before it was measured. Resume it on the page Train.{meanwhile}"
+        case _ if run.is_active:
+            words = f"is getting ready: it is measured before its first step, in a moment.{meanwhile}"
+        case _:
+            words = "ended before it was measured: choose another."
+    st.info(f"**{frame.plain(run.title)}** {words}", icon=":material/hourglass_empty:")
+
+
+def _waits(run: Run) -> str:
+    """For what: its place in the queue, or why it is there again, and what trains meanwhile."""
+    busy = [other for other in client.list_runs() if other.state in (State.STARTING, State.RUNNING)]
+    training = f" Training now: {', '.join(f'**{frame.plain(other.title)}**' for other in busy)}." if busy else ""
+    return f"is waiting. {frame.plain(now.words(run))}{training}"
 
 
 def title(run: Run) -> str:

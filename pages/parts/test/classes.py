@@ -14,6 +14,7 @@ from fmnist_core.views import charts
 from fmnist_core.views.colours import AFTER, BEFORE
 from pages.parts import address, controls, frame
 from pages.parts.runs.gallery import gallery
+from pages.parts.text import signed
 
 
 def draw(subject: Subject) -> None:
@@ -64,7 +65,7 @@ def _table(before: Evaluation, after: Evaluation, drawn: Bootstrap) -> None:
     percent = st.column_config.NumberColumn
     ends = st.column_config.TextColumn
     event = st.dataframe(
-        table,
+        table.style.format({"Change": lambda points: signed(points, 1)}),
         hide_index=True,
         height=38 + 35 * len(CLASSES),
         on_select="rerun",
@@ -75,7 +76,7 @@ def _table(before: Evaluation, after: Evaluation, drawn: Bootstrap) -> None:
             "Recall": percent(format="%.1f %%", help="Of the pictures of the class, the share that is recognised"),
             "Recall, 95 %": ends(help="Wilson's interval, in %"),
             "Before": percent(format="%.1f %%", help="Recall before training"),
-            "Change": percent(format="%+.1f", help="Of the recall, in percentage points"),
+            "Change": percent(help="Of the recall, in percentage points"),
             "Precision": percent(
                 format="%.1f %%", help="Of the pictures predicted as the class, the share that is of it"
             ),

@@ -30,7 +30,7 @@ def all_runs(chosen: str) -> None:
                 "Grouped", "grouped", words={"no": "No", "person": "By person", "settings": "By settings"}
             ),
             "state": controls.select("State", "state", address.words("state"), words=_capitals("state"), width=150),
-            "recipe": controls.select("Recipe", "recipe", address.words("recipe"), words=_recipes(), width=190),
+            "recipe": controls.select("Recipe", "of_recipe", address.words("of_recipe"), words=_recipes(), width=190),
         }
     link = address.here(run=RUN, batch_at=None)
     run_table(

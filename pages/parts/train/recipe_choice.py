@@ -11,7 +11,7 @@ import streamlit as st
 from fmnist_core.evaluation import references
 from fmnist_core.runs import client
 from fmnist_core.runs.files.record import Run, State
-from fmnist_core.settings.config import TrainingConfig
+from fmnist_core.settings.config import SETTINGS, TrainingConfig
 from fmnist_core.settings.recipes import RECIPES, Recipe
 from pages.parts import address, frame, starting
 from pages.parts.person import person
@@ -40,6 +40,12 @@ def name_of(config: TrainingConfig) -> str:
     return RECIPES[name].title if name and name != "tutorial" else ""
 
 
+def recipe_in_address() -> None:
+    """Let the recipe that `?recipe=` names stand for all settings that the address does not name."""
+    if name := address.text("recipe"):
+        address.assume(RECIPES[name].config.to_dict())
+
+
 def recipe_choice(config: TrainingConfig | None) -> None:
     """One choice for all controls at once; what it reaches."""
     now = (recipe_of(config) if config else None) or OWN
@@ -48,7 +54,7 @@ def recipe_choice(config: TrainingConfig | None) -> None:
 
     def chosen() -> None:
         if (name := st.session_state[key]) in RECIPES:
-            address.put_settings(RECIPES[name].config)
+            address.put(recipe=None if name == "tutorial" else name, **dict.fromkeys(SETTINGS))
 
     # What it stands at is in its key. If the server set its value instead, the browser would for a moment go on reporting
     # the old one, that would count as a person's choice, and fill in a recipe over what is being set.

@@ -16,6 +16,7 @@ from fmnist_core.runs.files.single_step import SingleStep
 from fmnist_core.views.colours import RIGHT, WRONG
 from pages.parts import address, frame
 from pages.parts.components.image_grid import image_grid
+from pages.parts.text import decimal, signed
 
 SHOWN = 40
 Floats = npt.NDArray[np.float32]
@@ -105,8 +106,8 @@ def _batch(step: SingleStep) -> None:
         hovers=[
             f"Training picture {step.indices[i]:,}\nTrue: {CLASSES[step.labels[i]]}\n"
             f"Before: {CLASSES[guesses[0][i]]}, after: {CLASSES[guesses[1][i]]}\n"
-            f"Logits before: {', '.join(f'{value:.2f}' for value in step.logits_before[i])}\n"
-            f"Logits after: {', '.join(f'{value:.2f}' for value in step.logits_after[i])}"
+            f"Logits before: {', '.join(decimal(value, 2) for value in step.logits_before[i])}\n"
+            f"Logits after: {', '.join(decimal(value, 2) for value in step.logits_after[i])}"
             for i in order
         ],
         links=[address.link("image", {"split": "train", "index": step.indices[i]}) for i in order],
@@ -150,9 +151,9 @@ def _one_weight(step: SingleStep) -> None:
         used = f"rate = {step.learning_rate:g}" + (f", decay = {step.weight_decay:g}" if step.weight_decay else "")
         lines = [
             used,
-            f"g = {g:+.8f}",
-            *(f"{key}: {old:+.8f} → {new:+.8f}" for key, (old, new) in kept.items()),
-            f"w: {w:+.8f} → {after:+.8f}",
+            f"g = {signed(g, 8)}",
+            *(f"{key}: {signed(old, 8)} → {signed(new, 8)}" for key, (old, new) in kept.items()),
+            f"w: {signed(w, 8)} → {signed(after, 8)}",
         ]
         st.code("\n".join(lines), language=None)
 
@@ -169,7 +170,12 @@ def _place(name: str, values: Floats, gradients: Floats) -> tuple[int, ...]:
         return tuple(place)
     kernel = pd.DataFrame(values[place[0], place[1]], columns=[f"column {n}" for n in range(shape[3])])
     event = st.dataframe(
-        kernel, hide_index=True, on_select="rerun", selection_mode="single-cell", key=f"{name}_{place}", width=260
+        kernel.style.format(lambda weight: decimal(weight, 4)),
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-cell",
+        key=f"{name}_{place}",
+        width=260,
     )
     cells = event.selection.cells
     row, column = (
@@ -200,16 +206,16 @@ def _sgd(step: SingleStep, name: str, place: tuple[int, ...], g: float, w: float
     new_w = w - step.learning_rate * new_v
     lines = [
         f"v ← {step.momentum:g} · v + g{decay}",
-        f"  = {step.momentum:g} · ({v:+.8f}) + ({g:+.8f}){f' + {step.weight_decay:g} · ({w:+.8f})' if step.weight_decay else ''}",
-        f"  = {new_v:+.8f}",
+        f"  = {step.momentum:g} · ({signed(v, 8)}) + ({signed(g, 8)}){f' + {step.weight_decay:g} · ({signed(w, 8)})' if step.weight_decay else ''}",
+        f"  = {signed(new_v, 8)}",
         "",
         f"w ← w − {step.learning_rate:g} · v",
-        f"  = {w:+.8f} − {step.learning_rate:g} · ({new_v:+.8f})",
-        f"  = {new_w:+.8f}",
+        f"  = {signed(w, 8)} − {step.learning_rate:g} · ({signed(new_v, 8)})",
+        f"  = {signed(new_w, 8)}",
     ]
     st.code("\n".join(lines), language=None)
     close = abs(new_w - after) <= 1e-6 * max(1.0, abs(after))
     st.caption(
         f"g is the gradient of the batch's mean loss with respect to this weight, v its velocity. Training's own weight after the "
-        f"step: {after:+.8f}" + (", the same up to the rounding of float32." if close else ", which differs.")
+        f"step: {signed(after, 8)}" + (", the same up to the rounding of float32." if close else ", which differs.")
     )

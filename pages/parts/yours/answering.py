@@ -63,7 +63,7 @@ def second_run(run: Run) -> Run | None:
         "Beside it",
         list(names),
         format_func=names.get,
-        width=300,
+        width=230,
         help="A second network that answers the same question, such as one that was trained with moved pictures.",
         **address.bound("second", named),
     )

@@ -19,6 +19,7 @@ from fmnist_core.views.pictures import signed_picture
 from fmnist_core.views.probabilities import probability_curves
 from pages.parts import address, controls, frame
 from pages.parts.components.image_grid import image_grid
+from pages.parts.text import decimal
 from pages.parts.yours.answering import Judge
 
 NEIGHBOURS = 8
@@ -56,10 +57,8 @@ def evidence(judges: Sequence[Judge], picture: npt.NDArray[np.uint8]) -> None:
             )
             minus = found.contributions.clip(max=0).sum()
             st.caption(
-                f"Pixels for it add {found.contributions.clip(min=0).sum():.2f}, pixels against it {minus:.2f}, a black picture has "
-                f"{found.constant:.2f}: together {found.total:.2f}, the score that the network computed.".replace(
-                    "-", "−"
-                )
+                f"Pixels for it add {found.contributions.clip(min=0).sum():.2f}, pixels against it {decimal(minus, 2)}, a black picture has "
+                f"{decimal(found.constant, 2)}: together {decimal(found.total, 2)}, the score that the network computed."
             )
     st.caption("Blue speaks for the class, orange against it.")
     about = {"run": judges[0].run.id, "step": judges[0].step, "pixels": as_text(picture)}
