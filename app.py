@@ -221,7 +221,7 @@ else:
     from pages.parts.server.door import Door  # only the server needs these
     from pages.parts.server.hosts import Hosts
     from pages.parts.server.seats import Seats
-    from pages.parts.server.warm import warm
+    from pages.parts.server.warm import Heard, warm
 
     routes = [
         *drawing_pad.routes,
@@ -231,5 +231,5 @@ else:
         *microscope.routes,
         *picture_map.routes,
     ]
-    guard = [Middleware(Hosts), *([Middleware(Door)] if is_guarded() else []), Middleware(Seats)]
+    guard = [Middleware(Heard), Middleware(Hosts), *([Middleware(Door)] if is_guarded() else []), Middleware(Seats)]
     app = st.App(__file__, middleware=guard, routes=streamlit_inside.at_base(routes), lifespan=warm)

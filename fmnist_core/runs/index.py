@@ -17,7 +17,7 @@ from fmnist_core.files import open_file, wrong_kind
 from fmnist_core.runs.files.record import Run
 from fmnist_core.runs.row import run_from_json, run_to_json
 
-VERSION = 4
+VERSION = 5
 FILE = "index.sqlite"
 
 _SCHEMA = """

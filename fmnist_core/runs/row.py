@@ -1,7 +1,7 @@
-"""A run as a row of the index: two lines of JSON, the run, and what was measured of it between its ends.
+"""A run as a row of the index: two lines of JSON, the run, and what was measured of it before its last measurement.
 
-A list of a thousand runs shows the first and the last measurement of each: the others are most of the text, and are read
-once somebody asks for them.
+A list of a thousand runs shows the last measurement of each: the others are most of the text, and are read once somebody
+asks for them.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ def run_to_json(run: Run) -> str:
     for name in EVENT_LISTS:
         values[name] = [_told(event) for event in values[name]]
     measured = [_told(event) for event in run.measured]
-    between = strict_json(measured[1:-1])
-    values["measured"] = {"ends": [*measured[:1], *measured[1:][-1:]], "count": len(measured), "crc": _crc(between)}
+    before = strict_json(measured[:-1])
+    values["measured"] = {"last": measured[-1:], "count": len(measured), "crc": _crc(len(measured), before)}
     values |= {"config": run.config.to_dict(), "job": jobs.to_dict(run.job) if run.job else None}
     values["group"] = run.group.to_dict() if run.group else None
-    return f"{strict_json(values)}\n{between}"
+    return f"{strict_json(values)}\n{before}"
 
 
 def run_from_json(row: str) -> Run:
@@ -42,7 +42,7 @@ def run_from_json(row: str) -> Run:
     end = row.index("\n")
     values = json.loads(row[:end])
     measured = values["measured"]
-    if _crc(row[end + 1 :]) != measured["crc"]:
+    if _crc(measured["count"], row[end + 1 :]) != measured["crc"]:
         raise ValueError("what was measured is not what was written")
     values["config"] = TrainingConfig.from_dict(values["config"])
     values["job"] = jobs.from_dict(values.get("job"))
@@ -52,25 +52,25 @@ def run_from_json(row: str) -> Run:
     values["pauses"] = tuple(values["pauses"])
     for name in EVENT_LISTS:
         values[name] = tuple(event_from(event) for event in values[name])
-    values["measured"] = Kept(tuple(map(_measured, measured["ends"])), int(measured["count"]), row)
+    values["measured"] = Kept(tuple(map(_measured, measured["last"])), measured["count"], row)
     return Run(**values)
 
 
 class Kept(Sequence[Measured]):
-    """The measurements of a row: the first and the last are read already, those between them when they are asked for."""
+    """The measurements of a row: the last is read already, those before it when they are asked for."""
 
-    def __init__(self, ends: tuple[Measured, ...], count: int, row: str) -> None:
-        if len(ends) != min(count, 2):
-            raise ValueError(f"{count} measurements with {len(ends)} ends")
-        self._ends, self._count, self._row = ends, count, row
-        self._all: tuple[Measured, ...] | None = ends if count <= 2 else None
+    def __init__(self, last: tuple[Measured, ...], count: int, row: str) -> None:
+        if len(last) != min(count, 1):
+            raise ValueError(f"{count} measurements, the last of which are {len(last)}")
+        self._last, self._count, self._row = last, count, row
+        self._all: tuple[Measured, ...] | None = last if count <= 1 else None
 
     @property
     def all(self) -> tuple[Measured, ...]:
         """All of them."""
         if self._all is None:
-            between = map(_measured, json.loads(self._row[self._row.index("\n") + 1 :]))
-            self._all = (self._ends[0], *between, self._ends[1])
+            before = map(_measured, json.loads(self._row[self._row.index("\n") + 1 :]))
+            self._all = (*before, *self._last)
         return self._all
 
     def __len__(self) -> int:
@@ -81,8 +81,8 @@ class Kept(Sequence[Measured]):
     @overload
     def __getitem__(self, at: slice) -> tuple[Measured, ...]: ...
     def __getitem__(self, at: int | slice) -> Measured | tuple[Measured, ...]:
-        if self._ends and at in (0, -1):
-            return self._ends[at]
+        if self._last and at == -1:
+            return self._last[0]
         return self.all[at]
 
     def __iter__(self) -> Iterator[Measured]:
@@ -112,5 +112,5 @@ def _told(event: object) -> dict[str, object]:
     return {"event": type(event).__name__} | values_of(event)  # type: ignore[arg-type]
 
 
-def _crc(text: str) -> int:
-    return zlib.crc32(text.encode())
+def _crc(count: int, before: str) -> int:
+    return zlib.crc32(f"{count} {before}".encode())

@@ -13,7 +13,8 @@ from urllib.parse import parse_qsl
 
 import streamlit as st
 from starlette.routing import Route
-from streamlit import delta_generator
+from streamlit import dataframe_util, delta_generator
+from streamlit.components.v2.bidi_component import serialization
 from streamlit.runtime.scriptrunner_utils.script_run_context import get_script_run_ctx
 
 NAMES = {
@@ -58,6 +59,17 @@ def at_base(routes: Iterable[Route]) -> list[Route]:
 def ask_for_no_terminal() -> None:
     """Before the first element of a process Streamlit looks for a Python terminal, among the files of all modules: 0.3 s of the first page."""
     delta_generator._use_warning_has_been_displayed = True
+
+
+def ask_for_no_tables() -> None:
+    """Before a component's data is sent, Streamlit looks for tables in it, each list and each dict among a dozen libraries' kinds, and
+    imports pandas to do so: 0.36 s of a process's first page. Neither is a table where no page has put one into it, and none of ours has.
+    """
+    serialization.is_dataframe_like = _is_table
+
+
+def _is_table(value: object) -> bool:
+    return not isinstance(value, (list, dict)) and dataframe_util.is_dataframe_like(value)
 
 
 def came_by_history() -> bool:

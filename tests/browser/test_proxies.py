@@ -107,6 +107,11 @@ def worked(processes: dict[int, int]) -> dict[int, int]:
     return {port: int(fields[11]) + int(fields[12]) for port, fields in stats.items()}
 
 
+def has_pandas(process: int) -> bool:
+    """Whether one of its libraries has come into the process."""
+    return "/pandas/" in Path(f"/proc/{process}/maps").read_text()
+
+
 def in_place(text: str, ports: list[int]) -> str:
     """With the test's ports in place of the four of the guide."""
     for guide, ours in zip((8501, 8502), ports, strict=True):
@@ -170,12 +175,12 @@ def nginx(tmp_path: Path, ports: list[int], base: str) -> Iterator[str]:
 
 
 async def settled(processes: dict[int, int]) -> dict[int, int]:
-    """As `worked`, in clock ticks, once both have done what they do after their first page, such as importing pandas."""
+    """As `worked`, in clock ticks, once both have done what they do after their first page: importing pandas."""
     before = worked(processes)
     for _ in range(60):
         await asyncio.sleep(1)
         now = worked(processes)
-        if all(now[port] - before[port] < 5 for port in now):
+        if all(map(has_pandas, processes.values())) and all(now[port] - before[port] < 5 for port in now):
             break
         before = now
     return worked(processes)

@@ -172,9 +172,9 @@ def test_row_that_was_damaged():
     """A row in which a bit has changed is refused, also where nobody has read it yet."""
     score = Score(0.5, (9,) * 10, (10,) * 10)
     row = run_to_json(QUEUED.apply_all([Measured(200 * epoch, epoch, 1.0, score, score) for epoch in range(4)]))
-    for part, words in (('"step":400', "not what was written"), ('"count":4', "1 measurements with 2 ends")):
+    for part in ('"step":0', '"step":400', '"count":4'):
         assert part in row
-        with pytest.raises(ValueError, match=words):
+        with pytest.raises(ValueError, match="not what was written"):
             run_from_json(row.replace(part, part[:-1] + "1"))
 
 

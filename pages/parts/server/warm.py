@@ -1,18 +1,24 @@
-"""What the first page would wait for, done while its browser fetches the app's own files."""
+"""What pages would wait for, done before: the least while the first page's browser fetches the app's own files, the rest once it is quiet."""
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import sys
+import time
 from collections.abc import AsyncIterator
 from importlib import import_module
 from threading import Thread
 
 from PIL import Image
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fmnist_core.data import dataset
 from pages.parts import streamlit_inside
 
+QUIET, LATEST = 1.0, 10.0
+"""Seconds in which nobody has asked or been told anything; seconds after which the rest is done in any case."""
+LOOK_EVERY = 0.05
 TURN = 0.0005
 """Seconds after which an import lets another thread work. With the usual 5 ms each of 60 files would wait that long, several times."""
 
@@ -21,25 +27,60 @@ TURN = 0.0005
 async def warm(_app: object) -> AsyncIterator[None]:
     """The application's life: gets warm as soon as it runs, and not before, so that the server listens earlier."""
     streamlit_inside.ask_for_no_terminal()
+    streamlit_inside.ask_for_no_tables()
     get_warm()
     yield
 
 
+class Heard:
+    """ASGI middleware: notes when something was asked or told last, until everything is warm."""
+
+    last = 0.0
+    """On the clock of `time.monotonic`."""
+    is_over = False
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, or one websocket."""
+        if Heard.is_over:
+            await self.app(scope, receive, send)
+            return
+
+        async def receiving() -> Message:
+            message = await receive()
+            Heard.last = time.monotonic()
+            return message
+
+        async def sending(message: Message) -> None:
+            Heard.last = time.monotonic()
+            await send(message)
+
+        Heard.last = time.monotonic()
+        await self.app(scope, receiving, sending)
+
+
 def get_warm() -> Thread:
-    """Begin: the data set is verified; pandas is imported, which Streamlit takes at its first component, and formats of pictures."""
+    """Begin: the data set is verified, and formats of pictures are found; then, in a quiet moment, pandas is imported for Test and Compare."""
     thread = Thread(target=_everything, name="warm", daemon=True)
     thread.start()
     return thread
 
 
 def _everything() -> None:
+    Heard.last = began = time.monotonic()
+    with contextlib.suppress(dataset.DatasetError):  # pages say what is wrong with it
+        dataset.load("test")
+        dataset.load("train")
+    Image.preinit()
+    while (now := time.monotonic()) - Heard.last < QUIET and now - began < LATEST:
+        time.sleep(LOOK_EVERY)
     usual = sys.getswitchinterval()
     sys.setswitchinterval(TURN)
     try:
-        with contextlib.suppress(dataset.DatasetError):  # pages say what is wrong with it
-            dataset.load("test")
-            dataset.load("train")
-        Image.preinit()
-        import_module("pandas")
+        import_module("pandas")  # 0.36 s, in which other threads are held up
     finally:
         sys.setswitchinterval(usual)
+    gc.freeze()  # modules stay: to look through them at each full collection held everybody up for 0.1 s
+    Heard.is_over = True

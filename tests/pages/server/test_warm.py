@@ -1,22 +1,42 @@
-"""What the first page would wait for is done while its browser fetches the app's own files."""
+"""What pages would wait for is done before: part of it while the first one's browser fetches files, the rest once it is quiet."""
 
 from __future__ import annotations
 
+import gc
+import math
 import sys
 import threading
+from collections.abc import Iterator
+from importlib import import_module
 
+import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
-from streamlit import delta_generator, env_util
+from starlette.types import Message, Receive, Scope, Send
+from streamlit import dataframe_util, delta_generator, env_util
+from streamlit.components.v2.bidi_component import serialization
+from streamlit.proto.BidiComponent_pb2 import BidiComponent
 
 from pages.parts import streamlit_inside
 from pages.parts.server import warm
 from tests.coroutines import finished
 
 
-def test_begins_when_the_server_runs():
-    """Beside it, so that nobody waits; afterwards threads take turns as usual."""
+@pytest.fixture
+def imported(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """What is imported once it is quiet."""
+    names: list[str] = []
+    monkeypatch.setattr(warm, "import_module", lambda name: names.append(name) or import_module(name))
+    yield names
+    warm.Heard.is_over = False
+    gc.unfreeze()
+
+
+def test_begins_when_the_server_runs(monkeypatch: pytest.MonkeyPatch, imported: list[str]):
+    """Beside it, so that nobody waits; afterwards threads take turns as usual, and modules are no longer looked through."""
     usual = sys.getswitchinterval()
+    monkeypatch.setattr(warm, "QUIET", 0.0)
 
     async def live() -> list[threading.Thread]:
         async with warm.warm(None):
@@ -24,9 +44,79 @@ def test_begins_when_the_server_runs():
 
     for thread in finished(live()):
         thread.join()
-    assert "pandas" in sys.modules
+    assert imported == ["pandas"]
     assert "PNG" in Image.SAVE
     assert sys.getswitchinterval() == usual
+    assert gc.get_freeze_count() > 0
+    assert warm.Heard.is_over
+
+
+@pytest.mark.parametrize("setting", ["QUIET", "LATEST"])
+def test_waits_for_a_quiet_moment(monkeypatch: pytest.MonkeyPatch, imported: list[str], setting: str):
+    """As long as somebody is asking, nothing large is imported; then it is, and in any case after a while."""
+    monkeypatch.setattr(warm, "QUIET", math.inf)
+    monkeypatch.setattr(warm, "LATEST", math.inf)
+    thread = warm.get_warm()
+    thread.join(0.2)
+    assert thread.is_alive()
+    assert imported == []
+    monkeypatch.setattr(warm, setting, 0.0)
+    thread.join()
+    assert imported == ["pandas"]
+
+
+def test_hears_what_is_asked_and_told():
+    """The clock of the quiet begins anew with each request, and with each message in either direction; not once all is warm."""
+    heard = []
+
+    def noted() -> bool:
+        was, warm.Heard.last = warm.Heard.last, -1.0
+        heard.append(was > 0)
+        return was > 0
+
+    async def app(_scope: Scope, receive: Receive, send: Send) -> None:
+        noted()
+        await receive()
+        noted()
+        await send({"type": "websocket.send", "text": "."})
+
+    async def told() -> Message:
+        return {"type": "websocket.receive", "text": "."}
+
+    async def taken(_message: Message) -> None:
+        noted()
+
+    for is_over in (False, True):
+        warm.Heard.is_over = is_over
+        warm.Heard.last = -1.0
+        finished(warm.Heard(app)({"type": "websocket"}, told, taken))
+    warm.Heard.is_over = False
+    assert heard == [True] * 3 + [False] * 3
+
+
+def test_looks_for_no_tables(monkeypatch: pytest.MonkeyPatch):
+    """What components are sent is what Streamlit would send, tables and arrays too; lists and dicts are not searched for tables."""
+    data = {
+        "rows": [[1, 2.5, "a"], []],
+        "links": {"ended": "/test"},
+        "count": 3,
+        "none": None,
+        "empty": [],
+        "pair": (1, 2),
+    }
+    searched: list[object] = []
+    monkeypatch.setattr(serialization, "is_dataframe_like", serialization.is_dataframe_like)
+    sent = []
+    for change in (lambda: None, streamlit_inside.ask_for_no_tables):
+        change()
+        for more in ({}, {"array": np.arange(3)}, {"table": pd.DataFrame({"a": [1]})}):
+            serialization.serialize_mixed_data(data | more, message := BidiComponent())
+            sent.append(message)
+    assert sent[:3] == sent[3:]
+    assert sent[1].WhichOneof("data") == "mixed"
+    monkeypatch.setattr(dataframe_util, "determine_data_format", searched.append)
+    serialization.serialize_mixed_data(data, BidiComponent())
+    assert searched == []
 
 
 def test_looks_for_no_terminal(monkeypatch: pytest.MonkeyPatch):
