@@ -20,7 +20,9 @@ from pathlib import Path
 
 from fmnist_core.data import dataset
 
-SOURCES = tuple(Path(__file__).parent / name for name in ("step.c", "predict.c", "layout.h", "network.h"))
+SOURCES = tuple(
+    Path(__file__).parent / name for name in ("step.c", "predict.c", "backward.h", "forward.h", "layout.h", "network.h")
+)
 NEIGHBOURS = (Path(__file__).parent / "neighbours.c",)
 """A library of its own: it has nothing to do with a run's results, and changes without them."""
 FLAGS = ("-O3", "-std=gnu11", "-ffp-contract=fast", "-fno-math-errno", "-shared", "-fPIC", "-pthread")

@@ -5,7 +5,7 @@
 
 #include <pthread.h>
 
-#include "layout.h"
+#include "forward.h"
 
 enum { TAKEN = 25 }; /* images that a thread takes at once: a quarter of a millisecond */
 

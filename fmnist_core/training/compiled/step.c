@@ -7,7 +7,7 @@
 #include <pthread.h>
 #include <sched.h>
 
-#include "layout.h"
+#include "backward.h"
 
 /* --- A chunk of the batch; a part of the update ------------------------------------------------------------------- */
 
@@ -25,19 +25,20 @@ static void do_chunk(Worker *me, int step, int chunk) {
     for (long n = images * chunk / team->chunks; n < images * (chunk + 1) / team->chunks; n++) {
         const long image = job->order[begin + n];
         const uint8_t *kept = job->kept ? job->kept + (begin + n) * job->hidden : NULL;
-        float *features = team->features + n * s.features, *dhidden = team->dhidden + n * s.h;
+        float *features = team->features + n * s.pace, *dhidden = team->dhidden + n * s.h;
         uint8_t windows[WINDOWS1];
         const int filled = forward_convolutions(me, job->pixels + image * SIDE * SIDE, features, windows);
         loss += linear_layers(me, features, job->labels[image], kept, images, gradient, dhidden);
         backward_linear(me, features, dhidden);
-        backward_conv2(me, gradient);
-        backward_conv1(me, windows, filled, gradient);
+        backward_kernels2(me, gradient);
+        backward_inputs2(me);
+        backward_kernels1(me, windows, filled, gradient);
     }
     team->chunk_loss[chunk] = loss;
 }
 
-/* SGD as PyTorch writes it; `not_finite` becomes nan once a weight is not a number or infinite. */
-INLINE void update(const Job *job, float rate, float *weights, float *momenta, vec gradient, vec *not_finite) {
+/* SGD as PyTorch writes it; `not_finite` has bits once a weight is not a number or infinite. */
+INLINE void update(const Job *job, float rate, float *weights, float *momenta, vec gradient, mask *not_finite) {
     const vec weight = LOAD(weights);
     const float momentum = job->momentum;
     gradient += (float)job->decay * weight;
@@ -48,7 +49,7 @@ INLINE void update(const Job *job, float rate, float *weights, float *momenta, v
     }
     const vec changed = weight - rate * gradient;
     STORE(weights, changed);
-    *not_finite += changed - changed;
+    *not_finite |= (mask)(changed - changed);
 }
 
 static void update_fc1(Team *team, Worker *me, int step, int part) {
@@ -56,28 +57,23 @@ static void update_fc1(Team *team, Worker *me, int step, int part) {
     const Job *job = &team->job;
     const int first = job->hidden * part / PARTS, units = job->hidden * (part + 1) / PARTS - first;
     const long left = job->images - step * job->batch, images = left < job->batch ? left : job->batch;
-    vec not_finite = {0};
-    int32_t *lists = me->units, counts[units + 1];
-    for (int u = 0; u < units; u++) {
-        counts[u] = 0;
+    mask not_finite = {0};
+    for (int u = first; u < first + units; u++) {
+        float *weights = team->fc1 + (long)u * s.pace, *momenta = team->fc1_momentum + (long)u * s.pace;
+        int count = 0;
         for (int n = 0; n < images; n++) {
-            lists[u * job->batch + counts[u]] = n;
-            counts[u] += team->dhidden[n * s.h + first + u] != 0;
+            me->units[count] = n;
+            count += team->dhidden[n * s.h + u] != 0;
+        }
+        for (int i = 0; i < s.features; i += BLOCK) {
+            vec gradient[8];
+            combine(gradient, team->features + i, s.pace, team->dhidden + u, s.h, me->units, count);
+#pragma GCC unroll 8
+            for (int v = 0; v < 8; v++)
+                update(job, job->rates[step], weights + i + v * LANES, momenta + i + v * LANES, gradient[v], &not_finite);
         }
     }
-    for (int i = 0; i < s.features; i += BLOCK)
-        for (int u = 0; u < units; u++) {
-            float gradient[BLOCK];
-            const int from = i + BLOCK <= s.features ? i : s.features - BLOCK;
-            combine(gradient, team->features + from, s.features, team->dhidden + first + u, s.h,
-                    lists + u * job->batch, counts[u]);
-            for (int v = i - from; v < BLOCK; v += LANES) {
-                const long place = (long)(first + u) * s.features + from + v;
-                update(job, job->rates[step], team->fc1 + place, team->fc1_momentum + place, LOAD(gradient + v),
-                       &not_finite);
-            }
-        }
-    team->finite[step % 2][part] = sum_of(not_finite) == 0;
+    team->finite[step % 2][part] = is_zero(not_finite);
 }
 
 static void update_small(Team *team, int step) {
@@ -92,7 +88,7 @@ static void update_small(Team *team, int step) {
     float *bias = team->gradients + s.b3; /* in the first chunk's row, where it has no other use */
     for (long n = 0; n < images; n++)
         for (int u = 0; u < s.h; u += LANES) STORE(bias + u, LOAD(bias + u) + LOAD(team->dhidden + n * s.h + u));
-    vec not_finite = {0};
+    mask not_finite = {0};
     for (int i = 0; i < s.total; i += LANES) {
         vec gradient = LOAD(team->gradients + i);
         for (int chunk = 1; chunk < team->chunks; chunk++)
@@ -101,7 +97,7 @@ static void update_small(Team *team, int step) {
         update(job, job->rates[step], team->small + i, team->small_momentum + i, (vec)((mask)gradient & (real != 0.0f)),
                &not_finite);
     }
-    team->finite[step % 2][PARTS] = sum_of(not_finite) == 0;
+    team->finite[step % 2][PARTS] = is_zero(not_finite);
 }
 
 /* --- Threads ------------------------------------------------------------------------------------------------------- */
