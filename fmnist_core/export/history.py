@@ -36,6 +36,8 @@ class Stretch:
     engine: Engine
     device: str
     threads: int
+    library: str
+    """Which compiled C; empty with PyTorch, and where it was not recorded yet."""
 
 
 @dataclass(frozen=True)
@@ -110,23 +112,23 @@ def history_of(run: Run, until: int | None = None) -> History:
 
 def _own(run: Run, until: int) -> list[Stretch]:
     """The steps that `run` took itself, up to `until`."""
-    ways: dict[int, tuple[Engine, str, int]] = {}  # from which step on: engine, device, threads
+    ways: dict[int, tuple[Engine, str, int, str]] = {}  # from which step on: engine, device, threads, library
     for event in client.folder(run.id).events():
         match event:
             case Started(step=step):  # for the first time, or again from a checkpoint: what came after it is void
                 ways = {at: way for at, way in ways.items() if at < step}
-                ways[step] = event.engine, event.device, event.threads
+                ways[step] = event.engine, event.device, event.threads, event.library
             case Slowed(step=step) if ways:
-                engine, device, _threads = ways[max(ways)]
-                ways[step] = engine, device, event.threads
+                engine, device, _threads, library = ways[max(ways)]
+                ways[step] = engine, device, event.threads, library
     changes = [change.step for change in run.changes]
     marks = sorted({run.first_step, *(at for at in (*ways, *changes) if run.first_step < at < until), until})
     found: list[Stretch] = []
     starts = sorted(ways)
     for first, last in pairwise(marks):
         place = bisect_right(starts, first) - 1
-        engine, device, threads = ways[starts[max(0, place)]] if ways else (run.engine, run.device, run.threads)
-        found.append(Stretch(run, first, last, run.config_at(first), engine, device, threads))
+        way = ways[starts[max(0, place)]] if ways else (run.engine, run.device, run.threads, run.library)
+        found.append(Stretch(run, first, last, run.config_at(first), *way))
     return _joined(found)
 
 

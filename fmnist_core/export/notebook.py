@@ -30,6 +30,7 @@ from fmnist_core.export.history import (
 )
 from fmnist_core.runs.files.record import Run
 from fmnist_core.settings.config import TrainingConfig
+from fmnist_core.training.compiled.library import fingerprint
 
 LARGEST_BEGINNING = 8 << 20
 """Bytes of a state to begin with that a notebook may carry."""
@@ -119,6 +120,11 @@ def _introduction(history: History) -> str:
         lines.append(
             f"* Its first {history.first:,} steps were taken by a run that is not here any more. So this notebook begins with "
             "the state that was kept from it."
+        )
+    if any(stretch.engine == "compiled" and stretch.library != fingerprint() for stretch in history.stretches):
+        lines.append(
+            "* Steps of it were taken by C of another version, or compiled for another processor, than the one below: expect "
+            "losses that differ by rounding, more so with every step."
         )
     changed = words.changed_settings(run.config)
     if changed:

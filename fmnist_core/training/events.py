@@ -33,6 +33,8 @@ class Started:
     engine: Engine = "torch"
     card: str = ""
     """The GPU's name and memory, such as "NVIDIA H100 80GB HBM3, 79 GB"; empty on a CPU."""
+    library: str = ""
+    """Which compiled C (`library.fingerprint`); empty with PyTorch, and in runs from before this was recorded."""
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,9 @@ def train(state: TrainingState, data: TrainingData, stops: Iterable[int] = ()) -
     parameters = sum(parameter.numel() for parameter in state.net.parameters())
     threads = torch.get_num_threads()
     name, engine = card(state.device), state.engine
-    yield Started(state.step, steps, steps_per_epoch, state.device.type, threads, parameters, engine, name)
+    yield Started(
+        state.step, steps, steps_per_epoch, state.device.type, threads, parameters, engine, name, state.library
+    )
 
     factors = factor_at(config.schedule, np.arange(steps), steps).tolist()
     reduced = precision(state.device, config.architecture)

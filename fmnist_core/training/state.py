@@ -12,6 +12,7 @@ from fmnist_core.data import dataset
 from fmnist_core.networks.architectures import build
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.training.compiled import engine
+from fmnist_core.training.compiled.library import fingerprint
 from fmnist_core.training.compiled.steps import CompiledSteps
 from fmnist_core.training.devices import find_device
 from fmnist_core.training.events import Engine
@@ -78,6 +79,11 @@ class TrainingState:
     def engine(self) -> Engine:
         """What takes the steps."""
         return "compiled" if self.compiled else "torch"
+
+    @property
+    def library(self) -> str:
+        """Which C takes the steps; empty where PyTorch does."""
+        return fingerprint() if self.compiled else ""
 
     @property
     def learning_rate(self) -> float:

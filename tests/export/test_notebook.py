@@ -97,6 +97,9 @@ def test_the_compiled_engine(workshop: Workshop, tmp_path: Path, monkeypatch: py
     )  # fmt: skip
     assert second.engine == "torch"
     certified(second, tmp_path)
+    assert b"C of another version" not in notebook(second)
+    monkeypatch.setattr("fmnist_core.export.notebook.fingerprint", lambda: "0123456789abcdef")
+    assert b"C of another version" in notebook(second)
 
 
 @pytest.mark.slow

@@ -189,6 +189,7 @@ FIELDS: dict[type[RunEvent], dict[str, Check]] = {
         "parameters": whole(0, 10**12),
         "engine": one_of(*get_args(Engine)),
         "card": text(200),
+        "library": text(40),
     },
     Losses: {"step": _STEP, "losses": losses, "seconds": _SECONDS},
     Measured: {

@@ -171,6 +171,8 @@ class Run:
     threads: int = 0
     engine: training.Engine = "torch"
     """What takes the steps, once training has started."""
+    library: str = ""
+    """Which compiled C; empty with PyTorch, and where it was not recorded yet."""
     step: int = 0
     """Weight updates so far."""
     steps: int = 0
@@ -313,6 +315,7 @@ class Run:
                     card=event.card,
                     threads=event.threads,
                     engine=event.engine,
+                    library=event.library,
                     steps=event.steps,
                     steps_per_epoch=event.steps_per_epoch,
                 )

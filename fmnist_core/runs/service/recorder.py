@@ -114,6 +114,10 @@ class Recorder:
                 self.state.leave_compiled()
             elif began_with == "compiled" and self.state.engine == "torch":
                 log.warning("the compiled training step is no longer there: going on with PyTorch, rounded otherwise")
+            elif self.recorded.steps and self.recorded.library != self.state.library:
+                log.warning(
+                    "the compiled training step is another one than before: going on with it, rounded otherwise"
+                )
         device = self.state.device
         self.data = ready if ready and ready.images.device == device else TrainingData.load(device)
         steps_per_epoch, steps = extent(config, self.data)

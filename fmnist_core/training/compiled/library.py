@@ -59,7 +59,14 @@ def is_wanted() -> bool:
 def path(sources: Sequence[Path] | None = None) -> Path:
     """Where the library of these sources (by default `SOURCES`) and this processor is, or would be."""
     sources = sources or SOURCES
-    return dataset.cache_folder() / "compiled" / f"{sources[0].stem}-{_fingerprint(sources)}.so"
+    return dataset.cache_folder() / "compiled" / f"{sources[0].stem}-{fingerprint(sources)}.so"
+
+
+def fingerprint(sources: Sequence[Path] | None = None) -> str:
+    """Of these sources (by default `SOURCES`), the flags and this processor: with another one, sums may be rounded otherwise."""
+    texts = (source.read_text() for source in sources or SOURCES)
+    words = [*texts, *FLAGS, platform.system(), platform.machine(), _processor()]
+    return hashlib.sha256("\n".join(words).encode()).hexdigest()[:16]
 
 
 def find(sources: Sequence[Path] | None = None) -> Path | None:
@@ -122,11 +129,6 @@ def _compile(program: str, target: Path, sources: Sequence[Path]) -> None:
         raise NotCompiled(f"{program} failed: {said[0] if said else f'status {error.returncode}'}") from error
     except subprocess.TimeoutExpired as error:
         raise NotCompiled(f"{program} took longer than {TIME_LIMIT:.0f} s") from error
-
-
-def _fingerprint(sources: Sequence[Path]) -> str:
-    words = [*(source.read_text() for source in sources), *FLAGS, platform.system(), platform.machine(), _processor()]
-    return hashlib.sha256("\n".join(words).encode()).hexdigest()[:16]
 
 
 @cache

@@ -12,6 +12,7 @@ from fmnist_core.runs.files.folder import RunFolder
 from fmnist_core.runs.files.writing import EventWriter
 from fmnist_core.runs.service.recorder import Recorder
 from fmnist_core.settings.config import TrainingConfig
+from fmnist_core.training.compiled import library
 from fmnist_core.training.events import Diverged, Losses, Measured
 from fmnist_core.training.loop import train
 from fmnist_core.training.measuring import measure
@@ -52,7 +53,7 @@ def losses_of(events: list) -> list[float]:
 def test_same_run_by_both_engines(little, config):
     """Same order of images, schedule, augmentation and dropout: same losses and scores, but for rounding."""
     ours, theirs, mine, others = both_ways(config, little)
-    assert mine[0] == replace(others[0], engine="compiled")
+    assert mine[0] == replace(others[0], engine="compiled", library=library.fingerprint())
     np.testing.assert_allclose(losses_of(mine), losses_of(others), rtol=2e-4)
     scores = [[(e.step, e.epoch, e.test.total) for e in events if isinstance(e, Measured)] for events in (mine, others)]
     assert scores[0] == scores[1]
@@ -112,20 +113,21 @@ def test_what_goes_pytorchs_way():
         assert TrainingState.new(replace(TUTORIAL, **change)).engine == "torch"
 
 
+def take_up(folder: RunFolder) -> str:
+    """Which engine goes on with the run; it is told to end after the first event."""
+    writer = EventWriter(folder.path)
+    recorder = Recorder(folder, writer, folder.run().apply_all(folder.events()))
+    recorder.told_to_end = True
+    recorder.train()
+    writer.close()
+    assert recorder.state
+    assert recorder.state.engine == folder.run().apply_all(folder.events()).engine
+    return recorder.state.engine
+
+
 def test_a_run_stays_with_its_engine(tmp_path, monkeypatch, caplog):
     """Taken up again, a run goes on with the engine that it began with; where that is gone, with PyTorch, which is told."""
     folders = [RunFolder.create(tmp_path, f"{number:012}", number, "", TUTORIAL) for number in (1, 2)]
-
-    def take_up(folder: RunFolder) -> str:
-        writer = EventWriter(folder.path)
-        recorder = Recorder(folder, writer, folder.run().apply_all(folder.events()))
-        recorder.told_to_end = True  # after the first event
-        recorder.train()
-        writer.close()
-        assert recorder.state
-        assert recorder.state.engine == folder.run().apply_all(folder.events()).engine
-        return recorder.state.engine
-
     assert [take_up(folders[0]), take_up(folders[0])] == ["compiled", "compiled"]
     monkeypatch.setenv("FMNIST_COMPILED", "0")
     assert take_up(folders[1]) == "torch"
@@ -134,6 +136,20 @@ def test_a_run_stays_with_its_engine(tmp_path, monkeypatch, caplog):
     assert "no longer there" in caplog.text
     monkeypatch.setenv("FMNIST_COMPILED", "1")
     assert [take_up(folders[0]), take_up(folders[1])] == ["torch", "torch"]
+
+
+def test_a_run_names_the_c_that_took_its_steps(tmp_path, monkeypatch, caplog):
+    """Taken up again with another one, it goes on, and that sums are rounded otherwise is told and recorded."""
+    folder = RunFolder.create(tmp_path, f"{1:012}", 1, "", TUTORIAL)
+    take_up(folder)
+    before = folder.run().apply_all(folder.events()).library
+    assert before == library.fingerprint()
+    take_up(folder)
+    assert "another one than before" not in caplog.text
+    monkeypatch.setattr("fmnist_core.training.state.fingerprint", lambda: "0123456789abcdef")
+    take_up(folder)
+    assert "another one than before" in caplog.text
+    assert folder.run().apply_all(folder.events()).library == "0123456789abcdef"
 
 
 @pytest.mark.parametrize("change", [{}, {"optimizer": "adam"}, {"standardise": True, "flip_test": True}])
