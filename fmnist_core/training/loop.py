@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -48,13 +48,19 @@ GATHERED = 2048
 """Images that are put into their order and scaled in one go; a batch is a slice of them."""
 
 
-def train(state: TrainingState, data: TrainingData, stops: Iterable[int] = ()) -> Iterator[Event | Logits | Reached]:
+def train(
+    state: TrainingState,
+    data: TrainingData,
+    stops: Iterable[int] = (),
+    between: Callable[[], object] | None = None,
+) -> Iterator[Event | Logits | Reached]:
     """Train from where `state` stands to the end of the last epoch; tells of it at least every few tenths of a second.
 
     Measures before the first step, after each epoch and at the end. Ends early, with `Diverged`, when the loss of a batch or
     of a measurement is not finite.
     `stops`: steps that are `Reached` with everything told before, so that the listener can look at the state, keep it,
-    or change it (`TrainingState.change`) at exactly this step.
+    or change it (`TrainingState.change`) at exactly this step. `between`: called while it measures, where nothing is told for
+    long; what it raises ends the training.
     """
     config, boundaries = state.config, sorted(set(stops))
     steps_per_epoch, steps = extent(config, data)
@@ -91,7 +97,7 @@ def train(state: TrainingState, data: TrainingData, stops: Iterable[int] = ()) -
     while True:
         epoch, step_in_epoch = divmod(state.step, steps_per_epoch)
         if step_in_epoch == 0 or state.step == steps:
-            yield from (told := measure(state, data))
+            yield from (told := measure(state, data, between))
             if isinstance(told[-1], Diverged):
                 return
         if state.step == steps:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -19,30 +20,46 @@ from fmnist_core.training.state import TrainingData, TrainingState, extent
 
 
 def evaluated(
-    config: TrainingConfig, net: nn.Module, images: torch.Tensor, labels: torch.Tensor, *, in_c: bool
+    config: TrainingConfig,
+    net: nn.Module,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    *,
+    in_c: bool,
+    between: Callable[[], object] | None = None,
 ) -> Evaluation:
-    """The network on these images, (N, 28, 28) uint8, prepared as `config` says; `in_c` where `engine.predicts` it."""
+    """The network on these images, (N, 28, 28) uint8, prepared as `config` says; `in_c` where `engine.predicts` it.
+
+    What `between` raises, before one of the batches, ends it; in C nobody has to wait so long.
+    """
     truth, options = labels.cpu().numpy(), {"standardise": config.standardise, "flip": config.flip_test}
     if not in_c:
-        return evaluate(net, images, truth, **options)
+        return evaluate(net, images, truth, between=between, **options)
     weights = {name: tensor.numpy() for name, tensor in net.state_dict().items()}
     logits = predict(weights, images.numpy(), **options, threads=torch.get_num_threads())
     return Evaluation.from_logits(logits, truth)
 
 
-def measure(state: TrainingState, data: TrainingData) -> tuple[Logits, Measured] | tuple[Diverged]:
+def measure(
+    state: TrainingState, data: TrainingData, between: Callable[[], object] | None = None
+) -> tuple[Logits, Measured] | tuple[Diverged]:
     """Evaluate on the test images, on as many of those that are trained on, and on those that are held out.
+
+    A large network takes minutes for that on a CPU: what `between` raises, now and then, ends it.
 
     `Diverged` where a number of it is not finite, as it is when weights or logits have overflowed.
     """
     config, kept = state.config, dataset.trained_on(len(data.labels), state.config.validation, state.config.fold)
     epoch, rest = divmod(state.step, steps := extent(config, data)[0])
 
+    def of(images: torch.Tensor, labels: torch.Tensor) -> Evaluation:
+        return evaluated(config, state.net, images, labels, in_c=state.predicts_in_c, between=between)
+
     def of_training(indices: npt.NDArray[np.int64]) -> Evaluation:
         some = torch.from_numpy(indices).to(data.images.device)
-        return evaluated(config, state.net, data.images[some], data.labels[some], in_c=state.predicts_in_c)
+        return of(data.images[some], data.labels[some])
 
-    test = evaluated(config, state.net, data.test_images, data.test_labels, in_c=state.predicts_in_c)
+    test = of(data.test_images, data.test_labels)
     train = of_training(kept[: len(data.test_labels)])
     validation = of_training(dataset.held_out(config.validation, config.fold)) if config.validation else None
     for evaluation in filter(None, (test, train, validation)):

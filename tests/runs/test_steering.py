@@ -11,6 +11,7 @@ from fmnist_core.runs import client
 from fmnist_core.runs.files.batch import batch_of, batch_then
 from fmnist_core.runs.files.folder import RunFolder
 from fmnist_core.runs.files.record import State
+from fmnist_core.runs.service import recorder
 from fmnist_core.training.events import Changed
 from fmnist_core.training.state import TrainingData
 from tests.runs.by_hand import (
@@ -60,6 +61,41 @@ def test_killed_and_recovered_equals_undisturbed(little: TrainingData, step: int
     for kept in run.weight_steps():
         for name, tensor in undisturbed.weights(kept).items():
             assert run.weights(kept)[name].tobytes() == tensor.tobytes()
+
+
+IN_TORCH = replace(BRIEF, architecture="linear", dropout=0.0)
+"""Measured batch by batch, not in C."""
+
+
+def test_paused_while_it_is_measured(little: TrainingData):
+    """What a large network does for minutes, before the first step, is left at once, and done when the run goes on."""
+    run = create(IN_TORCH)
+    client.pause(run.id)
+    work(run, little)
+    assert (recorded(run).state, recorded(run).step, recorded(run).measured) == (State.PAUSED, 0, ())
+    resume(run)
+    work(run, little)
+    assert [measured.step for measured in recorded(run).measured] == [0, 10, 20, 30]
+    assert_is(run, *reference(IN_TORCH, little, []))
+
+
+@pytest.mark.parametrize(("step", "measured"), [(0, []), (14, [0, 10])])
+def test_stopped_while_it_is_measured(
+    little: TrainingData, monkeypatch: pytest.MonkeyPatch, step: int, measured: list[int]
+):
+    """A measurement for which there is no time is left out: the run ends with what was measured before, and its weights."""
+    monkeypatch.setattr(recorder, "MEASURED_WITHIN", -1.0)
+    run = create(IN_TORCH)
+    if step:
+        work(run, little, {step: lambda: client.stop(run.id)})
+    else:
+        client.stop(run.id)
+        work(run, little)
+    assert (recorded(run).state, recorded(run).step) == (State.STOPPED, step)
+    assert [found.step for found in recorded(run).measured] == measured
+    checkpoint = run.read_checkpoint()
+    assert checkpoint
+    assert checkpoint[1] == step
 
 
 # --- Other rates -----------------------------------------------------------------------------------------------------

@@ -75,8 +75,9 @@ def compute(folder: RunFolder, step: int) -> npt.NDArray[np.uint8]:
     weights = {name: torch.tensor(values) for name, values in network.weights.items()}
     net.load_state_dict(weights, strict=False)  # without the counters of batch normalisation
     labels = np.zeros(TESTS, np.uint8)
-    options = {"standardise": config.standardise, "flip": config.flip_test}
-    return np.stack([evaluate(net, torch.tensor(part), labels, **options).predictions for part in changed])
+    standardise, flip = config.standardise, config.flip_test
+    found = (evaluate(net, torch.tensor(part), labels, standardise=standardise, flip=flip) for part in changed)
+    return np.stack([evaluation.predictions for evaluation in found])
 
 
 def _file(folder: RunFolder, step: int) -> Path:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 import torch
@@ -30,6 +30,7 @@ from fmnist_core.training.events import (
     Changed,
     CopyLosses,
     Diverged,
+    Event,
     Logits,
     Losses,
     Measured,
@@ -46,7 +47,14 @@ CHECKPOINT_EVERY = 10.0
 LINGERS, LOOKS_EVERY = 60.0, 0.02
 """Seconds that a worker stays with a paused run after its last step, and between two looks at what is asked for."""
 
+MEASURED_WITHIN = 20.0
+"""Seconds after which a run that was stopped ends without a measurement of its last step: others wait for its slot."""
+
 log = logging.getLogger("worker")
+
+
+class _Left(Exception):
+    """Leaves a measurement that takes too long."""
 
 
 class Recorder:
@@ -61,6 +69,8 @@ class Recorder:
         self.branchable: frozenset[int] = frozenset()
         self.checkpointed_at = time.monotonic()
         self.told_to_end = False
+        self.left: RunEvent | None = None
+        """How it ends, where it was told so while it measured."""
 
     def train(self, ready: TrainingData | None = None) -> None:
         """Train to the end, or until something else ends it; the last event tells which.
@@ -73,7 +83,7 @@ class Recorder:
                 return
             self._repeat_changes(state.step)
             self._change()
-            for event in train(state, data, self._stops()):
+            for event in self._told(state, data):
                 match event:
                     case Reached(step=step):
                         self._repeat_changes(step)
@@ -96,7 +106,20 @@ class Recorder:
                 is_due = time.monotonic() - self.checkpointed_at > CHECKPOINT_EVERY
                 if isinstance(event, Measured) or (isinstance(event, Losses) and is_due):
                     self.checkpoint()
-            self.record(Finished(state.step))
+            if self.left:
+                self._end(self.left)
+            else:
+                self.record(Finished(state.step))
+
+    def _told(self, state: TrainingState, data: TrainingData) -> Iterator[Event | Logits | Reached]:
+        """What training tells; nothing more once it shall end while it measures, which takes a large network minutes."""
+        with suppress(_Left):
+            yield from train(state, data, self._stops(), self._leave_if_told)
+
+    def _leave_if_told(self) -> None:
+        if last := self._last_words():
+            self.left = last
+            raise _Left
 
     def prepare(self, ready: TrainingData | None) -> tuple[TrainingState, TrainingData]:
         """The state to go on from, the data on its device, and what is to be kept."""
@@ -194,9 +217,9 @@ class Recorder:
     def _is_measured(self, step: int) -> bool:
         return any(measured.step == step for measured in self.recorded.measured)
 
-    def measure(self, state: TrainingState, data: TrainingData) -> None:
+    def measure(self, state: TrainingState, data: TrainingData, between: Callable[[], object] | None = None) -> None:
         """Measure now, where training does not; the run may turn out to have diverged."""
-        for told in measure(state, data):
+        for told in measure(state, data, between):
             if isinstance(told, Logits):
                 self.keep(told)
             else:
@@ -222,7 +245,14 @@ class Recorder:
             self.film.take(self.state.step, self.state.net)
         self.checkpoint()
         if isinstance(last, Stopped):
-            self.measure(self.state, self.data)
+            until = time.monotonic() + MEASURED_WITHIN
+
+            def give_up() -> None:
+                if time.monotonic() > until:
+                    raise _Left
+
+            with suppress(_Left):  # then its newest measurement is that of the epoch before
+                self.measure(self.state, self.data, give_up)
             if self.recorded.state is State.DIVERGED:
                 return
         self.record(last)
