@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, get_args
 
 import streamlit as st
@@ -71,6 +72,12 @@ def main() -> None:
             icon=":material/folder_off:",
         )
         classes.bars(run.before.test, run.latest.test)
+        return
+    if not math.isfinite(tested.after.loss):
+        st.warning(
+            f"After step {step:,} the weights or scores are no longer finite numbers: the run had diverged. Choose an earlier moment.",
+            icon=":material/error:",
+        )
         return
     _tiles(tested.before.score, tested.after.score)
     if said := explanations.favourite(tested.after.matrix):

@@ -89,7 +89,10 @@ def verdict(run: Run, losses: Losses, kept: Sequence[int], dead: DeadUnits) -> V
     """
     points = [measured for measured in run.measured if measured.shown and measured.step]
     if run.state is State.FAILED:
-        return Verdict(Outcome.FAILED, run.reason, Next("Start it again", run.config))
+        once_more = Next("Start it again", run.config)
+        if not run.device and run.config.device not in ("auto", "cpu"):  # it never got so far: the device is not there
+            once_more = Next("Start it on the fastest device there is", replace(run.config, device="auto"))
+        return Verdict(Outcome.FAILED, run.reason, once_more)
     best = max(points, key=_accuracy, default=None)
     knew = best if best and _accuracy(best) > LEARNED_SOMETHING else None
     if run.state is State.DIVERGED:

@@ -11,7 +11,7 @@ def find_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device(devices[0])
     if name not in devices:
-        raise ValueError(f"device {name!r} is not on this machine: there is {', '.join(devices)}")
+        raise ValueError(f"This machine has no device {name!r}, only {', '.join(devices)}.")
     return torch.device(name)
 
 

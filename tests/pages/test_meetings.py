@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from starlette.applications import Starlette
@@ -19,6 +20,7 @@ from streamlit.testing.v1 import AppTest
 
 from fmnist_core.data import dataset
 from fmnist_core.runs import client
+from fmnist_core.runs.files.folder import RunFolder
 from fmnist_core.runs.files.record import Moment, Run, State
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.jobs import Race, RateTest
@@ -181,6 +183,26 @@ def assert_nothing_is_given_away(zoo: Zoo, text: str) -> None:
         assert measured.test
         for figure in (f"{100 * measured.test.accuracy:.2f}", f"{measured.test.loss:.4f}"):
             assert figure not in text
+
+
+def test_a_diverged_run_is_shown_before_its_fall(open_page: Open, zoo: Zoo):
+    """Test begins at its last moment with finite scores; where there are none any more it says so, and shows no figures."""
+    folder = RunFolder(zoo.folder / (run_id := zoo.ids["diverged"]))
+    last = folder.weight_steps()[-1]
+    folder.write_logits(last, np.full((10_000, 10), np.nan, np.float32))  # as of each kept moment, once nobody waits
+    assert client.folder(run_id).logit_steps() == [0, last]
+    page = open_page("pages/5_test.py", run=run_id)
+    assert not page.exception
+    assert client.get(run_id).reason.startswith("The loss was no longer a number in step 13")
+    assert not any("nan" in str(metric.value) for metric in page.metric)
+    assert page.metric
+    fallen = open_page("pages/5_test.py", run=run_id, step=str(last))
+    assert not fallen.exception
+    assert "the run had diverged" in fallen.warning[0].value
+    assert not fallen.metric
+    inside = open_page("pages/6_inside.py", run=run_id)
+    assert not inside.exception
+    assert not inside.warning
 
 
 @pytest.mark.parametrize("script", ["pages/5_test.py", "pages/6_inside.py", "pages/7_yours.py"])

@@ -113,7 +113,7 @@ def test_the_way_of_a_run():
         (
             Diverged(1234, math.nan, 0.5),
             State.DIVERGED,
-            "The loss became nan in step 1,234 at learning rate 0.5: try a smaller one.",
+            "The loss was no longer a number in step 1,234 at learning rate 0.5: try a smaller one.",
             0,
         ),
     ],

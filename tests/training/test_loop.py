@@ -336,7 +336,7 @@ def test_is_finite_notices_a_single_weight():
 def test_a_device_that_is_not_there_is_refused():
     """The message names the device and what there is instead."""
     missing = next(name for name in ("mps", "cuda") if name not in available_devices())
-    with pytest.raises(ValueError, match=rf"device '{missing}' is not on this machine: there is .*cpu"):
+    with pytest.raises(ValueError, match=rf"This machine has no device '{missing}', only .*cpu\."):
         TrainingState.new(on_cpu(device=missing))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -344,8 +345,9 @@ class Run:
                 return replace(self, threads=event.threads)
             case Diverged():
                 where = "as measured after" if event.measured else "in"
+                became = "became infinite" if math.isinf(event.loss) else "was no longer a number"
                 reason = (
-                    f"The loss became {event.loss} {where} step {event.step:,} at learning rate "
+                    f"The loss {became} {where} step {event.step:,} at learning rate "
                     f"{event.learning_rate:g}: try a smaller one."
                 )
                 return replace(self, state=State.DIVERGED, reason=reason)

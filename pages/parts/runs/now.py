@@ -49,6 +49,8 @@ def words(run: Run) -> str:
         return "Its worker is alive but has said nothing for 30 seconds: it may be suspended."
     if run.state is State.QUEUED and not run.reason:
         return waiting(run)
+    if run.state.is_final:
+        return STATES[run.state][2]  # why, the verdict says
     return run.reason or STATES[run.state][2]
 
 
