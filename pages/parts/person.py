@@ -15,6 +15,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from fmnist_core.runs import people
+from fmnist_core.runs.files.record import Run
 from fmnist_core.runs.people import Person
 from pages.parts.server.doorway import FIELD, LONGEST, is_guarded, tidy, told
 from pages.parts.server.names import ADJECTIVES, BIRDS
@@ -49,6 +50,16 @@ def me() -> Person:
         st.session_state["person"] = (marked, tidy(unquote(name)) or _drawn())
     identity, name = st.session_state["person"]
     return Person(identity, name, "teacher")
+
+
+def may_change(run: Run) -> bool:
+    """Whether they may steer, rename, annotate and delete it: then they are offered it."""
+    return people.may_change(run, me())
+
+
+def whose(run: Run) -> str:
+    """Who started it, where that is somebody else; "" for one's own runs and nobody's."""
+    return "" if people.is_own(run, me()) else run.owner
 
 
 def person() -> str:
@@ -89,4 +100,4 @@ def _drawn() -> str:
 
 people.asked_by(lambda: me() if get_script_run_ctx(suppress_warning=True) else None)
 
-__all__ = ["LONGEST", "call_me", "me", "person", "remember"]
+__all__ = ["LONGEST", "call_me", "may_change", "me", "person", "remember", "whose"]

@@ -84,8 +84,8 @@ def test_a_class_comes_in_and_stays_apart(browser: Browser, school: Class):
 
     ada.goto(f"/train?run={run_id}")
     settled(ada)
-    ada.get_by_role("button", name="Stop", exact=True).click()
-    expect(ada.get_by_text("belongs to Ben")).to_be_visible()
+    expect(ada.get_by_text("Started by Ben. Only they and your teacher may change it")).to_be_visible()
+    expect(ada.get_by_role("button", name="Stop", exact=True)).to_have_count(0)
     assert not client.get(run_id).stopping
 
     teacher = school.come_in(browser, "Ms Lovelace", school.teachers_word, f"/train?run={run_id}")

@@ -22,6 +22,7 @@ from fmnist_core.data import dataset
 from fmnist_core.runs import client
 from fmnist_core.runs.files.folder import RunFolder
 from fmnist_core.runs.files.record import Moment, Run, State
+from fmnist_core.runs.people import Person
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.jobs import Race, RateTest
 from fmnist_core.studies import cross_validation, label_evidence, scores, seeds, sweep
@@ -34,7 +35,7 @@ from pages.parts.compare.contenders import Contender
 from pages.parts.compare.side_by_side import TUTORIAL, run_words
 from pages.parts.components.drawing_pad import route as drawing_pad
 from pages.parts.train.recipe_choice import is_the_tutorials
-from tests.pages.conftest import Open
+from tests.pages.conftest import Open, words
 from tests.pages.meetings import CONFIG, Zoo, build, train
 
 MADE = {"branch", "branch of a branch", "branch of a deleted run"}
@@ -185,6 +186,30 @@ def assert_nothing_is_given_away(zoo: Zoo, text: str) -> None:
             assert figure not in text
 
 
+@pytest.mark.parametrize(("kind", "owner"), [("foreign", "Grace"), ("paused", ""), ("diverged", "")])
+def test_a_learner_is_offered_what_they_may_do(
+    open_page: Open, zoo: Zoo, monkeypatch: pytest.MonkeyPatch, kind: str, owner: str
+):
+    """Of another's run: branches and what can be taken away, and who started it; a teacher is offered everything."""
+
+    def offered(person: Person) -> tuple[set[str], str]:
+        monkeypatch.setattr("pages.parts.person.me", lambda: person)
+        page = open_page("pages/4_train.py", run=zoo.ids[kind])
+        assert not page.exception
+        labels = {str(element.proto.popover.label) for element in page.get("popover")}
+        return labels | {button.label for button in page.button}, words(page)
+
+    changing = {"Name and note", "Delete", "Learning rate", "Resume", "Stop", "Take step 16"}
+    learner, said = offered(Person("1", "Ada"))
+    assert not learner & changing
+    assert {"Branch", "Take away"} <= learner
+    assert (f"Started by {owner}" in said) == bool(owner)
+    teacher, _ = offered(Person("2", "Ms Eve", "teacher"))
+    assert (teacher & changing) - {"Learning rate"} == changing - {"Learning rate"} - (
+        set() if kind == "paused" else {"Resume", "Stop", "Take step 16"}
+    )
+
+
 def test_a_diverged_run_is_shown_before_its_fall(open_page: Open, zoo: Zoo):
     """Test begins at its last moment with finite scores; where there are none any more it says so, and shows no figures."""
     folder = RunFolder(zoo.folder / (run_id := zoo.ids["diverged"]))
@@ -318,8 +343,8 @@ def test_one_axis_has_one_measure(open_page: Open, zoo: Zoo):
     assert "while training" not in both
     assert "cross-entropy against labels smoothed by 0.1" in both
     assert "on training images" in both
-    for kind, words in (("smoothed", "the cross-entropy (right axis)"), ("plain", "Points: the network")):
-        assert words in shown(open_page, zoo, *VIEWS["Train"], zoo.ids[kind])
+    for kind, said in (("smoothed", "the cross-entropy (right axis)"), ("plain", "Points: the network")):
+        assert said in shown(open_page, zoo, *VIEWS["Train"], zoo.ids[kind])
 
 
 def test_fixed_is_what_the_newer_network_gets_right(open_page: Open, zoo: Zoo):

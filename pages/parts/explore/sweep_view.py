@@ -16,7 +16,7 @@ from fmnist_core.studies import sweep
 from fmnist_core.views import sweep as drawn
 from pages.parts import address, controls, frame, starting
 from pages.parts.components.ranking import Column, Row, ranking
-from pages.parts.person import person
+from pages.parts.person import may_change, person
 from pages.parts.runs import rows
 from pages.parts.runs.run_list import NOTHING, duration, state_words
 from pages.parts.text import number
@@ -129,9 +129,8 @@ def _sweep(name: str, runs: list[Run], ranges: dict[str, tuple[float, float]], b
     st.progress(done / len(runs), f"{done} of {len(runs)} have ended")
     if active:
         st.fragment(_wait, run_every=1.0, key="sweep_wait")(name, _signature(runs))
-        st.button(
-            "Stop the sweep", icon=":material/stop:", on_click=_stop, args=([r.id for r in active],), key="stop_sweep"
-        )
+    if own := [run.id for run in active if may_change(run)]:
+        st.button("Stop the sweep", icon=":material/stop:", on_click=_stop, args=(own,), key="stop_sweep")
     if best := sweep.best(runs):
         _charts(runs, best)
     _choice(name, runs, best, any_active=bool(active))

@@ -11,7 +11,7 @@ from fmnist_core.runs.files.record import Run, State
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.jobs import Job
 from pages.parts import address, frame, starting
-from pages.parts.person import person
+from pages.parts.person import may_change, person
 from pages.parts.runs.run_list import STATES, state_words
 
 
@@ -57,7 +57,7 @@ def state_line(run: Run, words: str = "") -> None:
             st.progress(run.progress, text)
         else:
             st.markdown(text)
-        if run.is_active or run.state is State.PAUSED:
+        if (run.is_active or run.state is State.PAUSED) and may_change(run):
             st.button(
                 "Stop", icon=":material/stop:", on_click=_stop, args=(run.id,), disabled=run.stopping, key="stop_job"
             )

@@ -57,7 +57,8 @@ def main() -> int:  # noqa: RET503 - the last line never comes back
     except (OSError, ValueError) as error:
         print(error)
         return 1
-    address = f"http://{host or own_address()}:{port}"
+    listens = f"{host or own_address()}:{port}"
+    address = os.environ.get("ADDRESS", "").strip().rstrip("/") or f"http://{listens}"
     if importlib.util.find_spec("segno"):
         import segno
 
@@ -67,9 +68,10 @@ def main() -> int:  # noqa: RET503 - the last line never comes back
     print(f"For the class:    {address}")
     print(f"Learners' word:   {words['learner']}")
     print(f"Teachers' word:   {words['teacher']}     (keep it: teachers may change and delete every run)")
-    print(
-        "Everybody in this network can reach the door, and words travel unencrypted: docs/class.md says how to add TLS."
-    )
+    if not address.startswith("https://"):
+        print(
+            "Everybody in this network can reach the door, and words travel unencrypted: docs/class.md says how to add TLS."
+        )
     print("Ctrl-C ends it; runs in training go on.", flush=True)
     os.environ["FMNIST_DOOR"] = "word"
     where = [
@@ -78,7 +80,7 @@ def main() -> int:  # noqa: RET503 - the last line never comes back
         "--server.port",
         port,
         "--browser.serverAddress",
-        address.split("/")[2].split(":")[0],
+        listens.rpartition(":")[0],
     ]
     os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", "app.py", *where, "--server.allowedHosts", "*"])
 

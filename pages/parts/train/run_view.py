@@ -14,7 +14,7 @@ from fmnist_core.views import sketch
 from fmnist_core.views.charts import objective_words
 from pages.parts import address, frame, starting
 from pages.parts.components.live_chart import live_chart
-from pages.parts.person import person
+from pages.parts.person import may_change, person, whose
 from pages.parts.runs.drawing import drawing
 from pages.parts.runs.family import family
 from pages.parts.train import recipe_choice
@@ -42,6 +42,13 @@ def run_view(run: Run, runs: Sequence[Run], *, is_example: bool = False) -> None
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="run_head"):
         st.subheader(frame.plain(run.title), anchor=False, width="stretch")
         _buttons(run)
+    if owner := whose(run):
+        only = (
+            ""
+            if may_change(run)
+            else " Only they and your teacher may change it; you may branch from it and take it away."
+        )
+        st.caption(f":material/person: Started by {frame.plain(owner)}.{only}")
     if run.note:
         st.caption(f":material/sticky_note_2: {frame.plain(run.note)}")
     family(run, runs)
@@ -128,7 +135,7 @@ def _open_step(run_id: str) -> None:
 
 def _buttons(run: Run) -> None:
     """What can be done with it now."""
-    match run.state:
+    match run.state if may_change(run) else None:
         case State.RUNNING | State.STARTING | State.QUEUED:
             st.button(
                 "Stop",

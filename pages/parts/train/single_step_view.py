@@ -16,6 +16,7 @@ from fmnist_core.runs.files.single_step import SingleStep
 from fmnist_core.views.colours import RIGHT, WRONG
 from pages.parts import address, frame
 from pages.parts.components.image_grid import image_grid
+from pages.parts.person import may_change
 from pages.parts.text import decimal, signed
 
 SHOWN = 40
@@ -26,11 +27,12 @@ def single_step_view(run: Run) -> None:
     """The button of a paused run, and the steps that were taken alone; nothing where there are none."""
     folder = client.folder(run.id)
     steps = folder.single_steps()
-    if run.state is not State.PAUSED and not steps:
+    takes_more = run.state is State.PAUSED and may_change(run)
+    if not takes_more and not steps:
         return
     with st.container(border=True):
         st.subheader("One step at a time", anchor=False)
-        if run.state is State.PAUSED:
+        if takes_more:
             _button(run)
         if not steps:
             st.caption("The next step of this run, taken alone, with every number that it used.")

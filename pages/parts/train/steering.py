@@ -12,18 +12,21 @@ from fmnist_core.runs.files.record import Run
 from fmnist_core.settings.config import SETTINGS, TrainingConfig
 from fmnist_core.settings.ranges import Whole, as_text
 from pages.parts import address, frame, starting
-from pages.parts.person import person
+from pages.parts.person import may_change, person
 from pages.parts.runs.take_away import take_away
 
 
 def steering(run: Run) -> None:
     """Buttons, each of which opens what it needs; that is drawn once it is open."""
-    if not run.state.is_final:  # the key has the changes: each closes it
+    is_theirs = may_change(run)
+    if is_theirs and not run.state.is_final:  # the key has the changes: each closes it
         _opens("Learning rate", ":material/speed:", f"rate_{run.id}_{len(run.changes)}", lambda: _rate(run))
     _opens("Branch", ":material/call_split:", f"branch_{run.id}", lambda: _branch(run))
-    _opens("Name and note", ":material/edit_note:", f"label_{run.id}", lambda: _labels(run))
+    if is_theirs:
+        _opens("Name and note", ":material/edit_note:", f"label_{run.id}", lambda: _labels(run))
     take_away(run)
-    _opens("Delete", ":material/delete:", f"delete_{run.id}", lambda: _delete(run))
+    if is_theirs:
+        _opens("Delete", ":material/delete:", f"delete_{run.id}", lambda: _delete(run))
 
 
 def _opens(label: str, icon: str, key: str, draw: Callable[[], None]) -> None:
