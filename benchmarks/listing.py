@@ -13,7 +13,7 @@ import statistics
 import time
 
 import app  # noqa: F401 - what a server has imported
-from fmnist_core.runs import client
+from fmnist_core.runs import bell, client
 from pages.parts.server import warm
 
 
@@ -25,7 +25,8 @@ def seconds() -> float:
 
 
 def main() -> None:
-    client.ensure_dispatcher = lambda: None  # the list alone
+    client.ensure_dispatcher = bell.ensure_dispatcher = lambda: None  # the list alone
+    bell.release()
     warm.QUIET = 0.0
     warm.get_warm().join()
     began = time.thread_time()

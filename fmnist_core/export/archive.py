@@ -314,8 +314,8 @@ def _settle(place: Path, run_id: str, owner: str) -> str:
     while (runs / run_id).exists():
         run_id = secrets.token_hex(6)
     place.rename(runs / run_id)
-    bell.ensure_dispatcher()
     bell.ring(runs)
+    bell.ensure_dispatcher()
     return run_id
 
 

@@ -8,6 +8,7 @@ import os
 import stat
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -41,6 +42,26 @@ def runs_folder() -> Path:
     return Path(os.path.expanduser(os.environ.get("FMNIST_RUNS") or REPOSITORY / "runs")).absolute()
 
 
+class Held:
+    """While a server's first page is drawn, whoever only looks starts no dispatcher: its processes would take the page's processors."""
+
+    is_on = False
+    wanted = threading.Event()
+    """Somebody has looked, or has something to be done."""
+
+
+def hold() -> None:
+    """From now on a look starts no dispatcher, until `release`, or until somebody rings for something."""
+    Held.wanted.clear()
+    Held.is_on = True
+
+
+def release() -> None:
+    """A look starts one again."""
+    Held.is_on = False
+    Held.wanted.set()
+
+
 _started: dict[Path, tuple[subprocess.Popen[bytes], float]] = {}
 _looked: dict[Path, float] = {}
 """When somebody in this process has rung last because they looked, by the monotonic clock."""
@@ -54,11 +75,14 @@ def ensure_dispatcher() -> None:
     number of slots or cluster than is wanted here, is replaced.
     """
     runs, now = runs_folder(), time.monotonic()
-    is_known = now - _looked.get(runs, -LOOKS) < LOOKS
+    is_known = Held.is_on or now - _looked.get(runs, -LOOKS) < LOOKS
     if ring(runs, b"" if is_known else b"!"):
         if not is_known:
             _looked[runs] = now
             _replace(runs)
+        return
+    if Held.is_on:
+        Held.wanted.set()
         return
     process, at = _started.get(runs, (None, -LATER))
     if process is not None and time.monotonic() - at < (LATER if process.poll() else SOON):  # `poll` reaps it, too
@@ -105,10 +129,12 @@ def may_serve(runs: Path) -> bool:
 
 
 def ring(runs: Path, message: bytes = b"!") -> bool:
-    """Wake the dispatcher; False where there is none. An empty message only looks whether there is one."""
+    """Wake the dispatcher; False where there is none: then the next look starts it, whoever holds it. An empty message only looks."""
     try:
         bell = os.open(runs / BELL, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW)  # fails where nobody listens
     except OSError:
+        if message:
+            release()
         return False
     try:
         if not stat.S_ISFIFO(os.fstat(bell).st_mode):

@@ -276,8 +276,8 @@ def _create(
         raise RunRefused(f"A run cannot be started: {runs} cannot be written to ({error.strerror}).") from error
     except Unreadable as error:
         raise RunRefused(f"A run cannot be started: {error}") from error
-    ensure_dispatcher()
     ring(runs)
+    ensure_dispatcher()
     return run_id
 
 
@@ -396,5 +396,5 @@ def _write_to(run_id: str, write: Callable[[], None]) -> None:
         raise RunRefused(f"The run's folder cannot be written to ({error.strerror}).") from error
     except Unreadable as error:  # of a newer version, say
         raise RunRefused(str(error)) from error
-    ensure_dispatcher()
     ring(runs_folder())
+    ensure_dispatcher()

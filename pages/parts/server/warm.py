@@ -14,6 +14,7 @@ from PIL import Image
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fmnist_core.data import dataset
+from fmnist_core.runs import bell
 from pages.parts import streamlit_inside
 
 QUIET, LATEST = 1.0, 10.0
@@ -28,8 +29,10 @@ async def warm(_app: object) -> AsyncIterator[None]:
     """The application's life: gets warm as soon as it runs, and not before, so that the server listens earlier."""
     streamlit_inside.ask_for_no_terminal()
     streamlit_inside.ask_for_no_tables()
+    bell.hold()
     get_warm()
     yield
+    bell.release()
 
 
 class Heard:
@@ -62,7 +65,9 @@ class Heard:
 
 
 def get_warm() -> Thread:
-    """Begin: the data set is verified, and formats of pictures are found; then, in a quiet moment, pandas is imported for Test and Compare."""
+    """Begin: the data set is verified, formats of pictures are found. In a quiet moment, pandas is imported for Test and Compare; in the
+    first one after a look at the runs, the dispatcher is started, whose first worker takes seconds of a processor to get warm.
+    """
     thread = Thread(target=_everything, name="warm", daemon=True)
     thread.start()
     return thread
@@ -74,8 +79,7 @@ def _everything() -> None:
         dataset.load("test")
         dataset.load("train")
     Image.preinit()
-    while (now := time.monotonic()) - Heard.last < QUIET and now - began < LATEST:
-        time.sleep(LOOK_EVERY)
+    _wait_until_quiet(began)
     usual = sys.getswitchinterval()
     sys.setswitchinterval(TURN)
     try:
@@ -83,4 +87,13 @@ def _everything() -> None:
     finally:
         sys.setswitchinterval(usual)
     gc.freeze()  # modules stay: to look through them at each full collection held everybody up for 0.1 s
+    bell.Held.wanted.wait()
+    _wait_until_quiet(time.monotonic())
     Heard.is_over = True
+    bell.release()
+    bell.ensure_dispatcher()
+
+
+def _wait_until_quiet(began: float) -> None:
+    while (now := time.monotonic()) - Heard.last < QUIET and now - began < LATEST:
+        time.sleep(LOOK_EVERY)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gc
 import math
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,6 +20,8 @@ from streamlit import dataframe_util, delta_generator, env_util
 from streamlit.components.v2.bidi_component import serialization
 from streamlit.proto.BidiComponent_pb2 import BidiComponent
 
+from fmnist_core.runs import bell, client
+from fmnist_core.settings.config import TrainingConfig
 from pages.parts import streamlit_inside
 from pages.parts.server import warm
 from tests.coroutines import finished
@@ -25,9 +29,10 @@ from tests.coroutines import finished
 
 @pytest.fixture
 def imported(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """What is imported once it is quiet."""
+    """What is imported, and started, once it is quiet."""
     names: list[str] = []
     monkeypatch.setattr(warm, "import_module", lambda name: names.append(name) or import_module(name))
+    monkeypatch.setattr(bell, "ensure_dispatcher", lambda: names.append("dispatcher"))
     yield names
     warm.Heard.is_over = False
     gc.unfreeze()
@@ -40,11 +45,12 @@ def test_begins_when_the_server_runs(monkeypatch: pytest.MonkeyPatch, imported: 
 
     async def live() -> list[threading.Thread]:
         async with warm.warm(None):
+            bell.Held.wanted.set()
             return [thread for thread in threading.enumerate() if thread.name == "warm"]
 
     for thread in finished(live()):
         thread.join()
-    assert imported == ["pandas"]
+    assert imported == ["pandas", "dispatcher"]
     assert "PNG" in Image.SAVE
     assert sys.getswitchinterval() == usual
     assert gc.get_freeze_count() > 0
@@ -53,16 +59,40 @@ def test_begins_when_the_server_runs(monkeypatch: pytest.MonkeyPatch, imported: 
 
 @pytest.mark.parametrize("setting", ["QUIET", "LATEST"])
 def test_waits_for_a_quiet_moment(monkeypatch: pytest.MonkeyPatch, imported: list[str], setting: str):
-    """As long as somebody is asking, nothing large is imported; then it is, and in any case after a while."""
+    """As long as somebody is asking, nothing large is imported or started; then it is, and in any case after a while."""
     monkeypatch.setattr(warm, "QUIET", math.inf)
     monkeypatch.setattr(warm, "LATEST", math.inf)
+    bell.Held.wanted.set()
     thread = warm.get_warm()
     thread.join(0.2)
     assert thread.is_alive()
     assert imported == []
     monkeypatch.setattr(warm, setting, 0.0)
     thread.join()
-    assert imported == ["pandas"]
+    assert imported == ["pandas", "dispatcher"]
+
+
+def test_a_look_starts_no_dispatcher_while_the_first_page_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """It is remembered instead; whoever starts a run has it started at once."""
+    started = []
+
+    def start(runs: Path) -> subprocess.Popen[bytes]:
+        started.append(runs)
+        return subprocess.Popen(["true"])
+
+    monkeypatch.setenv("FMNIST_RUNS", str(tmp_path))
+    monkeypatch.setattr(bell, "start_dispatcher", start)
+    bell.hold()
+    try:
+        assert not bell.Held.wanted.is_set()
+        assert client.list_runs() == []
+        assert bell.Held.wanted.is_set()
+        assert started == []
+        client.start(TrainingConfig())
+        assert started == [tmp_path]
+    finally:
+        bell.release()
+        bell.last_start(tmp_path)
 
 
 def test_hears_what_is_asked_and_told():
