@@ -15,7 +15,7 @@ from fmnist_core.data.dataset import CLASSES, SplitName
 from fmnist_core.settings.config import SETTINGS
 from fmnist_core.settings.ranges import Real, Whole, Word
 from pages.parts import address, text
-from pages.parts.address import SPLITS, Then
+from pages.parts.address import SPLIT_WORDS, SPLITS, Then
 
 OneOf = TypeVar("OneOf", bound=str)
 ANY = "Any class"
@@ -229,4 +229,5 @@ def page_number(pages: int) -> int:
 
 def split_name(*, then: Then | None = None) -> SplitName:
     """The control for the split."""
-    return one_of("Split", "split", SPLITS, then=then)
+    words = {name: word.capitalize() for name, word in SPLIT_WORDS.items()}
+    return one_of("Split", "split", SPLITS, words=words, then=then)

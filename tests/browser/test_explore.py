@@ -63,4 +63,4 @@ def test_a_recipe_is_one_choice_and_its_comparison_one_click(page: Page, runs: o
     assert run.latest.test.accuracy > 0.86
     page.get_by_role("link", name=re.compile("Compare with the tutorial")).click()
     page.wait_for_url(re.compile(f"runs={run.id}(%2C|,){tutorial}"))
-    page.get_by_text("Two equally good networks would differ at least so much").first.wait_for()
+    page.get_by_text("Two equally good networks would differ at least this much").first.wait_for()

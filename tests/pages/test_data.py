@@ -24,7 +24,7 @@ def test_copies_are_counted_and_shown_in_pairs(open_page: Open):
     pairs = [pair for pair in duplicates.near_duplicates() if pair.is_leak]
     page = open_page(PAGE)
     assert not page.exception
-    assert "No two of the 70,000 pictures have the same bytes" in words(page)
+    assert "No two of the 70,000 pictures are identical" in words(page)
     assert "7 test pictures have a copy in the training set" in words(page)
     grid = next(str(element.proto) for element in page.main if "Pairs of copies" in str(getattr(element, "proto", "")))
     first = f"image?split=train&index={pairs[0].first.index}"

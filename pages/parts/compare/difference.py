@@ -80,7 +80,7 @@ def verdict(apart: Difference, names: tuple[str, str]) -> str:
     p = apart.p_value
     return (
         f"{first} is right on **{counts[0]:,}** pictures where {second} is wrong; {second} on **{counts[1]:,}** where "
-        f"{first} is wrong. Two equally good networks would differ at least so much in {often(p)} cases (McNemar's "
+        f"{first} is wrong. Two equally good networks would differ at least this much in {often(p)} cases (McNemar's "
         f"exact test): {'this is more than chance.' if p < SURE else 'this could well be chance.'}"
     )
 
@@ -88,10 +88,14 @@ def verdict(apart: Difference, names: tuple[str, str]) -> str:
 def often(p: float) -> str:
     """A p-value as "… cases" needs it.
 
-    >>> often(0.34), often(0.00001)
-    ('34 of 100', 'fewer than 1 in 10,000')
+    >>> often(0.34), often(0.042), often(0.00052), often(0.00001)
+    ('34 of 100', '4.2 of 100', '1 of 1,900', 'fewer than 1 of 10,000')
     """
-    return "fewer than 1 in 10,000" if p < 1e-4 else f"{100 * p:.0f} of 100" if p >= 0.1 else f"{100 * p:.2g} of 100"
+    if p < 1e-4:
+        return "fewer than 1 of 10,000"
+    if p < 0.01:
+        return f"1 of {float(f'{1 / p:.2g}'):,.0f}"
+    return f"{100 * p:.0f} of 100" if p >= 0.1 else f"{100 * p:.2g} of 100"
 
 
 def _moment(contenders: Sequence[Contender], position: int, contender: Contender) -> None:
@@ -128,7 +132,7 @@ def _table(apart: Difference, parts: Sequence[ClassDifference], names: tuple[str
     ranking(COLUMNS, rows, sorted_by="", descending=False, label="Fixed and broken, class by class", key="by_class")
     st.caption(
         f"Fixed: only {frame.plain(names[1])} is right. Broken: only {frame.plain(names[0])} is right. Chance: how often two "
-        "equally good networks would differ at least so much (McNemar). For the classes it is corrected with Holm's method, "
+        "equally good networks would differ at least this much (McNemar). For the classes it is corrected with Holm's method, "
         "because ten tests find something by chance more easily than one. Real: chance is below 5 %; a difference that is not "
         "may still be there, too small for so few pictures. A class leads to its pictures."
     )

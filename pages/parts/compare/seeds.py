@@ -39,7 +39,9 @@ def seeds(runs: Sequence[Run], mask: Mask) -> None:
     chosen = _choose(found)
     if left_out := sum(run.state is State.FINISHED and not run.is_replicate for run in runs):
         which = "1 finished run that was" if left_out == 1 else f"{left_out} finished runs that were"
-        st.caption(f"Left out: {which} steered or branched off, because the settings alone did not make the result.")
+        st.caption(
+            f"Left out: {which} steered or branched off, because their settings alone do not explain the result."
+        )
     if not chosen:
         return
     names = [group.title for group in chosen]
@@ -107,8 +109,8 @@ def _table(chosen: Sequence[SeedGroup], names: Sequence[str], spreads: Sequence[
         f"</th><th>Std. dev.</th><th>95 % interval of the mean</th></tr></thead><tbody>{lines}</tbody></table></div>"
     )
     st.caption(
-        "Standard deviation: how far a single run typically lies from the mean, in percentage points, because the seed "
-        "is another one. The interval (Student's t) is of the mean over very many seeds on these test pictures; it does "
+        "Standard deviation: how far a single run typically lies from the mean, in percentage points, only because its "
+        "seed is another one. The interval (Student's t) is of the mean over very many seeds on these test pictures; it does "
         "not say how other pictures would turn out."
     )
 
@@ -139,8 +141,9 @@ def _verdict(names: Sequence[str], first: Spread, second: Spread) -> None:
         )
         return
     p = t_test(first, second)
-    words += f"Two settings with the same mean would differ at least so much in {often(p)} cases (Welch's t test): " + (
-        "this is more than chance. " if p < 0.05 else "this could well be chance. "
+    words += (
+        f"Two settings with the same mean would differ at least this much in {often(p)} cases (Welch's t test): "
+        + ("this is more than chance. " if p < 0.05 else "this could well be chance. ")
     )
     needed = seeds_needed(gap, pooled_deviation(first, second))
     words += (

@@ -205,6 +205,4 @@ def classes(contenders: Sequence[Contender], reached: Sequence[Score | None]) ->
             key="classes",
             column_config=dict.fromkeys(shares, percent) | {"Class": st.column_config.TextColumn(pinned=True)},
         )
-        st.caption(
-            "Thin lines in the chart: 95 % Wilson intervals. Where two of them overlap far, do not trust the order."
-        )
+        st.caption("Thin lines in the chart: 95 % Wilson intervals. Where two overlap a lot, do not trust the order.")

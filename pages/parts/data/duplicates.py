@@ -25,7 +25,7 @@ def copies(train: Split, test: Split) -> None:
         "test": [pair for pair in pairs if pair.first.split == "test"],
     }
     st.markdown(
-        f"No two of the 70,000 pictures have the same bytes. But {len(pairs)} pairs are the same photograph, at most {ALIKE:g} "
+        f"No two of the 70,000 pictures are identical to the last bit. But {len(pairs)} pairs are the same photograph, at most {ALIKE:g} "
         "gray levels of 255 apart: "
         f"**{len(duplicates.leaked(pairs))} test pictures have a copy in the training set.** A network can know those by "
         "heart."
@@ -72,7 +72,7 @@ def copies(train: Split, test: Split) -> None:
             key="copies",
         )
     with right:
-        st.caption("Always two beside each other are a pair, the nearest first; a click opens the picture.")
+        st.caption("Each two side by side are a pair, the closest pairs first; a click opens the picture.")
         st.markdown(
             "The switch **Cleaned test set** on the pages Test and Compare leaves the test pictures with a copy out, and those "
             "whose label you judge to be wrong. Every figure is then counted on the rest. The copies alone "

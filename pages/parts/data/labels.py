@@ -110,8 +110,8 @@ def _say(evidence: Evidence, who: str) -> None:
     st.caption(
         f"{who} The answers agree with {frame.percent(evidence.accuracy, 1)} of the labels and put "
         f"**{len(doubts.indices):,}** in doubt. Confident learning (Northcutt, Jiang and Chuang, 2021) takes "
-        f"{frame.percent(doubts.estimated_errors, 1)} of the labels for wrong; for classes as alike as Shirt and T-shirt/top "
-        "that is too many, because it takes hard pictures for wrong labels."
+        f"{frame.percent(doubts.estimated_errors, 1)} of the labels to be wrong; for classes as alike as Shirt and T-shirt/top "
+        "that is too many: it mistakes hard pictures for wrong labels."
     )
 
 
@@ -241,7 +241,7 @@ def _card(
     if fault := st.session_state.pop("judgement_refused", ""):
         st.error(frame.plain(fault), icon=":material/block:")
     st.caption(
-        "A verdict moves on to the next picture; the same one again takes it back. They are kept for everybody here."
+        "A verdict moves on to the next picture; the same one again takes it back. Everybody here shares these verdicts."
     )
 
 

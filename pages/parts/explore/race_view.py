@@ -93,9 +93,9 @@ def _race(run: Run) -> None:
     if job.vary == "seed":
         st.caption(
             "Loss: each copy's mean over some batches; half of the copies lie in the dark band. Accuracy: each copy's "
-            "share of the 10,000 held-out pictures that are right. The spread is what chance alone does: a difference "
-            "between two single runs that is smaller than it says nothing about their settings. Below: each copy "
-            "against the median of all (dashed)."
+            "share of the 10,000 held-out pictures that are right. The spread is what chance alone does: a smaller "
+            "difference between two single runs says nothing about their settings. Below: each copy against "
+            "the median of all (dashed)."
         )
     else:
         st.caption(

@@ -154,7 +154,7 @@ def _explain(subject: Subject) -> None:
     kept = inspection.read(client.folder(subject.run.id), subject.step, "trust")
     pictures = "some" if kept is None else int(kept["pictures"])
     st.caption(
-        "In testing this network is piecewise linear: as long as no ReLU and no pool chooses otherwise, an output is a constant "
+        "In evaluation mode this network is piecewise linear: as long as no ReLU and no pooling switches, an output is a constant "
         "plus each pixel times its slope. That is the ledger, and it is exact. Agreement: Spearman’s rank correlation with what "
         "blacking each lit pixel alone really does to the prediction’s logit (1 perfect, 0 chance), over "
         f"{pictures} {subject.pictures.words}{edited}, with its standard error. Left: the mean probability of the prediction "

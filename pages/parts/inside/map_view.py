@@ -120,7 +120,7 @@ def _wait(run_id: str, step: int, by: Layout, was_there: bool) -> None:
         st.rerun()
     done, wanted = maps.ready(folder), maps.moments(folder)
     count = sum(moment in done for moment in wanted)
-    until = "" if was_there or by == "components" else " Until this moment’s turn comes, places keep two components."
+    until = "" if was_there or by == "components" else " Until this moment’s turn comes, the map shows two components."
     st.caption(
         f":material/timelapse: Neighbours are computed in the background, from the last moment back to the first: {count} of "
         f"{len(wanted)}.{until}"

@@ -92,7 +92,8 @@ def subject(run: Run, wanted: int, split: dataset.Split, index: int) -> Subject 
         network = opened(folder, step)
     except (OSError, ValueError) as error:
         st.warning(
-            f"The weights after step {step:,} cannot be read: {frame.plain(str(error))}.", icon=":material/folder_off:"
+            f"The weights after step {step:,} cannot be used: {frame.plain(str(error))}. Choose another moment, or another run.",
+            icon=":material/folder_off:",
         )
         return None
     if step != wanted:

@@ -137,7 +137,7 @@ def outcome(subject: Subject) -> None:
             delta_arrow="off",
             border=True,
             help="Pictures that only the changed network has right, and those that only the network as trained had right. "
-            f"Two equally good networks would differ at least so much with probability {p:.2g} (McNemar's exact test).",
+            f"Two equally good networks would differ at least this much with probability {p:.2g} (McNemar's exact test).",
         )
     st.caption(f"{len(after.labels):,} {pictures.words} in {scored.seconds:.2f} s.")
     if scored.is_part:

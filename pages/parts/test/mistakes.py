@@ -32,7 +32,7 @@ MEANING: dict[Sort, str] = {
     "loss": "Loss: −ln of the probability of the true class, in nats. A few such pictures can make up much of the mean loss.",
 }
 WITHOUT_LAYER: dict[features.State, str] = {
-    "computing": "What is nearest in the last hidden layer follows: that layer is being computed for all 70,000 pictures.",
+    "computing": "What is nearest in the last hidden layer will follow: that layer is being computed for all 70,000 pictures.",
     "no hidden layer": "This network has no hidden layer: its last step sees the pixels themselves.",
     "unknown weights": "The weights of this moment were not kept, so its hidden layer cannot be asked what is nearest.",
     "too wide": f"The last hidden layer has more than {features.MOST_UNITS} units: too many to search for what is nearest.",
@@ -57,7 +57,7 @@ def draw(subject: Subject) -> None:
     pages = -(-len(found) // AT_ONCE)
     mistakes = "mistake" if len(found) == 1 else "mistakes"
     st.caption(
-        f"{len(found):,} {mistakes}. {MEANING[sort]} A sure mistake is not always the network's: some labels are doubtful."
+        f"{len(found):,} {mistakes}. {MEANING[sort]} A confident mistake is not always the network's fault: some labels are doubtful."
     )
     page = controls.page_number(pages)
     shown = found[(page - 1) * AT_ONCE : page * AT_ONCE]

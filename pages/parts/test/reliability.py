@@ -34,8 +34,8 @@ def draw(subject: Subject) -> None:
             key=f"reliability_{chosen}",  # a new choice starts a new chart: no selection is left over
         )
         st.caption(
-            f"Bars: of the pictures in each of {BINS} bins of equal width by confidence, the share that is right, with 95 % Wilson "
-            "intervals. Red marks: the bin's mean confidence. A bar below its mark: too sure. A click on a bar opens its pictures."
+            f"Bars: the share that is right in each of {BINS} equally wide bins of confidence, with 95 % Wilson intervals. Red marks: "
+            "the bin's mean confidence. A bar below its mark: too sure of itself. A click on a bar opens its pictures."
         )
         if points := event.selection.points:
             address.put(bin=int(points[0]["customdata"][0]), page=None)

@@ -36,7 +36,7 @@ def draw(subject: Subject) -> None:
     st.subheader("What is left when the pictures change", anchor=False)
     st.markdown(
         "The same 10,000 test pictures, moved, turned, darker, with noise. Training on pictures that are moved and mirrored "
-        "costs a few points on the test set and pays where pictures lie elsewhere; against blur or noise it does not help."
+        "costs a few points on the test set and pays off where pictures are not centred; it does not help against blur or noise."
     )
     others = _others(subject)
     computed: dict[str, tuple[Run, np.ndarray, Predicted]] = {}
@@ -102,7 +102,7 @@ def _others(subject: Subject) -> list[Run]:
 
 def _wait(waiting: tuple[tuple[str, int], ...]) -> None:
     """Computing takes seconds; then the page is drawn again."""
-    st.caption(f":material/timelapse: {len(CONDITIONS)} times 10,000 pictures are being computed.")
+    st.caption(f":material/timelapse: The 10,000 pictures are being tested under {len(CONDITIONS)} changes.")
     try:
         if any(changed.begin(client.folder(run_id), step) != "computing" for run_id, step in waiting):
             st.rerun()

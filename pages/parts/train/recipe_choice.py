@@ -68,7 +68,7 @@ def recipe_choice(config: TrainingConfig | None) -> None:
         help="Fills in all settings. Change any of them: then they are your own.",
     )
     if now in RECIPES and (accuracy := RECIPES[now].accuracy) is not None:
-        st.caption(f"Reaches {frame.percent(accuracy, 1)} of the test images.")
+        st.caption(f"Reaches a test accuracy of {frame.percent(accuracy, 1)}.")
 
 
 def about_recipe(config: TrainingConfig) -> None:

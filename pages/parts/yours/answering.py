@@ -100,7 +100,8 @@ def _judge(run: Run, wanted: int) -> Judge | None:
         return Judge(run, step, respondent(folder, step))
     except (OSError, ValueError) as error:
         st.warning(
-            f"The weights of **{frame.plain(run.title)}** after step {step:,} cannot be read: {frame.plain(str(error))}.",
+            f"The weights of **{frame.plain(run.title)}** after step {step:,} cannot be used: {frame.plain(str(error))}. Choose "
+            "another moment, or another run.",
             icon=":material/folder_off:",
         )
         return None

@@ -201,9 +201,9 @@ class RunList {
 function ago(iso) {
   const seconds = (Date.now() - new Date(iso)) / 1000;
   if (!Number.isFinite(seconds)) return "–";
-  for (const [unit, length] of [["day", 86_400], ["hour", 3600], ["minute", 60]]) {
+  for (const [one, several, length] of [["day", "days", 86_400], ["h", "h", 3600], ["min", "min", 60]]) {
     const count = Math.floor(seconds / length);
-    if (count >= 1) return `${count} ${unit}${count > 1 ? "s" : ""} ago`;
+    if (count >= 1) return `${count} ${count > 1 ? several : one} ago`;
   }
   return "just now";
 }
