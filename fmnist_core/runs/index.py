@@ -10,6 +10,7 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -124,45 +125,100 @@ class Index:
 
 
 class IndexReader:
-    """The readers' side: short-lived, read-only. Raises sqlite3.Error where there is no usable index."""
+    """The readers' side: short-lived, read-only. Raises sqlite3.Error where there is no usable index.
+
+    What one has read is kept for the others of this process until the file is another one: a hundred may look at once.
+    """
 
     def __init__(self, runs: Path) -> None:
-        if wrong := wrong_kind(runs / FILE):  # SQLite would wait for a FIFO
-            raise sqlite3.OperationalError(f"{runs / FILE} is {wrong}")
-        # a plain path in a URI: percent signs and question marks in folder names must not be read as syntax
-        self._connection = sqlite3.connect(f"{(runs / FILE).as_uri()}?mode=ro", uri=True, timeout=2)
+        self._path = runs / FILE
+        if wrong := wrong_kind(self._path):  # SQLite would wait for a FIFO
+            raise sqlite3.OperationalError(f"{self._path} is {wrong}")
+        self._connection: sqlite3.Connection | None = None
+        stamp, known = _stamp(self._path), _read.get(self._path)  # the stamp first: what is read now is no older
+        self._read = known if known and stamp and known.stamp == stamp else _Read(stamp)
 
     def __enter__(self) -> Self:
-        try:
-            (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-            if version > VERSION:  # nothing is wrong with it: this process is too old, as `client.trouble` says
-                raise sqlite3.OperationalError(f"index version {version}, newer than {VERSION}")
-            if version != VERSION:
-                raise sqlite3.DatabaseError(f"index version {version}, not {VERSION}")
-        except sqlite3.Error:
-            self._connection.close()
-            raise
+        if not self._read.is_sound:
+            try:
+                (version,) = self._open().execute("PRAGMA user_version").fetchone()
+                if version > VERSION:  # nothing is wrong with it: this process is too old, as `client.trouble` says
+                    raise sqlite3.OperationalError(f"index version {version}, newer than {VERSION}")
+                if version != VERSION:
+                    raise sqlite3.DatabaseError(f"index version {version}, not {VERSION}")
+            except sqlite3.Error:
+                self.__exit__()
+                raise
+            self._read.is_sound = True
+            _read[self._path] = self._read
         return self
 
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            # a plain path in a URI: percent signs and question marks in folder names must not be read as syntax
+            self._connection = sqlite3.connect(f"{self._path.as_uri()}?mode=ro", uri=True, timeout=2)
+        return self._connection
+
     def __exit__(self, *_: object) -> None:
-        self._connection.close()
+        if self._connection is not None:
+            self._connection.close()
 
     def runs(self) -> list[tuple[Run, int]]:
         """All runs, newest first, each with the offset up to which its events are in it."""
-        rows = self._connection.execute("SELECT id, run, offset FROM runs ORDER BY sequence DESC").fetchall()
-        for gone in set(_parsed) - {run_id for run_id, _text, _offset in rows}:
-            _parsed.pop(gone, None)
-        return [(_run(run_id, text), offset) for run_id, text, offset in rows]
+        if self._read.runs is None:
+            rows = self._open().execute("SELECT id, run, offset FROM runs ORDER BY sequence DESC").fetchall()
+            for gone in set(_parsed) - {run_id for run_id, _text, _offset in rows}:
+                _parsed.pop(gone, None)
+            self._read.runs = [(_run(run_id, text), offset) for run_id, text, offset in rows]
+        return list(self._read.runs)
 
     def run(self, run_id: str) -> tuple[Run, int] | None:
         """One run with its offset, if the index has it."""
-        row = self._connection.execute("SELECT run, offset FROM runs WHERE id = ?", (run_id,)).fetchone()
-        return (_run(run_id, row[0]), row[1]) if row else None
+        if self._read.runs is not None:
+            return next((found for found in self._read.runs if found[0].id == run_id), None)
+        if run_id not in self._read.one:
+            row = self._open().execute("SELECT run, offset FROM runs WHERE id = ?", (run_id,)).fetchone()
+            self._read.one[run_id] = (_run(run_id, row[0]), row[1]) if row else None
+        return self._read.one[run_id]
 
     def fact(self, name: str) -> str | None:
         """What `save_fact` kept."""
-        row = self._connection.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
-        return row[0] if row else None
+        if name not in self._read.facts:
+            row = self._open().execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+            self._read.facts[name] = row[0] if row else None
+        return self._read.facts[name]
+
+
+@dataclass
+class _Read:
+    """What readers of this process have found in an index, as long as its stamp stays."""
+
+    stamp: tuple[object, ...]
+    is_sound: bool = False
+    """Whether it is of our version."""
+    runs: list[tuple[Run, int]] | None = None
+    one: dict[str, tuple[Run, int] | None] = field(default_factory=dict)
+    facts: dict[str, str | None] = field(default_factory=dict)
+
+
+_read: dict[Path, _Read] = {}
+
+
+def _stamp(path: Path) -> tuple[object, ...]:
+    """Another one after each change: inode, size, the time of the change, which nobody can set, and the counter that SQLite raises
+    with each transaction (bytes 24 to 27).
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return ()
+    try:
+        status = os.fstat(handle)
+        return status.st_ino, status.st_size, status.st_ctime_ns, os.pread(handle, 4, 24)
+    except OSError:
+        return ()
+    finally:
+        os.close(handle)
 
 
 def leave_to_newer(runs: Path) -> None:
@@ -181,6 +237,8 @@ def leave_to_newer(runs: Path) -> None:
 
 def is_newer(runs: Path) -> bool:
     """Whether the index was written by a newer version of this program."""
+    if (known := _read.get(runs / FILE)) and known.stamp == _stamp(runs / FILE):
+        return False  # of our version, as somebody has found
     if wrong_kind(runs / FILE) or not (runs / FILE).exists():
         return False
     try:

@@ -16,7 +16,7 @@ from fmnist_core.runs import client
 from fmnist_core.runs.files.folder import RunFolder
 from fmnist_core.runs.files.record import Claimed, Run, State
 from fmnist_core.runs.files.writing import EventWriter
-from fmnist_core.runs.index import FILE, VERSION, Index, IndexReader
+from fmnist_core.runs.index import FILE, VERSION, Index, IndexReader, is_newer
 from fmnist_core.runs.row import run_to_json
 from fmnist_core.settings.config import TrainingConfig
 from tests.runs.lab import PATIENCE, SMALL, Lab, events, recorded, wait_until
@@ -296,4 +296,21 @@ def test_only_the_newest_text_of_a_run_is_kept_parsed(tmp_path: Path):
     with IndexReader(tmp_path) as reading:
         assert reading.runs() == []
     assert reader._parsed == {}
+    index.close()
+
+
+def test_an_index_that_stays_as_it_is_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """However many look at it, as a class does; what was written meanwhile is read at the next look, in the same moment too."""
+    opened: list[object] = []
+    connect = sqlite3.connect
+    index = Index(tmp_path)
+    monkeypatch.setattr(sqlite3, "connect", lambda *a, **k: (opened.append(a), connect(*a, **k))[1])
+    for number in range(20):
+        index.save_fact("said", str(number))
+        opened.clear()
+        for _look in range(10):
+            with IndexReader(tmp_path) as reader:
+                assert (reader.runs(), reader.run("a" * 12), reader.fact("said")) == ([], None, str(number))
+            assert not is_newer(tmp_path)
+        assert len(opened) == 1
     index.close()
