@@ -41,8 +41,7 @@ def main() -> None:
     run = run_in_address()
     if run:
         trouble.of_run(run)
-    with st.container(key="run_first" if run else "form_first"):  # on a narrow screen
-        settings, result = st.columns([5, 11], gap="medium")
+    settings, result = st.columns([5, 11], gap="medium")
     with settings, st.container(border=True, gap="small", key="settings"):
         config = train_form.train_form(lambda chosen: _start_row(chosen, runs))
     with result:
@@ -71,17 +70,8 @@ def _what_is_seen(run: Run | None, runs: list[Run], config: TrainingConfig) -> N
 
 
 def _start_row(config: TrainingConfig, runs: list[Run]) -> None:
-    buttons, about = st.container(horizontal=True, vertical_alignment="center"), st.container()
-    name = st.text_input(
-        "Name",
-        placeholder="Name (optional)",
-        max_chars=client.NAME_LENGTH,
-        key="name",
-        label_visibility="collapsed",
-    )
-    about.caption(f"{plan(config, runs)}.")
-    with buttons:
-        title = name.strip() or recipe_choice.name_of(config)
+    title = str(st.session_state.get("name", "")).strip() or recipe_choice.name_of(config)  # of the field below
+    with st.container(horizontal=True, vertical_alignment="center"):
         starting.button(
             "Start training",
             "start",
@@ -100,6 +90,14 @@ def _start_row(config: TrainingConfig, runs: list[Run]) -> None:
                 key="reset",
                 help="Back to the tutorial's settings.",
             )
+    st.caption(f"{plan(config, runs)}.")
+    st.text_input(
+        "Name",
+        placeholder="Name (optional)",
+        max_chars=client.NAME_LENGTH,
+        key="name",
+        label_visibility="collapsed",
+    )
 
 
 def _show(run_id: str) -> None:

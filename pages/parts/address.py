@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar, overload
 from urllib.parse import parse_qsl, urlencode
 
@@ -33,6 +33,25 @@ Then = Callable[[], None]
 """Called after a person's choice is in the address: makes the rest of the address fit."""
 
 
+@dataclass
+class _Visit:
+    """What one session knows of its address beside the address: one object, because each look into the session's state costs 10 µs."""
+
+    page: str = ""
+    """As the address names it."""
+    assumed: dict[str, object] = field(default_factory=dict)
+    embedding: dict[str, str] = field(default_factory=dict)
+    unseen: tuple[tuple[str, ...], str, float] | None = None
+    """Queries that the browser may still believe in, the one that was written last, and when, by the monotonic clock."""
+    read: tuple[str, dict[str, str]] = ("", {})
+    """A query as it was taken apart last."""
+
+
+def _visit() -> _Visit:
+    visit: _Visit = st.session_state.setdefault("address", _Visit())
+    return visit
+
+
 # --- The page and its address --------------------------------------------------------------------------------------
 
 
@@ -41,12 +60,10 @@ def begin(page: str) -> list[str]:
 
     Whatever does not fit is taken out of the address, and old names are replaced, all of it in one entry of the history.
     """
-    st.session_state["address_page"] = page
-    st.session_state.pop("address_assumed", None)
-    embedded = streamlit_inside.embedding()
-    if embedded:
-        st.session_state["address_embedding"] = embedded
-    streamlit_inside.keep_embedded(st.session_state.get("address_embedding", {}))
+    visit = _visit()
+    visit.page, visit.assumed = page, {}
+    visit.embedding = streamlit_inside.embedding() or visit.embedding
+    streamlit_inside.keep_embedded(visit.embedding)
     now = parameters.with_new_names(page, _now())
     wrong = {
         row.name: row for row in parameters.of_page(page) if row.name in now and row.range.read(now[row.name]) is None
@@ -73,14 +90,14 @@ def assume(values: Mapping[str, object]) -> None:
     Nothing is written into the address: it would be an entry of the history that Back could not leave.
     """
     read = {name: _row(name).range.read(as_text(value)) for name, value in values.items()}
-    known = st.session_state.get("address_assumed", {})
-    st.session_state["address_assumed"] = known | {name: value for name, value in read.items() if value is not None}
+    _visit().assumed |= {name: value for name, value in read.items() if value is not None}
 
 
 def _usual(name: str, otherwise: object = None) -> object:
     """What `name` is where the address says nothing: as assumed, as the caller says, or as the table has it."""
-    table = _row(name).default if otherwise is None else otherwise
-    return st.session_state.get("address_assumed", {}).get(name, table)
+    visit = _visit()
+    table = parameters.named(name, visit.page).default if otherwise is None else otherwise
+    return visit.assumed.get(name, table)
 
 
 def put_settings(config: TrainingConfig) -> None:
@@ -96,7 +113,7 @@ def link(page: str, values: Mapping[str, object] | None = None) -> str:
     >>> link("image", {"split": "test", "index": 7})
     'image?split=test&index=7'
     """
-    embedded = st.session_state.get("address_embedding", {}) if st.context.is_embedded else {}
+    embedded = _visit().embedding if st.context.is_embedded else {}
     query = urlencode({**embedded, **(values or {})}, safe=",@")
     return f"{page}?{query}" if query else page or "."
 
@@ -105,7 +122,7 @@ def here(**changes: str | int | None) -> str:
     """The address of this page with `changes`, for a link; None takes a parameter out."""
     values = {**_now(), **{name: as_text(value) for name, value in changes.items() if value is not None}}
     kept = {name: value for name, value in values.items() if changes.get(name, "") is not None}
-    return link(st.session_state.get("address_page", ""), kept)
+    return link(_visit().page, kept)
 
 
 def kept(*names: str) -> dict[str, str]:
@@ -121,13 +138,16 @@ def fitting(values: Mapping[str, object]) -> dict[str, str]:
 
 
 def _row(name: str) -> parameters.Parameter:
-    return parameters.named(name, st.session_state.get("address_page", ""))
+    return parameters.named(name, _visit().page)
 
 
 def _now() -> dict[str, str]:
     """The address as it is; of a repeated parameter the last one."""
-    _settle()
-    return st.query_params.to_dict()
+    visit = _visit()
+    _settle(visit)
+    if (query := streamlit_inside.query()) != visit.read[0] or not query:
+        visit.read = query, st.query_params.to_dict()
+    return dict(visit.read[1])
 
 
 def _write(wanted: Mapping[str, str], *, always: bool = False) -> None:
@@ -138,20 +158,22 @@ def _write(wanted: Mapping[str, str], *, always: bool = False) -> None:
         return
     st.query_params.from_dict(wanted)
     if (after := streamlit_inside.query()) != before:
-        seen, _, at = st.session_state.get("address_unseen", ((), "", 0.0))
-        now = time.monotonic()
-        st.session_state["address_unseen"] = ((*(seen if now - at < UNSEEN else ()), before), after, now)
+        visit, now = _visit(), time.monotonic()
+        seen, _, at = visit.unseen or ((), "", 0.0)
+        visit.unseen = ((*(seen if now - at < UNSEEN else ()), before), after, now)
 
 
-def _settle() -> None:
+def _settle(visit: _Visit) -> None:
     """Repeat what was written last, if this request left the browser before it had seen that.
 
     Who moves one control and at once another sends the second request with the address of before the first one.
     """
-    seen, after, at = st.session_state.get("address_unseen", ((), "", 0.0))
-    if streamlit_inside.query() == after or not seen:
+    if visit.unseen is None:
         return
-    del st.session_state["address_unseen"]
+    seen, after, at = visit.unseen
+    if streamlit_inside.query() == after:
+        return
+    visit.unseen = None
     is_late = streamlit_inside.query() in seen and time.monotonic() - at < UNSEEN
     if is_late and not streamlit_inside.came_by_history():
         st.query_params.from_dict(dict(parse_qsl(after, keep_blank_values=True)))
@@ -246,8 +268,8 @@ def _narrowed(name: str, low: int | None, high: int | None) -> Whole:
 
 
 def _read(name: str, range_: Range, usual: object) -> object:
-    default = _usual(name, usual)
     raw = _now().get(name)
+    default = _usual(name, usual)
     if raw is None:
         return default
     if (value := range_.read(raw)) is not None:

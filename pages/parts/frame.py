@@ -136,8 +136,7 @@ def page(title: str, lead: str, *, code: Sequence[object] = ()) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", key="heading"):
         st.title(title, anchor=False)
         if code:
-            with st.container(width="content"):
-                show_the_code.button(title, tuple(code))
+            show_the_code.button(title, tuple(code))
     st.markdown(lead)
     for sentence in refused:
         st.warning(sentence, icon=":material/link_off:")

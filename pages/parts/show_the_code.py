@@ -44,9 +44,8 @@ def cells() -> dict[str, list[Cell]]:
     return found
 
 
-@st.fragment
 def button(page: str, code: tuple[object, ...]) -> None:
-    """`page`: its title; `code`: what it runs, as `frame.page` takes it. A fragment: looking does not run the page again."""
+    """`page`: its title; `code`: what it runs, as `frame.page` takes it."""
     if st.button("Show the code", icon=":material/code:", type="tertiary", key="show_code"):
         _dialog(page, code)
 

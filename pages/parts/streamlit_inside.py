@@ -6,7 +6,9 @@ half, events and states, is components/streamlit.js.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from string import Template
 from urllib.parse import parse_qsl
@@ -15,7 +17,13 @@ import streamlit as st
 from starlette.routing import Route
 from streamlit import dataframe_util, delta_generator
 from streamlit.components.v2.bidi_component import serialization
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.proto.NewSession_pb2 import CustomThemeConfig
+from streamlit.runtime import Runtime, app_session
+from streamlit.runtime.app_session import AppSession
+from streamlit.runtime.scriptrunner import ScriptRunnerEvent
 from streamlit.runtime.scriptrunner_utils.script_run_context import get_script_run_ctx
+from streamlit.runtime.session_manager import SessionClientDisconnectedError
 
 NAMES = {
     "main": '[data-testid="stMainBlockContainer"]',
@@ -70,6 +78,92 @@ def ask_for_no_tables() -> None:
 
 def _is_table(value: object) -> bool:
     return not isinstance(value, (list, dict)) and dataframe_util.is_dataframe_like(value)
+
+
+# --- Messages ------------------------------------------------------------------------------------------------------
+
+GATHERED = 0.005
+"""Seconds for which a script's messages are gathered: those that Streamlit waits itself between two looks at what is to be sent."""
+AT_ONCE = 100
+"""Messages that are handed on in one go; a browser's queue holds 500."""
+
+
+def send_together() -> None:
+    """From now on a script's messages go to the server's thread, and from there to the browser, in a few handfuls.
+
+    A page has some 80 messages. Streamlit wakes its thread twice for each, and lets go of the interpreter after each that it
+    sends: where other scripts compute, it gets it back some milliseconds later, and a page takes seconds. Their order stays.
+    """
+    AppSession._on_scriptrunner_event = _heard  # type: ignore[assignment]
+    AppSession.flush_browser_queue = _flush  # type: ignore[method-assign]
+
+
+_flushed = AppSession.flush_browser_queue
+
+
+def _heard(session: AppSession, sender: object, event: ScriptRunnerEvent, *rest: object, **more: object) -> None:
+    """In place of `AppSession._on_scriptrunner_event`, on the script's thread."""
+    waiting = _waiting(session)
+    handle = session._handle_scriptrunner_event_on_event_loop
+    waiting.append(partial(handle, sender, event, *rest, **more))  # type: ignore[arg-type]
+    if event is not ScriptRunnerEvent.ENQUEUE_FORWARD_MSG:
+        session._call_soon_on_event_loop(partial(_handle, session))
+    elif len(waiting) == 1:  # else somebody is on the way
+        later = partial(session._event_loop.call_later, GATHERED, _handle, session)
+        session._call_soon_on_event_loop(later)  # type: ignore[arg-type]
+
+
+def _waiting(session: AppSession) -> deque[partial[None]]:
+    """What its scripts have said, and nobody has handled yet; always the same object, because two threads have it."""
+    waiting: deque[partial[None]] = vars(session).setdefault("fmnist_waiting", deque())
+    return waiting
+
+
+def _handle(session: AppSession) -> None:
+    waiting = _waiting(session)
+    try:
+        while waiting:
+            waiting.popleft()()
+    finally:
+        if waiting:  # what one of them raises is not for the others
+            session._call_soon_on_event_loop(partial(_handle, session))
+
+
+def _flush(session: AppSession) -> list[ForwardMsg]:
+    """In place of `AppSession.flush_browser_queue`: what it gives is sent one by one; here the first are sent together."""
+    messages = _flushed(session)
+    runtime = Runtime.instance()
+    here = runtime._session_mgr.get_active_session_info(session.id)
+    sent = 0
+    try:
+        while here and sent < min(len(messages), AT_ONCE):
+            runtime._send_message(here, messages[sent])
+            sent += 1
+    except SessionClientDisconnectedError:
+        pass  # who sends the rest meets it again, and says so
+    return messages[sent:]
+
+
+# --- The request ---------------------------------------------------------------------------------------------------
+
+
+_themes: dict[str, CustomThemeConfig] = {}
+_fill_in_theme = app_session._populate_theme_msg
+
+
+def keep_the_theme() -> None:
+    """From now on the configured theme is put together once a process, not six times for each script run."""
+    app_session._populate_theme_msg = _theme
+
+
+def _theme(message: CustomThemeConfig, section: str = "theme") -> None:
+    """In place of Streamlit's `_populate_theme_msg`."""
+    if section not in _themes:
+        filled = CustomThemeConfig()
+        _fill_in_theme(filled, section)
+        _themes[section] = filled
+    if _themes[section].ByteSize():  # else the section would be there, and empty
+        message.MergeFrom(_themes[section])
 
 
 def came_by_history() -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import streamlit as st
@@ -207,4 +208,21 @@ def test_what_a_button_opens_is_drawn_once_it_is_open(open_page: Open, empty: Pa
     page.button(key="delete").click().run()
     assert not page.exception
     assert "run" not in page.query_params
+    deadline = time.monotonic() + 60  # its worker may still have it: then the dispatcher removes it a moment later
+    while len(client.list_runs()) > 1 and time.monotonic() < deadline:
+        time.sleep(0.1)
     assert [run.id for run in client.list_runs()] == [run_id]
+
+
+def test_a_page_of_a_run_has_few_elements(open_page: Open, trained: Trained, monkeypatch: pytest.MonkeyPatch):
+    """Each is a message, and a third of a millisecond of the server's processor every time somebody clicks: a class has a hundred.
+
+    What is folded, or opens only with a click, is not drawn before. Who adds an element for all raises the bound, and knows why.
+    """
+    monkeypatch.setenv("FMNIST_RUNS", str(trained.folder))
+    page = open_page(PAGE, run=trained.first)
+
+    def count(node: Any) -> int:
+        return 1 + sum(map(count, getattr(node, "children", {}).values()))
+
+    assert count(page._tree) <= 80

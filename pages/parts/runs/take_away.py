@@ -6,7 +6,6 @@ import streamlit as st
 
 from fmnist_core.export import archive
 from fmnist_core.export.catalogue import EXPORTS, Export
-from fmnist_core.runs import client
 from fmnist_core.runs.files.record import Run
 from fmnist_core.runs.people import Person, acting_as
 from pages.parts import address, frame
@@ -20,18 +19,10 @@ LARGEST_DOWNLOAD = 300_000_000
 
 def take_away(run: Run) -> None:
     """A button that opens the menu; what is in it is drawn once it is open, and made once it is asked for."""
-    st.fragment(_menu, key="take_away")(run.id)
-
-
-def _menu(run_id: str) -> None:
-    who = me()
     menu = st.popover("Take away", icon=":material/download:", key="take_away_menu", on_change="rerun")
     if not menu.open:
         return
-    try:
-        run = client.get(run_id)
-    except client.RunNotFound:
-        st.rerun()
+    who = me()
     with menu:
         for export in EXPORTS:
             _entry(run, export, who)
@@ -77,7 +68,10 @@ def _size(count: int) -> str:
 
 def bring() -> None:
     """A run folder that was taken away elsewhere becomes a run here."""
-    with st.expander("Bring a run", icon=":material/upload:"):
+    field = st.expander("Bring a run", icon=":material/upload:", key="bring", on_change="rerun")
+    if not field.open:
+        return
+    with field:
         st.caption(
             "The file that **Take away** names Run folder. Everything in it is checked before it becomes a run here."
         )

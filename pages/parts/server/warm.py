@@ -1,4 +1,7 @@
-"""What pages would wait for, done before: the least while the first page's browser fetches the app's own files, the rest once it is quiet."""
+"""The life of the server: how its threads take turns, and what pages would wait for, done before.
+
+The least while the first page's browser fetches the app's own files, the rest once it is quiet.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,8 @@ QUIET, LATEST = 1.0, 10.0
 """Seconds in which nobody has asked or been told anything; seconds after which the rest is done in any case."""
 LOOK_EVERY = 0.05
 TURN = 0.0005
-"""Seconds after which an import lets another thread work. With the usual 5 ms each of 60 files would wait that long, several times."""
+"""Seconds after which a thread that computes lets another one work. With the usual 5 ms each message to a browser would wait that
+long for the interpreter while somebody's page is drawn, and each of the app's 60 files several times while the first imports go on."""
 
 
 @contextlib.asynccontextmanager
@@ -29,10 +33,15 @@ async def warm(_app: object) -> AsyncIterator[None]:
     """The application's life: gets warm as soon as it runs, and not before, so that the server listens earlier."""
     streamlit_inside.ask_for_no_terminal()
     streamlit_inside.ask_for_no_tables()
+    streamlit_inside.keep_the_theme()
+    streamlit_inside.send_together()
     bell.hold()
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(TURN)
     get_warm()
     yield
     bell.release()
+    sys.setswitchinterval(usual)
 
 
 class Heard:
@@ -80,12 +89,7 @@ def _everything() -> None:
         dataset.load("train")
     Image.preinit()
     _wait_until_quiet(began)
-    usual = sys.getswitchinterval()
-    sys.setswitchinterval(TURN)
-    try:
-        import_module("pandas")  # 0.36 s, in which other threads are held up
-    finally:
-        sys.setswitchinterval(usual)
+    import_module("pandas")  # 0.36 s, in which other threads are held up
     gc.freeze()  # modules stay: to look through them at each full collection held everybody up for 0.1 s
     bell.Held.wanted.wait()
     _wait_until_quiet(time.monotonic())

@@ -39,7 +39,9 @@ ICONS = {
 
 def run_view(run: Run, runs: Sequence[Run], *, is_example: bool = False) -> None:
     """Everything about `run`: what it is, what came of it, its chart, its tools. `is_example`: only looked at."""
-    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="run_head"):
+    with st.container(
+        horizontal=True, vertical_alignment="center", gap="small", key="example_head" if is_example else "own_head"
+    ):
         st.subheader(frame.plain(run.title), anchor=False, width="stretch")
         _buttons(run)
     if owner := whose(run):
@@ -90,10 +92,8 @@ def _how_to_read(run: Run) -> None:
         + f". Points: {'the cross-entropy (right axis) of ' if trained else ''}the network in evaluation "
         "mode after each epoch, on the 10,000 test images (held-out ones while its sweep is open) and on the first "
         "10,000 training images. Epoch 0 is before training. "
-        "A click on the curve opens that step: its batch of images, the worst first."
-    )
-    st.markdown(f"**Why the line can lie above the points.** {'; '.join(why_above(run.config))}.")
-    st.markdown(
+        "A click on the curve opens that step: its batch of images, the worst first.\n\n"
+        f"**Why the line can lie above the points.** {'; '.join(why_above(run.config))}.\n\n"
         "**Why about 10 % at the start.** With random weights the network calls nearly every picture by the same name, and one "
         "picture in ten bears it."
     )

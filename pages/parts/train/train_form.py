@@ -56,9 +56,8 @@ def explain(config: TrainingConfig) -> None:
     }[config.optimizer]
     each = config.steps_per_epoch
     often = "once an epoch" if each == 1 else f"{each:,} times an epoch"
-    st.markdown(loss)
     st.markdown(
-        "**Optimizer: gradient descent.** For each batch, the gradient says how the loss changes with each weight of the "
+        f"{loss}\n\n**Optimizer: gradient descent.** For each batch, the gradient says how the loss changes with each weight of the "
         f"network. {step}  \n{often} at batch size {config.batch_size:,}."
     )
 

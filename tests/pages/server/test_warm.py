@@ -19,6 +19,8 @@ from starlette.types import Message, Receive, Scope, Send
 from streamlit import dataframe_util, delta_generator, env_util
 from streamlit.components.v2.bidi_component import serialization
 from streamlit.proto.BidiComponent_pb2 import BidiComponent
+from streamlit.runtime import app_session
+from streamlit.runtime.app_session import AppSession
 
 from fmnist_core.runs import bell, client
 from fmnist_core.settings.config import TrainingConfig
@@ -39,13 +41,17 @@ def imported(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 
 def test_begins_when_the_server_runs(monkeypatch: pytest.MonkeyPatch, imported: list[str]):
-    """Beside it, so that nobody waits; afterwards threads take turns as usual, and modules are no longer looked through."""
+    """Beside it, so that nobody waits; threads take shorter turns as long as it lives, and modules are no longer looked through."""
     usual = sys.getswitchinterval()
     monkeypatch.setattr(warm, "QUIET", 0.0)
+    monkeypatch.setattr(AppSession, "_on_scriptrunner_event", AppSession._on_scriptrunner_event)
+    monkeypatch.setattr(AppSession, "flush_browser_queue", AppSession.flush_browser_queue)
+    monkeypatch.setattr(app_session, "_populate_theme_msg", app_session._populate_theme_msg)
 
     async def live() -> list[threading.Thread]:
         async with warm.warm(None):
             bell.Held.wanted.set()
+            assert sys.getswitchinterval() == pytest.approx(warm.TURN)
             return [thread for thread in threading.enumerate() if thread.name == "warm"]
 
     for thread in finished(live()):
