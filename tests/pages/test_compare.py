@@ -148,3 +148,18 @@ def test_without_runs_the_way_to_the_first_is_shown(open_page: Open, empty: obje
     page = open_page(PAGE)
     assert not page.exception
     assert "No network has been trained yet" in words(page)
+
+
+def test_two_runs_of_one_name_are_told_apart(open_page: Open, trained: Trained):
+    """Everywhere on the page, also where a moment of each is chosen, by their numbers."""
+    runs = [client.get(trained.first), client.get(trained.second)]
+    client.rename(trained.second, runs[0].name)
+    try:
+        page = open_page(PAGE, runs=f"{trained.first},{trained.second}")
+        assert not page.exception
+        moments = [slider.label for slider in page.select_slider if slider.label.endswith(": moment")]
+        assert [
+            label.rpartition(" ")[0].endswith(f"({run.sequence}):") for label, run in zip(moments, runs, strict=True)
+        ] == [True, True]
+    finally:
+        client.rename(trained.second, runs[1].name)

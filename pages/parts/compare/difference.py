@@ -112,8 +112,10 @@ def _moment(contenders: Sequence[Contender], position: int, contender: Contender
         if len({c.entry for c in chosen}) == len(chosen):  # else it would be held against itself
             address_of.put(chosen)
 
+    run = contender.run
+    is_shared = any(other.run.title == run.title and other.run.id != run.id for other in contenders)
     st.select_slider(
-        f"{frame.plain(contender.run.title)}: moment",
+        f"{frame.plain(run.title)}{f' ({run.sequence})' * is_shared}: moment",
         steps,
         contender.at,
         format_func=lambda step: f"epoch {step / contender.run.config.steps_per_epoch:.3g}",
@@ -131,10 +133,10 @@ def _table(apart: Difference, parts: Sequence[ClassDifference], names: tuple[str
     rows += [_row(part.name, i, part.apart, part.corrected, chosen) for i, part in enumerate(parts)]
     ranking(COLUMNS, rows, sorted_by="", descending=False, label="Fixed and broken, class by class", key="by_class")
     st.caption(
-        f"Fixed: only {frame.plain(names[1])} is right. Broken: only {frame.plain(names[0])} is right. Chance: how often two "
-        "equally good networks would differ at least this much (McNemar). For the classes it is corrected with Holm's method, "
-        "because ten tests find something by chance more easily than one. Real: chance is below 5 %; a difference that is not "
-        "may still be there, too small for so few pictures. A class leads to its pictures."
+        f"Fixed: only {frame.plain(names[1])} is right. Broken: only {frame.plain(names[0])} is right. p-value: how often two "
+        "equally good networks would differ at least this much (McNemar); for the classes corrected with Holm's method, "
+        "because ten tests find something by chance more easily than one. Real: the p-value is below 5 %. Where it is not, there "
+        "may still be a difference, too small to show on so few pictures. A class leads to its pictures."
     )
 
 

@@ -12,6 +12,7 @@ from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.jobs import Job
 from pages.parts import address, frame, starting
 from pages.parts.person import may_change, person
+from pages.parts.runs.now import waiting
 from pages.parts.runs.run_list import STATES, state_words
 
 
@@ -45,7 +46,7 @@ def state_line(run: Run, words: str = "") -> None:
     """The state of a job, and the button that ends it."""
     _, icon, explanation = STATES[run.state]
     if run.state is State.QUEUED:
-        words = run.reason or waits_for(run)
+        words = run.reason or waiting(run)
     elif run.state in (State.FAILED, State.PAUSED):
         words = run.reason
     elif run.state is State.STARTING:
@@ -61,14 +62,6 @@ def state_line(run: Run, words: str = "") -> None:
             st.button(
                 "Stop", icon=":material/stop:", on_click=_stop, args=(run.id,), disabled=run.stopping, key="stop_job"
             )
-
-
-def waits_for(run: Run) -> str:
-    """What is before a waiting job, in a sentence."""
-    busy = [other for other in client.list_runs() if other.state in (State.STARTING, State.RUNNING)]
-    if busy:
-        return f"It starts when {busy[0].title} has ended: there is one queue for the processor."
-    return "It starts in a moment."
 
 
 def _stop(run_id: str) -> None:

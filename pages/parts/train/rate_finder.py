@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import streamlit as st
 
 from fmnist_core.runs import client
@@ -11,7 +13,9 @@ from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.jobs import RateTest, Suggestion, suggest
 from fmnist_core.views import settings
 from pages.parts import address, frame
-from pages.parts.runs.job_state import job_in_address, start_button, waits_for
+from pages.parts.person import may_change
+from pages.parts.runs.job_state import job_in_address, start_button
+from pages.parts.runs.now import waiting
 from pages.parts.runs.run_list import STATES
 from pages.parts.text import number
 
@@ -56,7 +60,7 @@ def _wait(run_id: str) -> None:
     if run.state.is_final:
         st.rerun()
     if run.state is State.QUEUED:
-        st.caption(f":material/hourglass_empty: {frame.plain(run.reason or waits_for(run))}")
+        st.caption(f":material/hourglass_empty: {frame.plain(run.reason or waiting(run))}")
     elif run.state is State.RUNNING:
         st.progress(run.progress, f"Step {run.step} of {run.steps}")
         _draw(run)
@@ -107,5 +111,6 @@ def _use(rate: float) -> None:
 
 def _close(run: Run) -> None:
     address.put(rate_test=None)
-    if not run.state.is_final:
-        client.stop(run.id)
+    if not run.state.is_final and may_change(run):
+        with contextlib.suppress(client.RunNotFound, client.RunRefused):
+            client.stop(run.id)
