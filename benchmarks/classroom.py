@@ -13,12 +13,11 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 from benchmarks import turns
-from benchmarks.processes import processes, wait_until
+from benchmarks.processes import own_runs, processes, wait_until
 from fmnist_core.runs import client
 from fmnist_core.runs.bell import LOCK
 from fmnist_core.runs.files.record import State
@@ -34,9 +33,9 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=6 if turns.IS_QUICK else 30)
     parser.add_argument("--each", type=int, default=2)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+    with own_runs() as folder:
         measured = {
-            name: trained(Path(folder, name), arguments.people, arguments.each, reuse=reuse)
+            name: trained(folder / name, arguments.people, arguments.each, reuse=reuse)
             for name, reuse in (("fresh", "0"), ("reused", "1"))
         }
     rows, result = [], dict[str, object](people=arguments.people, runs=arguments.people * arguments.each)

@@ -10,12 +10,11 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
-import tempfile
 import time
 from pathlib import Path
 
 from benchmarks import turns
-from benchmarks.processes import end_dispatcher, processes, wait_until
+from benchmarks.processes import end_dispatcher, own_runs, processes, wait_until
 from fmnist_core.runs import client
 from fmnist_core.runs.files.folder import RunFolder
 from fmnist_core.runs.files.record import State
@@ -80,7 +79,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
     cold, warm, stops = [], [], []
-    with tempfile.TemporaryDirectory() as folder:
+    with own_runs() as folder:
         for round_ in range(COLD_ROUNDS):
             os.environ["FMNIST_RUNS"] = f"{folder}/cold{round_}"
             run, seconds = start()

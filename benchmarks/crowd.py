@@ -6,7 +6,7 @@ QUICK=1: 12 followers for 8 seconds
 A follower is a websocket session of Streamlit's own protocol, without a browser: it opens the page, runs the whole script again
 about every 5 seconds (`--every 0`: it only watches), runs fragments as often as the server asks, and polls what the page's
 components poll, as often as they would. All of them open within a quarter of the time. The followers are processes of this
-machine too: read what the servers take beside how long it took. Without `--training` nothing trains: events of a run are
+machine too: what they take is told beside what the servers and the dispatcher take. Without `--training` nothing trains: events of a run are
 written down as training would write them. `--tree`: the same of the program in other folders, by turns, to compare. On
 127.0.0.1 only. Needs /proc (Linux).
 """
@@ -19,7 +19,6 @@ import os
 import random
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -29,7 +28,7 @@ from pathlib import Path
 from benchmarks import turns
 from benchmarks.followers import EVERY, costs, crowd
 from benchmarks.pages import MB
-from benchmarks.processes import end_dispatcher, wait_until
+from benchmarks.processes import cpu, own_runs, processes, wait_until
 from fmnist_core.runs import client
 from fmnist_core.runs.files.folder import RunFolder
 from fmnist_core.runs.files.numbering import next_sequence
@@ -40,7 +39,15 @@ from fmnist_core.training.events import Losses, Started
 
 WANTED = 1.0
 """Seconds within which 95 of 100 full reruns are done."""
-TICKS = os.sysconf("SC_CLK_TCK")
+KINDS = {
+    "first": "first page",
+    "full": "full rerun",
+    "settled": "of them, with all pages open",
+    "fragment": "fragment",
+    "poll": "poll",
+}
+WHO = ("server", "followers", "dispatcher")
+"""Whose share of the processors is told; who trains takes the rest."""
 
 
 # --- What they follow ----------------------------------------------------------------------------------------------
@@ -130,8 +137,7 @@ class Server:
     @property
     def cpu(self) -> float:
         """Seconds of a processor so far."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
+        return cpu(self.process.pid)
 
     @property
     def memory(self) -> float:
@@ -156,42 +162,45 @@ class Server:
 
 def measure(tree: Path, arguments: argparse.Namespace, followers: int) -> dict[str, object]:
     """One crowd before fresh servers."""
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["FMNIST_RUNS"] = folder
-        servers = [Server(tree, arguments.port + number) for number in range(arguments.servers)]
-        files: list[int] = []
-        found: dict[str, object] = {}
+    servers: list[Server] = []
+    with own_runs():
         try:
+            servers += [Server(tree, arguments.port + number) for number in range(arguments.servers)]
             with (run_in_training if arguments.training else run_without_training)() as run:
-                found |= asyncio.run(costs(servers[0].port, lambda: servers[0].cpu, run, 20, 300))
-                alone = speed(run, arguments.seconds / 2) if arguments.training else 0.0
-                cpu, began = sum(server.cpu for server in servers), time.perf_counter()
-                before = client.get(run)
-                threading.Timer(
-                    arguments.seconds, lambda: files.extend(server.open_files for server in servers)
-                ).start()
-                ports = [server.port for server in servers]
-                measured = asyncio.run(crowd(ports, run, followers, arguments.seconds, arguments.every))
-                seconds = time.perf_counter() - began
-                images = (client.get(run).step - before.step) * before.images_per_step
-                taken = sum(server.cpu for server in servers) - cpu
-                found["followers"] = followers
-                for kind in ("first", "full", "fragment", "poll"):
-                    values = sorted(measured.seconds[kind])
-                    if values:
-                        found[kind] = [len(values), *(round(quantile(values, part), 3) for part in (0.5, 0.95))]
-                found |= {
-                    "server_cores": round(taken / seconds, 2),
-                    "memory_mb": round(max(server.memory for server in servers)),
-                    "open_files": max(files, default=0),
-                    "faults": dict(measured.faults),
-                }
-                if arguments.training:
-                    found |= {"images_per_s_alone": round(alone), "images_per_s": round(images / seconds)}
+                return asked(servers, run, arguments, followers)
         finally:
             for server in servers:
                 server.close()
-            end_dispatcher()
+
+
+def asked(servers: list[Server], run: str, arguments: argparse.Namespace, followers: int) -> dict[str, object]:
+    """What followers of `run` find there, and what it takes."""
+    files: list[int] = []
+    found: dict[str, object] = dict(asyncio.run(costs(servers[0].port, lambda: servers[0].cpu, run, 20, 300)))
+    alone = speed(run, arguments.seconds / 2) if arguments.training else 0.0
+    dispatcher = next((pid for pid, command in processes().items() if "service.dispatcher" in command), 0)
+    before, began = client.get(run), time.perf_counter()
+    taken = [-sum(server.cpu for server in servers), -time.process_time(), -cpu(dispatcher)]
+    threading.Timer(arguments.seconds, lambda: files.extend(server.open_files for server in servers)).start()
+    ports = [server.port for server in servers]
+    measured = asyncio.run(crowd(ports, run, followers, arguments.seconds, arguments.every))
+    seconds = time.perf_counter() - began
+    images = (client.get(run).step - before.step) * before.images_per_step
+    taken = [
+        a + b for a, b in zip(taken, [sum(s.cpu for s in servers), time.process_time(), cpu(dispatcher)], strict=True)
+    ]
+    for kind in KINDS:
+        if values := sorted(measured.seconds[kind]):
+            found[kind] = [len(values), *(round(quantile(values, part), 3) for part in (0.5, 0.95))]
+    found |= {
+        "followers": followers,
+        **{f"{who}_cores": round(what / seconds, 3) for who, what in zip(WHO, taken, strict=True)},
+        "memory_mb": round(max(server.memory for server in servers)),
+        "open_files": max(files, default=0),
+        "faults": dict(measured.faults),
+    }
+    if arguments.training:
+        found |= {"images_per_s_alone": round(alone), "images_per_s": round(images / seconds)}
     return found
 
 
@@ -216,12 +225,7 @@ def main() -> None:
             one = measure(tree.resolve(), arguments, followers) | {"tree": tree.resolve().name}
             found.append(one)
             name = f"{followers} followers" + (f", {tree.resolve().name}" if len(arguments.tree) > 1 else "")
-            for kind, what in (
-                ("first", "first page"),
-                ("full", "full rerun"),
-                ("fragment", "fragment"),
-                ("poll", "poll"),
-            ):
+            for kind, what in KINDS.items():
                 if kind not in one:
                     continue
                 count, middle, most = one[kind]  # type: ignore[misc]
@@ -232,8 +236,8 @@ def main() -> None:
             )
             rows.append(
                 (
-                    f"{name}: cores, MB, open files",
-                    f"{one['server_cores']}, {one['memory_mb']}, {one['open_files']}",
+                    f"{name}: cores of server, followers, dispatcher; MB, open files",
+                    f"{', '.join(str(one[f'{who}_cores']) for who in WHO)}; {one['memory_mb']}, {one['open_files']}",
                     "",
                 )
             )

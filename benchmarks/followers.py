@@ -22,11 +22,16 @@ PATIENCE = 30.0
 
 
 class Measured:
-    """What all followers have seen: seconds by kind ("first", "full", "fragment", "poll"), and what went wrong."""
+    """What all followers have seen, and what went wrong.
+
+    Seconds by kind: "first", "full", "settled" (a full one asked for when nobody's first page was on its way), "fragment", "poll".
+    """
 
     def __init__(self) -> None:
         self.seconds: dict[str, list[float]] = collections.defaultdict(list)
         self.faults: collections.Counter[str] = collections.Counter()
+        self.expected = 0
+        """First pages that are to come."""
 
 
 class Follower:
@@ -34,7 +39,9 @@ class Follower:
 
     def __init__(self, port: int, run: str, end: float, measured: Measured, every: float = EVERY) -> None:
         self.port, self.run, self.end, self.measured, self.every = port, run, end, measured, every
-        self.script, self.kind, self.sent = "", "", 0.0
+        self.script, self.kind, self.sent, self.is_settled = "", "", 0.0, False
+        self.kept: set[str] = set()
+        """Large messages that a browser keeps: the server names them when they come again, and does not send them."""
         self.wanted: collections.deque[tuple[str, str]] = collections.deque([("first", "")])
         self.wake = asyncio.Event()
         self.fragments: list[asyncio.Task[None]] = []
@@ -88,6 +95,8 @@ class Follower:
                 rerun.page_name = "train"
             else:
                 rerun.page_script_hash = self.script
+            rerun.cached_message_hashes.extend(self.kept)
+            self.is_settled = self.measured.expected == len(self.measured.seconds["first"])
             if fragment:
                 rerun.fragment_id, rerun.is_auto_rerun = fragment, True
             rerun.context_info.timezone = "Europe/Berlin"
@@ -100,6 +109,8 @@ class Follower:
         async for data in self.socket:
             message = ForwardMsg()
             message.ParseFromString(data if isinstance(data, bytes) else data.encode())
+            if message.metadata.cacheable:
+                self.kept.add(message.hash)
             match message.WhichOneof("type"):
                 case "navigation":  # "new_session" names the page of before, Home at first
                     self.script = message.navigation.page_script_hash
@@ -112,7 +123,10 @@ class Follower:
                     asked = message.auto_rerun
                     self.fragments.append(asyncio.create_task(self.repeat(asked.fragment_id, asked.interval)))
                 case "script_finished" if self.kind:
-                    self.measured.seconds[self.kind].append(time.perf_counter() - self.sent)
+                    took = time.perf_counter() - self.sent
+                    self.measured.seconds[self.kind].append(took)
+                    if self.kind == "full" and self.is_settled:
+                        self.measured.seconds["settled"].append(took)
                     self.kind = ""
                     self.wake.set()
                 case "delta" if message.delta.new_element.WhichOneof("type") == "exception":
@@ -188,7 +202,10 @@ async def costs(port: int, cpu: Callable[[], float], run: str, reruns: int, poll
     hearing, asking = asyncio.create_task(one.hear()), asyncio.create_task(one.ask())
 
     async def done(kind: str, count: int) -> None:
+        until = time.monotonic() + 2 * PATIENCE
         while len(one.measured.seconds[kind]) < count:
+            if hearing.done() or asking.done() or time.monotonic() > until:
+                raise TimeoutError(f"no answer of kind {kind!r} any more: {dict(one.measured.faults) or hearing}")
             await asyncio.sleep(0.005)
 
     await done("first", 1)
@@ -212,6 +229,7 @@ async def costs(port: int, cpu: Callable[[], float], run: str, reruns: int, poll
 
 async def crowd(ports: list[int], run: str, followers: int, seconds: float, every: float) -> Measured:
     measured, opens = Measured(), seconds / 4
+    measured.expected = followers
     end = time.monotonic() + opens + seconds
     they = [Follower(ports[number % len(ports)], run, end, measured, every) for number in range(followers)]
     await asyncio.gather(*(one.follow(opens * number / followers) for number, one in enumerate(they)))

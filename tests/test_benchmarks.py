@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import signal
+import subprocess
 import sys
 import time
 from functools import partial
@@ -61,6 +62,40 @@ def test_one_that_is_not_done_is_ended(
     assert "slow, as far as it came: 1 rounds" in said
     assert "one thing" in said
     assert Slow.tidied.exists()
+
+
+SLEEPER = """
+import subprocess, sys, time
+from benchmarks.processes import own_runs
+with own_runs() as folder:
+    print(folder, subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True).pid, flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="the guard finds processes through /proc")
+def test_one_that_is_killed_leaves_nothing_that_goes_on():
+    """A dispatcher outlives whoever started it, and would train on: the folder of a benchmark goes with it, and all that works there."""
+    with subprocess.Popen(
+        [sys.executable, "-c", SLEEPER], cwd=turns.ROOT, stdout=subprocess.PIPE, text=True
+    ) as benchmark:
+        assert benchmark.stdout
+        folder, pid = benchmark.stdout.readline().split()
+        assert Path(folder).is_dir()
+        benchmark.kill()
+    deadline = time.monotonic() + 120
+    while (Path(folder).exists() or is_alive(int(pid))) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not Path(folder).exists()
+    assert not is_alive(int(pid))
+
+
+def is_alive(pid: int) -> bool:
+    """Whether it runs: one that nobody has waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def test_peers_take_turns():
