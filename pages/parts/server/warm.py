@@ -40,7 +40,7 @@ async def warm(_app: object) -> AsyncIterator[None]:
     sys.setswitchinterval(TURN)
     get_warm()
     yield
-    bell.release()
+    bell.Held.is_on = False  # so that nothing is started any more
     sys.setswitchinterval(usual)
 
 
@@ -94,8 +94,9 @@ def _everything() -> None:
     bell.Held.wanted.wait()
     _wait_until_quiet(time.monotonic())
     Heard.is_over = True
-    bell.release()
-    bell.ensure_dispatcher()
+    if bell.Held.is_on:  # nobody has had it started meanwhile
+        bell.release()
+        bell.ensure_dispatcher()
 
 
 def _wait_until_quiet(began: float) -> None:

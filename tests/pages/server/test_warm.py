@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import math
 import subprocess
@@ -36,6 +37,7 @@ def imported(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     monkeypatch.setattr(warm, "import_module", lambda name: names.append(name) or import_module(name))
     monkeypatch.setattr(bell, "ensure_dispatcher", lambda: names.append("dispatcher"))
     yield names
+    bell.release()
     warm.Heard.is_over = False
     gc.unfreeze()
 
@@ -48,14 +50,14 @@ def test_begins_when_the_server_runs(monkeypatch: pytest.MonkeyPatch, imported: 
     monkeypatch.setattr(AppSession, "flush_browser_queue", AppSession.flush_browser_queue)
     monkeypatch.setattr(app_session, "_populate_theme_msg", app_session._populate_theme_msg)
 
-    async def live() -> list[threading.Thread]:
+    async def live() -> None:
         async with warm.warm(None):
-            bell.Held.wanted.set()
-            assert sys.getswitchinterval() == pytest.approx(warm.TURN)
-            return [thread for thread in threading.enumerate() if thread.name == "warm"]
+            assert bell.Held.is_on
+            bell.Held.wanted.set()  # somebody looks
+            for thread in [thread for thread in threading.enumerate() if thread.name == "warm"]:
+                await asyncio.to_thread(thread.join)
 
-    for thread in finished(live()):
-        thread.join()
+    finished(live())
     assert imported == ["pandas", "dispatcher"]
     assert "PNG" in Image.SAVE
     assert sys.getswitchinterval() == usual
@@ -63,11 +65,22 @@ def test_begins_when_the_server_runs(monkeypatch: pytest.MonkeyPatch, imported: 
     assert warm.Heard.is_over
 
 
+def test_starts_nothing_once_the_server_has_ended(monkeypatch: pytest.MonkeyPatch, imported: list[str]):
+    """Nor where somebody has had a run started before it was quiet: that has started the dispatcher."""
+    monkeypatch.setattr(warm, "QUIET", 0.0)
+    bell.hold()
+    thread = warm.get_warm()
+    bell.release()
+    thread.join()
+    assert imported == ["pandas"]
+
+
 @pytest.mark.parametrize("setting", ["QUIET", "LATEST"])
 def test_waits_for_a_quiet_moment(monkeypatch: pytest.MonkeyPatch, imported: list[str], setting: str):
     """As long as somebody is asking, nothing large is imported or started; then it is, and in any case after a while."""
     monkeypatch.setattr(warm, "QUIET", math.inf)
     monkeypatch.setattr(warm, "LATEST", math.inf)
+    bell.hold()
     bell.Held.wanted.set()
     thread = warm.get_warm()
     thread.join(0.2)
