@@ -48,7 +48,10 @@ LINGERS, LOOKS_EVERY = 60.0, 0.02
 """Seconds that a worker stays with a paused run after its last step, and between two looks at what is asked for."""
 
 MEASURED_WITHIN = 20.0
-"""Seconds after which a run that was stopped ends without a measurement of its last step: others wait for its slot."""
+"""Seconds after which a run that was stopped ends without a measurement of its last step: others wait for its slot.
+
+A tenth of it where a measurement was cut short, which is known to be a long one.
+"""
 
 log = logging.getLogger("worker")
 
@@ -245,7 +248,7 @@ class Recorder:
             self.film.take(self.state.step, self.state.net)
         self.checkpoint()
         if isinstance(last, Stopped):
-            until = time.monotonic() + MEASURED_WITHIN
+            until = time.monotonic() + (MEASURED_WITHIN / 10 if self.left else MEASURED_WITHIN)
 
             def give_up() -> None:
                 if time.monotonic() > until:

@@ -64,5 +64,5 @@ def _progress(run_id: str) -> None:
     if not (run := _under_way(run_id)):
         st.rerun()
     _, _, words = STATES[run.state]
-    st.progress(run.progress, f"{frame.plain(run.title)}: {'training…' if run.step else words}")
+    st.progress(run.progress, f"{frame.plain(run.title)}: {'training…' if run.step else words[:1].lower() + words[1:]}")
     frame.page_link("train", "Watch it", icon=":material/trending_down:", run=run_id)
