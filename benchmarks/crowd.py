@@ -178,17 +178,17 @@ def asked(servers: list[Server], run: str, arguments: argparse.Namespace, follow
     files: list[int] = []
     found: dict[str, object] = dict(asyncio.run(costs(servers[0].port, lambda: servers[0].cpu, run, 20, 300)))
     alone = speed(run, arguments.seconds / 2) if arguments.training else 0.0
-    dispatcher = next((pid for pid, command in processes().items() if "service.dispatcher" in command), 0)
+    dispatching = dispatchers()  # none yet, perhaps: a server that gets warm starts it later
     before, began = client.get(run), time.perf_counter()
-    taken = [-sum(server.cpu for server in servers), -time.process_time(), -cpu(dispatcher)]
+    taken = [-sum(server.cpu for server in servers), -time.process_time(), 0.0]
     threading.Timer(arguments.seconds, lambda: files.extend(server.open_files for server in servers)).start()
     ports = [server.port for server in servers]
     measured = asyncio.run(crowd(ports, run, followers, arguments.seconds, arguments.every))
     seconds = time.perf_counter() - began
     images = (client.get(run).step - before.step) * before.images_per_step
-    taken = [
-        a + b for a, b in zip(taken, [sum(s.cpu for s in servers), time.process_time(), cpu(dispatcher)], strict=True)
-    ]
+    spent = sum(seconds - dispatching.get(pid, 0.0) for pid, seconds in dispatchers().items())
+    now = (sum(server.cpu for server in servers), time.process_time(), spent)
+    taken = [before + after for before, after in zip(taken, now, strict=True)]
     for kind in KINDS:
         if values := sorted(measured.seconds[kind]):
             found[kind] = [len(values), *(round(quantile(values, part), 3) for part in (0.5, 0.95))]
@@ -202,6 +202,11 @@ def asked(servers: list[Server], run: str, arguments: argparse.Namespace, follow
     if arguments.training:
         found |= {"images_per_s_alone": round(alone), "images_per_s": round(images / seconds)}
     return found
+
+
+def dispatchers() -> dict[int, float]:
+    """Seconds of a processor that each has taken so far."""
+    return {pid: cpu(pid) for pid, command in processes().items() if "service.dispatcher" in command}
 
 
 def quantile(values: list[float], part: float) -> float:
