@@ -24,12 +24,12 @@ INLINE void pool_window(const float *in, int stride, int channels, const float *
             for (int v = 0; v < count + tail; v++) weight[v] = LOAD(weights + v * LANES);
 #pragma GCC unroll 2
             for (int pair = 0; pair < 2; pair++) { /* 12 sums at most, 3 weights, 1 input: all 16 registers */
-                const float left = row[k + pair * stride], right = row[k + pair * stride + channels];
+                const vec left = all(row[k + pair * stride]), right = all(row[k + pair * stride + channels]);
 #pragma GCC unroll 3
                 for (int v = 0; v < count; v++) sum[2 * pair][v] += left * weight[v];
 #pragma GCC unroll 3
                 for (int v = 0; v < count; v++) sum[2 * pair + 1][v] += right * weight[v];
-                if (tail) both[pair] += halves(ALL(left), ALL(right)) * weight[count];
+                if (tail) both[pair] += halves(left, right) * weight[count];
             }
         }
     }
@@ -69,6 +69,14 @@ INLINE void pool_channels(const float *in, int stride, int channels, const float
         pool_window(in, stride, channels, weights + v, width, bias + v, out + v, at + v, place, 1, 0);
 }
 
+/* One window of the second convolution, whose first pixel begins at `place` of pooled1. A function of its own, which must
+   stay one: as part of a longer one its loop, a third of all time, loses registers. */
+static __attribute__((noinline)) void forward_window2(Worker *me, int place, float *features, int32_t *at) {
+    const int channels = me->team->job.channels1;
+    pool_channels(me->pooled1 + place, POOLED1 * channels, channels, me->forward2, me->team->job.channels2,
+                  me->team->small + me->team->shape.b2, features, at, place);
+}
+
 /* --- Weights in the order in which they are read ------------------------------------------------------------------ */
 
 /* Of one input: output channels side by side, and a last half vector of them twice. */
@@ -106,7 +114,7 @@ static int forward_convolutions(Worker *me, const uint8_t *pixels, float *featur
     const Shape s = me->team->shape;
     const Job *job = &me->team->job;
     const float *small = me->team->small;
-    const int channels = job->channels1, stride = POOLED1 * channels;
+    const int channels = job->channels1;
     float image[26 * SIDE];
     for (int y = 0; y < 26; y++)
         for (int x = 0; x < 26; x++) image[y * SIDE + x] = job->levels[pixels[y * SIDE + x]];
@@ -130,11 +138,9 @@ static int forward_convolutions(Worker *me, const uint8_t *pixels, float *featur
                 for (int v = 0; v < s.a; v += LANES) STORE(out + v, LOAD(me->blank + v));
         }
     }
-    for (int window = 0; window < WINDOWS2; window++) {
-        const int place = (window / POOLED2 * stride + window % POOLED2 * channels) * 2;
-        pool_channels(me->pooled1 + place, stride, channels, me->forward2, job->channels2, small + s.b2,
-                      features + window * job->channels2, me->at2 + window * job->channels2, place);
-    }
+    for (int window = 0; window < WINDOWS2; window++)
+        forward_window2(me, (window / POOLED2 * POOLED1 + window % POOLED2) * 2 * channels,
+                        features + window * job->channels2, me->at2 + window * job->channels2);
     return filled;
 }
 

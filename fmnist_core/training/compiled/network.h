@@ -56,7 +56,6 @@ typedef int32_t looseint __attribute__((vector_size(4 * LANES), aligned(4), may_
 
 #define LOAD(p) (*(const loose *)(p))
 #define STORE(p, v) (*(loose *)(p) = (v))
-#define ALL(x) ((x) - (vec){0}) /* x in each lane */
 #define INLINE static inline __attribute__((always_inline))
 #define PADDED(n, to) (((n) + (to) - 1) / (to) * (to))
 
@@ -121,10 +120,26 @@ typedef struct {
     void *memory;
 } Worker;
 
+/* x in each lane. The empty instruction hides from gcc what they hold: for half a vector it would read x once more. */
+INLINE vec all(float x) {
+    vec lanes = x - (vec){0};
+#if defined(__x86_64__)
+    __asm__("" : "+v"(lanes));
+#endif
+    return lanes;
+}
+
 INLINE vec choose(mask m, vec a, vec b) { return (vec)((m & (mask)a) | (~m & (mask)b)); }
 
 INLINE vec halves(vec a, vec b) { return LANES_OF(a, b, LOW, HIGH_OF_SECOND); } /* the lower of a, the upper of b */
 INLINE vec swapped(vec v) { return LANES_OF(v, v, HIGH, LOW); }
+
+INLINE float sum_of(vec v) {
+    float sum = 0;
+    v += swapped(v); /* half as many lanes to take apart */
+    for (int lane = 0; lane < LANES / 2; lane += 2) sum += v[lane] + v[lane + 1];
+    return sum;
+}
 
 INLINE int is_zero(mask m) {
     int32_t bits = 0;
@@ -135,8 +150,3 @@ INLINE int is_zero(mask m) {
 /* Whether the last vector of output channels is at most half full; vectors of 4 are as they are. */
 INLINE int has_tail(int outputs) { return LANES > 4 && outputs % LANES > 0 && outputs % LANES <= LANES / 2; }
 
-INLINE float sum_of(vec v) {
-    float sum = 0;
-    for (int lane = 0; lane < LANES; lane++) sum += v[lane];
-    return sum;
-}
