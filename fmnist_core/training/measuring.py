@@ -19,7 +19,7 @@ from fmnist_core.training.events import Diverged, Logits, Measured
 from fmnist_core.training.state import TrainingData, TrainingState, extent
 
 LARGE = 1_000_000
-"""Weights from which on 200 pictures take a CPU many seconds: it gets 20 at a time, so that `between` comes soon enough."""
+"""Weights from which on 200 pictures take a CPU many seconds: it gets 20 at a time, and may be told to leave in between."""
 
 
 def evaluated(
@@ -33,12 +33,13 @@ def evaluated(
 ) -> Evaluation:
     """The network on these images, (N, 28, 28) uint8, prepared as `config` says; `in_c` where `engine.predicts` it.
 
-    What `between` raises, before one of the batches, ends it; in C nobody has to wait so long.
+    What `between` raises ends it, where the network is a large one on a CPU: nobody has to wait long for the others.
     """
     truth, options = labels.cpu().numpy(), {"standardise": config.standardise, "flip": config.flip_test}
     if not in_c:
         is_slow = images.device.type == "cpu" and sum(weight.numel() for weight in net.parameters()) > LARGE
-        return evaluate(net, images, truth, 20 if is_slow else 200, between=between, **options)
+        size, left = (20, between) if is_slow else (200, None)
+        return evaluate(net, images, truth, size, between=left, **options)
     weights = {name: tensor.numpy() for name, tensor in net.state_dict().items()}
     logits = predict(weights, images.numpy(), **options, threads=torch.get_num_threads())
     return Evaluation.from_logits(logits, truth)

@@ -12,6 +12,7 @@ from fmnist_core.runs.files.batch import batch_of, batch_then
 from fmnist_core.runs.files.folder import RunFolder
 from fmnist_core.runs.files.record import State
 from fmnist_core.runs.service import recorder
+from fmnist_core.training import measuring
 from fmnist_core.training.events import Changed
 from fmnist_core.training.state import TrainingData
 from tests.runs.by_hand import (
@@ -67,8 +68,9 @@ IN_TORCH = replace(BRIEF, architecture="linear", dropout=0.0)
 """Measured batch by batch, not in C."""
 
 
-def test_paused_while_it_is_measured(little: TrainingData):
+def test_paused_while_it_is_measured(little: TrainingData, monkeypatch: pytest.MonkeyPatch):
     """What a large network does for minutes, before the first step, is left at once, and done when the run goes on."""
+    monkeypatch.setattr(measuring, "LARGE", 0)
     run = create(IN_TORCH)
     client.pause(run.id)
     work(run, little)
@@ -84,6 +86,7 @@ def test_stopped_while_it_is_measured(
     little: TrainingData, monkeypatch: pytest.MonkeyPatch, step: int, measured: list[int]
 ):
     """A measurement for which there is no time is left out: the run ends with what was measured before, and its weights."""
+    monkeypatch.setattr(measuring, "LARGE", 0)
     monkeypatch.setattr(recorder, "MEASURED_WITHIN", -1.0)
     run = create(IN_TORCH)
     if step:
@@ -96,6 +99,14 @@ def test_stopped_while_it_is_measured(
     checkpoint = run.read_checkpoint()
     assert checkpoint
     assert checkpoint[1] == step
+
+
+def test_a_small_network_is_measured_wherever_it_is_stopped(little: TrainingData, monkeypatch: pytest.MonkeyPatch):
+    """However slow the machine: its figures are worth the wait."""
+    monkeypatch.setattr(recorder, "MEASURED_WITHIN", -1.0)
+    run = create(IN_TORCH)
+    work(run, little, {14: lambda: client.stop(run.id)})
+    assert [found.step for found in recorded(run).measured] == [0, 10, 14]
 
 
 # --- Other rates -----------------------------------------------------------------------------------------------------
