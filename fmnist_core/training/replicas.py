@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -86,7 +88,8 @@ class BatchedCopies:
         self.weights = torch.stack(rows).to(device)  # (copies, parameters)
         self.velocity = torch.zeros_like(self.weights)  # SGD's memory of its last steps
         self.rates = torch.tensor(job.learning_rates(config), device=device)[:, None]  # (copies, 1)
-        self.threads = _Threads(torch.get_num_threads())
+        self.threads = torch.get_num_threads() if device.type == "cpu" else 1
+        self.pool = ThreadPoolExecutor(self.threads)
 
     def train(self, data: TrainingData, epoch: int) -> Iterator[npt.NDArray[np.float32]]:
         """See `Copies`."""
@@ -95,28 +98,42 @@ class BatchedCopies:
         for images, labels in self._batches(data, epoch):
             waiting.append(self.step(images, labels))
             if time.perf_counter() - began >= NEWS_EVERY:
-                losses = torch.stack(waiting).cpu().numpy()  # waits for the device
-                self.threads.choose(len(waiting) / (time.perf_counter() - began))
-                yield losses
+                yield torch.stack(waiting).cpu().numpy()  # waits for the device
                 waiting, began = [], time.perf_counter()
         if waiting:
             yield torch.stack(waiting).cpu().numpy()
-        self.threads.restore()
 
     def step(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """One weight update of every copy with its own batch, (copies, batch, 28, 28) float32; the losses, (copies,)."""
-        weights = self.weights.requires_grad_()
-        logits = self.logits(weights, images, training=True)  # (copies, batch, 10)
+        """One weight update of every copy with its own batch, (copies, batch, 28, 28) float32; the losses, (copies,).
+
+        Each thread computes for some of the copies: two that shared each operation would wait for each other in all of them.
+        """
+        ends = [round(len(images) * part / self.threads) for part in range(self.threads + 1)]
+        parts = [slice(first, last) for first, last in pairwise(ends) if first < last]
+        if len(parts) == 1:
+            return self._update(images, labels, parts[0])
+        losses = torch.cat(list(self.pool.map(partial(self._alone, images, labels), parts)))
+        torch.set_num_threads(self.threads)  # what threads that begin later take over
+        return losses
+
+    def _alone(self, images: torch.Tensor, labels: torch.Tensor, some: slice) -> torch.Tensor:
+        torch.set_num_threads(1)  # of this thread
+        return self._update(images, labels, some)
+
+    def _update(self, images: torch.Tensor, labels: torch.Tensor, some: slice) -> torch.Tensor:
+        """The same for some of the copies."""
+        weights, images, labels = self.weights[some].detach().requires_grad_(), images[some], labels[some]
+        logits = self.logits(weights, images, self.generators[some])  # (some, batch, 10)
         losses = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none").view(labels.shape).mean(1)
         (gradient,) = torch.autograd.grad(losses.sum(), weights)  # the copies share nothing: each gets its own gradient
-        with torch.no_grad():
-            self.weights = weights.detach()
-            self.velocity.mul_(self.config.momentum).add_(gradient)
-            self.weights.addcmul_(self.velocity, self.rates, value=-1)
+        self.velocity[some].mul_(self.config.momentum).add_(gradient)
+        self.weights[some].addcmul_(self.velocity[some], self.rates[some], value=-1)
         return losses.detach()
 
-    def logits(self, weights: torch.Tensor, images: torch.Tensor, *, training: bool) -> torch.Tensor:
-        """`Net.forward` for all copies: (copies, batch, 28, 28) in, (copies, batch, 10) out."""
+    def logits(
+        self, weights: torch.Tensor, images: torch.Tensor, generators: Sequence[torch.Generator] = ()
+    ) -> torch.Tensor:
+        """`Net.forward` for these copies: (copies, batch, 28, 28) in, (copies, batch, 10) out; in training with their generators."""
         c, copies, batch = self.config, len(images), images.shape[1]
         shapes = (
             (c.conv1_channels, 1, 3, 3), (c.conv1_channels,),
@@ -136,14 +153,14 @@ class BatchedCopies:
         x = F.relu(F.max_pool2d(x, 2))  # (batch, copies * 20, 5, 5)
         x = x.reshape(batch, copies, -1).transpose(0, 1)  # (copies, batch, 500)
         x = F.relu(torch.baddbmm(bias3[:, None], x, fc1.transpose(1, 2)))  # (copies, batch, 50)
-        if training and c.dropout:
-            x = x * self._dropout(x)
+        if generators and c.dropout:
+            x = x * self._dropout(x, generators)
         return torch.baddbmm(bias4[:, None], x, fc2.transpose(1, 2))  # (copies, batch, 10)
 
-    def _dropout(self, x: torch.Tensor) -> torch.Tensor:
+    def _dropout(self, x: torch.Tensor, generators: Sequence[torch.Generator]) -> torch.Tensor:
         """What each hidden unit is multiplied by: 0, or as much as makes up for those left out."""
         kept, mask = 1 - self.config.dropout, torch.empty_like(x)
-        for row, generator in zip(mask, self.generators, strict=True):
+        for row, generator in zip(mask, generators, strict=True):
             row.bernoulli_(kept, generator=generator)
         return mask.div_(kept)
 
@@ -175,40 +192,11 @@ class BatchedCopies:
             torch.split(images, MEASURED_AT_ONCE), torch.split(labels, MEASURED_AT_ONCE), strict=True
         ):
             inputs = as_input(some, standardise=self.config.standardise).view(1, -1, 28, 28)
-            logits = self.logits(self.weights, inputs.expand(len(right), -1, -1, -1), training=False)
+            logits = self.logits(self.weights, inputs.expand(len(right), -1, -1, -1))
             right += (logits.argmax(2) == true).sum(1)  # (copies, some)
             finite &= logits.isfinite().all(2).all(1)
         shares: list[float] = (right / len(labels)).where(finite, torch.nan).tolist()
         return shares
-
-
-class _Threads:
-    """As many threads as are quickest of late: all, or one where other programs keep the processor busy.
-
-    Threads that wait for a core hold each other up. Losses are the same but for rounding, so that trying costs nothing:
-    one interval in `TRY_EVERY` is computed the other way.
-    """
-
-    TRY_EVERY = 8
-
-    def __init__(self, all_threads: int) -> None:
-        self.all, self.now, self.intervals = all_threads, all_threads, 0
-        self.speeds: dict[int, float] = {}
-
-    def choose(self, speed: float) -> None:
-        """Note the speed of the last interval, and set the threads of the next one."""
-        self.speeds[self.now] = speed
-        self.intervals += 1
-        if self.all > 1:
-            best = max(self.speeds, key=self.speeds.__getitem__)
-            other = 1 if best == self.all else self.all
-            self.now = other if self.intervals % self.TRY_EVERY == 1 else best
-            torch.set_num_threads(self.now)
-
-    def restore(self) -> None:
-        """All threads again."""
-        self.now = self.all
-        torch.set_num_threads(self.all)
 
 
 # --- The compiled engine -------------------------------------------------------------------------------------------
