@@ -122,12 +122,13 @@ class BatchedCopies:
 
     def _update(self, images: torch.Tensor, labels: torch.Tensor, some: slice) -> torch.Tensor:
         """The same for some of the copies."""
-        weights, images, labels = self.weights[some].detach().requires_grad_(), images[some], labels[some]
+        weights, images, labels = self.weights[some].clone().requires_grad_(), images[some], labels[some]
         logits = self.logits(weights, images, self.generators[some])  # (some, batch, 10)
         losses = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none").view(labels.shape).mean(1)
         (gradient,) = torch.autograd.grad(losses.sum(), weights)  # the copies share nothing: each gets its own gradient
-        self.velocity[some].mul_(self.config.momentum).add_(gradient)
-        self.weights[some].addcmul_(self.velocity[some], self.rates[some], value=-1)
+        with torch.no_grad():
+            self.velocity[some].mul_(self.config.momentum).add_(gradient)
+            self.weights[some].addcmul_(self.velocity[some], self.rates[some], value=-1)
         return losses.detach()
 
     def logits(
