@@ -84,5 +84,5 @@ def test_the_dialog_has_both_and_copies_cleanly(open_page: Open):
     assert [tab.label for tab in page.tabs][:2] == ["The notebook’s cell", "What runs here"]
     code = [block.value for block in page.code]
     assert any("loss.backward()" in block and "averages" in block for block in code)
-    assert any("def train(state: TrainingState" in block for block in code)
+    assert any("def train(" in block and "state: TrainingState" in block for block in code)
     assert not any(hidden in text for text in [*code, *(c.value for c in page.caption)] for hidden in "\u2060\u200b")
