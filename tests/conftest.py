@@ -71,6 +71,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
     return ByFamily(config, log)
 
 
+@pytest.fixture(autouse=True)
+def nothing_gives_way() -> Iterator[None]:
+    """No test lowers the priority of the process for those that come after it: there is no way back, and they would starve."""
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    yield
+    assert os.getpriority(os.PRIO_PROCESS, 0) == before
+
+
 @pytest.fixture(scope="session")
 def dispatchers() -> Iterator[Dispatchers]:
     """For tests that need runs, and do not look at how they are started."""

@@ -22,7 +22,7 @@ NO_WEIGHTS = 3
 """Exit status where the weights of the moment were not kept."""
 
 NICE = 10
-"""Training goes before looking."""
+"""Of the processes that compute it."""
 
 State = Literal["ready", "computing", "unknown weights", "failed"]
 
@@ -62,13 +62,17 @@ def begin(
     return "ready" if whole() else "computing"
 
 
+def give_way() -> None:
+    """The first that a process does which `begin` has started: training goes before looking, and there is no way back."""
+    os.setpriority(os.PRIO_PROCESS, 0, max(NICE, os.getpriority(os.PRIO_PROCESS, 0)))
+
+
 def keep(file: Path, most: int, compute: Callable[[], npt.NDArray[Any]]) -> None:
     """What the process that `begin` started does: compute, and keep the newest `most` arrays of the folder.
 
     Returns at once where another process has been quicker; ends this one with `NO_WEIGHTS` on a LookupError or FileNotFoundError.
     """
     file.parent.mkdir(exist_ok=True)
-    os.setpriority(os.PRIO_PROCESS, 0, max(NICE, os.getpriority(os.PRIO_PROCESS, 0)))
     with open(file.parent / ".lock", "ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if file.exists():

@@ -91,4 +91,5 @@ def main(run_folder: str, step: str) -> None:
 
 
 if __name__ == "__main__":
+    background.give_way()
     main(*sys.argv[1:])

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import fcntl
 import io
-import os
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
@@ -126,7 +125,6 @@ def main(run_folder: str, step: str, what: What) -> None:
     folder = folder_as_seen(RunFolder(Path(run_folder)))
     file = _file(folder, int(step), what)
     file.parent.mkdir(exist_ok=True)
-    os.nice(10)  # training goes before looking
     with open(file.parent / f".{what}.lock", "ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if _whole(folder, int(step), what):
@@ -141,4 +139,5 @@ def main(run_folder: str, step: str, what: What) -> None:
 
 
 if __name__ == "__main__":
+    background.give_way()
     main(sys.argv[1], sys.argv[2], sys.argv[3])  # type: ignore[arg-type]

@@ -213,4 +213,5 @@ def _file(folder: RunFolder, moment: Moment) -> Path:
 
 
 if __name__ == "__main__":
+    background.give_way()
     main(*sys.argv[1:])
