@@ -153,46 +153,68 @@ class Follower:
 
     async def poll_run(self) -> None:
         """As following.js does."""
-        after, reader, writer = 0, None, None
+        after, connection = 0, Connection(self.port)
         while True:
             began, pause = time.perf_counter(), POLL
             try:
-                if writer is None:
-                    reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-                assert reader
-                answer = await self.get(reader, writer, f"/api/runs/{self.run}/events?after={after}&most=65536&now=1")
+                answer = await connection.get(f"/api/runs/{self.run}/events?after={after}&most=65536&now=1")
                 self.measured.seconds["poll"].append(time.perf_counter() - began)
                 after, pause = answer["next"], answer.get("again", 1000 * POLL) / 1000
                 pause = 0 if answer["more"] else pause
             except Exception as error:
                 self.measured.faults[f"poll: {type(error).__name__}"] += 1
-                writer = None
             await asyncio.sleep(pause)
 
     async def poll_list(self) -> None:
         """As run_table.js does."""
-        version, pause, reader, writer = "", LIST, None, None
+        version, pause, connection = "", LIST, Connection(self.port)
         while True:
             await asyncio.sleep(pause)
             try:
-                if writer is None:
-                    reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-                assert reader
-                answer = await self.get(reader, writer, f"/api/runs?known={version}")
+                answer = await connection.get(f"/api/runs?known={version}")
                 version, pause = answer["version"], max(LIST, answer.get("again", 0) / 1000)
             except Exception as error:
                 self.measured.faults[f"list: {type(error).__name__}"] += 1
-                writer = None
 
-    async def get(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str) -> dict[str, Any]:
-        """An answer in JSON. Raises RuntimeError for a refusal."""
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n\r\n".encode())
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE)
+
+class Connection:
+    """What a browser keeps open for its polls; where the server has closed it, because it was idle, it opens another."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.reader: asyncio.StreamReader | None = None
+        self.writer: asyncio.StreamWriter | None = None
+
+    async def get(self, path: str) -> dict[str, Any]:
+        """An answer in JSON. Raises RuntimeError for a refusal, OSError and EOFError where there is no answer."""
+        was_open = self.writer is not None
+        try:
+            return await self._get(path)
+        except (asyncio.IncompleteReadError, ConnectionError) as error:
+            self.close()
+            if not was_open or getattr(error, "partial", b""):
+                raise
+        except BaseException:
+            self.close()
+            raise
+        return await self._get(path)
+
+    async def _get(self, path: str) -> dict[str, Any]:
+        if self.reader is None or self.writer is None:
+            self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
+        self.writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n\r\n".encode())
+        head = await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), PATIENCE)
         length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
-        body = await asyncio.wait_for(reader.readexactly(length), PATIENCE)
+        body = await asyncio.wait_for(self.reader.readexactly(length), PATIENCE)
         if b" 200 " not in head[:16]:
             raise RuntimeError(head[:16].decode())
         return dict(json.loads(body))
+
+    def close(self) -> None:
+        """The next request opens another."""
+        if self.writer:
+            self.writer.close()
+        self.reader = self.writer = None
 
 
 async def costs(port: int, cpu: Callable[[], float], run: str, reruns: int, polls: int) -> dict[str, float]:
@@ -216,10 +238,9 @@ async def costs(port: int, cpu: Callable[[], float], run: str, reruns: int, poll
         one.want("full")
         await done("full", 2 + number)
     rerun, before = (cpu() - before) / reruns, cpu()
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    after = 0
+    after, connection = 0, Connection(port)
     for _number in range(polls):
-        after = (await one.get(reader, writer, f"/api/runs/{run}/events?after={after}&most=65536&now=1"))["next"]
+        after = (await connection.get(f"/api/runs/{run}/events?after={after}&most=65536&now=1"))["next"]
     poll = (cpu() - before) / polls
     for task in (hearing, asking):
         task.cancel()
