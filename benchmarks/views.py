@@ -83,7 +83,7 @@ def in_the_browser(page: Page, rounds: int) -> dict[str, float]:
         for view in (*others, first):
             heading = VIEWS[view]
             name = page.get_by_role("radio", name=view.capitalize(), exact=True)
-            name.scroll_into_view_if_needed()
+            name.hover()  # brings it into view, again where it has just been drawn anew
             box = name.bounding_box()
             assert box
             page.evaluate(f"(told) => {{ window.stood = ({UNTIL_IT_STANDS})(told); }}", [heading, RUNNING])
