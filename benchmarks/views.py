@@ -47,7 +47,7 @@ UNTIL_IT_STANDS = """async ([heading, running]) => {
     !document.querySelector(".stSkeleton");
   while (!ran) {
     await frame();
-    ran = clicked !== undefined && document.querySelector(running) !== null;
+    ran = clicked !== undefined && (document.querySelector(running) !== null || stands()); // a short run may not be seen
   }
   while (document.querySelector(running) || !stands()) await frame();
   await frame(); // what stood at the one before has been painted
