@@ -27,7 +27,7 @@ class: $(VENV)/run.installed ## Start the app for a class in this network, behin
 	@$(BIN)/python -m fmnist_core.training.compiled
 	@PORT=$(PORT) exec $(BIN)/python -m pages.parts.server.class_server
 
-test: $(VENV)/dev.installed ## Run the tests but those marked thorough or slow: every folder, every page, one walk in a browser (5 minutes)
+test: $(VENV)/dev.installed ## Run the tests but those marked thorough or slow: every folder, every page, one walk in a browser (5 to 6 minutes)
 	@$(TESTS) -m "not slow and not thorough"
 
 test-all: $(VENV)/dev.installed ## Run all tests, with every sweep: each write, each kill, all pages in a browser (about 40 minutes)
