@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from fmnist_core.runs.index import FILE
+from tests.runs.lab import PATIENCE
 
 ROOT = Path(__file__).parents[1]
 
@@ -46,7 +47,7 @@ class Dispatchers:
         """The process that they come from ends."""
         assert self._mother.stdin
         self._mother.stdin.close()
-        self._mother.wait(20)
+        self._mother.wait(PATIENCE)
 
     def _tell(self, runs: Path) -> str:
         assert self._mother.stdin

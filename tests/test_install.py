@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import install
+from tests.runs.lab import PATIENCE
 
 ROOT = Path(__file__).parent.parent
 
@@ -33,7 +34,7 @@ def test_another_wish_is_refused_with_a_sentence():
     """TORCH=rocm installs nothing."""
     ours = os.environ | {"TORCH": "rocm"}
     refused = subprocess.run(
-        [sys.executable, "install.py"], cwd=ROOT, env=ours, capture_output=True, text=True, timeout=30
+        [sys.executable, "install.py"], cwd=ROOT, env=ours, capture_output=True, text=True, timeout=PATIENCE
     )
     assert (refused.returncode, refused.stdout) == (2, "TORCH must be cpu or cuda, got 'rocm'\n")
 

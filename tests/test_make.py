@@ -15,6 +15,7 @@ import pytest
 
 from tests.browser.conftest import FIRST
 from tests.conftest import LONGEST, ByFamily
+from tests.runs.lab import PATIENCE
 
 ROOT = Path(__file__).parent.parent
 TOOLS = ("sh", "bash", "grep", "sed", "awk", "rm", "touch", "mkdir", "cp", "make", "cat", "chmod")
@@ -63,7 +64,7 @@ class Workshop:
             env=kept | ours | environment,
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=PATIENCE,
         )
 
     @property

@@ -20,6 +20,7 @@ from fmnist_core.runs.files.record import Run
 from fmnist_core.settings.config import TrainingConfig
 from pages.parts.streamlit_inside import RUNNING, TRACEBACK
 from tests.dispatchers import Dispatchers
+from tests.runs.lab import PATIENCE
 
 expect.set_options(timeout=60_000)  # instead of 5 s: a busy machine is no fault
 
@@ -105,7 +106,7 @@ def app(browser: Browser, runs: Path, tmp_path_factory: pytest.TempPathFactory) 
             stdin=subprocess.DEVNULL,
         )
     address = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while True:
         assert server.poll() is None, log.read_text()
         assert time.monotonic() < deadline, log.read_text()
@@ -116,7 +117,7 @@ def app(browser: Browser, runs: Path, tmp_path_factory: pytest.TempPathFactory) 
             time.sleep(0.2)
     yield address
     server.terminate()
-    server.wait(20)
+    server.wait(PATIENCE)
     assert "Traceback" not in log.read_text(), log.read_text()
 
 

@@ -19,6 +19,7 @@ from fmnist_core.runs import client
 from fmnist_core.settings.config import TrainingConfig
 from pages.parts.server.door import COOKIE
 from tests.browser.conftest import ROOT, settled
+from tests.runs.lab import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -66,7 +67,7 @@ def school(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cla
     school = Class(tmp_path_factory.mktemp("class") / "log", runs)
     yield school
     school.process.send_signal(signal.SIGINT)
-    school.process.wait(30)
+    school.process.wait(PATIENCE)
 
 
 def test_a_class_comes_in_and_stays_apart(browser: Browser, school: Class):

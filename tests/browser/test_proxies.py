@@ -28,6 +28,7 @@ from pages.parts.server.door import COOKIE
 from tests.browser.conftest import ROOT
 from tests.coroutines import finished
 from tests.dispatchers import Dispatchers
+from tests.runs.lab import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -86,7 +87,7 @@ def process(command: list[str], log: Path, port: int, **environment: str) -> Ite
         yield started.pid
     finally:
         started.send_signal(signal.SIGTERM)
-        started.wait(30)
+        started.wait(PATIENCE)
 
 
 @contextmanager

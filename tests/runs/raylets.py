@@ -1,21 +1,20 @@
-"""A real Ray cluster for tests: a head and raylets, each on a loopback address of its own, in a network namespace.
+"""A real Ray cluster for tests: the head and the lab's own node in one network namespace, another node in a second one.
 
-Ray listens on all addresses of a machine; within the namespace there is nobody else to hear it.
+The two are joined by a link that can be cut, as a cable is pulled. Ray listens on all addresses of a machine; within the
+namespaces there is nobody else to hear it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import importlib.util
 import os
 import secrets
 import shutil
 import signal
-import socket
-import struct
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -23,11 +22,13 @@ import pytest
 from fmnist_core.runs.bell import REPOSITORY
 from tests.runs.lab import is_alive, wait_until
 
-HEAD, PORT = "127.0.0.2", 6380
+HEAD, PORT = "10.9.0.2", 6380
 ADDRESS = f"{HEAD}:{PORT}"
-OURS = "127.0.0.4"
+FAR = "10.9.0.3"
+"""The node at the other end of the link."""
+OURS = "10.9.0.4"
 """The address of the lab's own machine, on which nothing trains."""
-WORKERS = ("127.0.0.2", "127.0.0.3")
+WORKERS = (HEAD, FAR)
 CPUS = 2
 """Of each node that trains."""
 STARTS_WITHIN = 180.0
@@ -37,18 +38,10 @@ def why_not() -> str:
     """Why there can be no cluster here; empty where there can."""
     if importlib.util.find_spec("ray") is None:
         return "Ray is not installed (requirements-cluster.txt)"
-    if not shutil.which("unshare") or not shutil.which("nsenter"):
-        return "there are no network namespaces here"
+    if not all(map(shutil.which, ("unshare", "nsenter", "ip"))):
+        return "there are no network namespaces here (util-linux, iproute2)"
     tried = subprocess.run(["unshare", "-rn", "true"], capture_output=True, check=False)
     return "network namespaces are forbidden here" if tried.returncode else ""
-
-
-def bring_loopback_up() -> None:
-    """In a new namespace it is down. Linux: SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        name = b"lo".ljust(16, b"\0")
-        (flags,) = struct.unpack_from("16xH", fcntl.ioctl(any_socket, 0x8913, name + bytes(24)))
-        fcntl.ioctl(any_socket, 0x8914, struct.pack("16sH22x", name, flags | 1))
 
 
 class Raylets:
@@ -70,18 +63,45 @@ class Raylets:
             "FMNIST_RAY_NODE": OURS,
             "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
         }
-        program = "from tests.runs.raylets import bring_loopback_up as up; up(); print('up', flush=True); import time; time.sleep(1e6)"
-        self._space = subprocess.Popen(
-            ["unshare", "-rn", sys.executable, "-c", program],
+        self._space = self._open_space(["unshare", "-rn"])
+        self.within = ("nsenter", "-t", str(self._space.pid), "-U", "-n", "--preserve-credentials")
+        """What a command begins with that is to run where the head and the lab are."""
+        self._far = self._open_space([*self.within, "unshare", "-n"])
+        self._beyond = ("nsenter", "-t", str(self._far.pid), "-U", "-n", "--preserve-credentials")
+        for words in (
+            "add switch type bridge",
+            f"add cable type veth peer name cable netns {self._far.pid}",
+            "set cable master switch",
+            "set cable up",
+            "set switch up",
+        ):
+            self._ip(self.within, "link", *words.split())
+        for address in (HEAD, OURS):
+            self._ip(self.within, "address", "add", f"{address}/24", "dev", "switch")
+        self._ip(self._beyond, "address", "add", f"{FAR}/24", "dev", "cable")
+        self._ip(self._beyond, "link", "set", "cable", "up")
+        self.nodes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def _open_space(self, opens: list[str]) -> subprocess.Popen[bytes]:
+        """A network namespace in which there is nothing but a loopback; it is there as long as the process."""
+        space = subprocess.Popen(
+            [*opens, "sh", "-c", "ip link set lo up && echo up && exec sleep infinity"],
             stdout=subprocess.PIPE,
-            cwd=REPOSITORY,
             env=self.environment,
         )
-        assert self._space.stdout
-        assert self._space.stdout.readline() == b"up\n"
-        self.within = ("nsenter", "-t", str(self._space.pid), "-U", "-n", "--preserve-credentials")
-        """What a command begins with that is to run there."""
-        self.nodes: dict[str, subprocess.Popen[bytes]] = {}
+        assert space.stdout
+        assert space.stdout.readline() == b"up\n"
+        return space
+
+    def _ip(self, within: Sequence[str], *words: str) -> None:
+        subprocess.run([*within, "ip", *words], check=True)
+
+    def cut(self) -> None:
+        """From now on nothing comes from one end of the link to the other, and nobody is told."""
+        self._ip(self.within, "link", "set", "cable", "down")
+
+    def join(self) -> None:
+        self._ip(self.within, "link", "set", "cable", "up")
 
     def start(self) -> None:
         """The head, which trains too, another node, and the lab's own, which does not."""
@@ -97,12 +117,13 @@ class Raylets:
             if address == HEAD
             else (f"--address={ADDRESS}",)
         )
+        within = self._beyond if address == FAR else self.within
         log = open(self._folder / f"ray-{address}-{len(self.nodes)}.log", "wb")  # noqa: SIM115 - the child's
         # short: a path of a Unix socket has 107 characters at most
         temporary = (f"--temp-dir={self.short}",) if address == HEAD else ()
         self.nodes[address] = subprocess.Popen(
             [
-                *self.within, sys.executable, "-m", "ray.scripts.scripts", "start", *role, f"--node-ip-address={address}",
+                *within, sys.executable, "-m", "ray.scripts.scripts", "start", *role, f"--node-ip-address={address}",
                 f"--num-cpus={cpus}", "--num-gpus=0", "--object-store-memory=80000000", "--block", *temporary,
             ],
             stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=REPOSITORY, env=self.environment, start_new_session=True,
@@ -134,8 +155,9 @@ class Raylets:
     def close(self) -> None:
         for address in list(self.nodes):
             self.kill_node(address)
-        self._space.kill()
-        self._space.wait()
+        for space in (self._far, self._space):
+            space.kill()
+            space.wait()
         shutil.rmtree(self.short, ignore_errors=True)
 
 

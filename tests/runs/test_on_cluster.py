@@ -22,7 +22,7 @@ from fmnist_core.runs.service.cluster.connection import MISMATCH, NO_NODE, REFUS
 from fmnist_core.runs.service.cluster.mirror import PREFIX
 from fmnist_core.training.events import Losses
 from tests.runs.lab import SMALL, Lab, assert_same_result, command, events, is_alive, is_locked, recorded, wait_until
-from tests.runs.raylets import ADDRESS, HEAD, OURS, WORKERS, Raylets, skip_without_cluster
+from tests.runs.raylets import ADDRESS, FAR, HEAD, OURS, WORKERS, Raylets, skip_without_cluster
 
 pytestmark = pytest.mark.slow
 
@@ -166,15 +166,35 @@ def test_a_node_is_lost(there: ClusterLab, expected: RunFolder):
     runs = [there.create(TRAINED) for _number in range(3)]
     for run in runs:
         there.trains(run)
-    lost = [run for run in runs if (place := cluster.place(run.path)) and place.node == WORKERS[1]]
+    lost = [run for run in runs if (place := cluster.place(run.path)) and place.node == FAR]
     assert lost
-    there.raylets.kill_node(WORKERS[1])
+    there.raylets.kill_node(FAR)
     for run in runs:
         there.finishes(run)
         assert_same_result(run, expected)
         assert not events(run, Died)
     assert any(events(run, Interrupted) for run in lost)
-    there.raylets.start_node(WORKERS[1], 2)
+    there.raylets.start_node(FAR, 2)
+
+
+def test_the_network_to_a_node_is_lost(there: ClusterLab, expected: RunFolder):
+    """A cable is pulled: the runs beyond it go on elsewhere, nobody calls that their death, and what goes on there ends by itself."""
+    runs = [there.create(TRAINED) for _number in range(3)]
+    for run in runs:
+        there.trains(run)
+    lost = [run for run in runs if (place := cluster.place(run.path)) and place.node == FAR]
+    assert lost
+    beyond = [there.worker(run) for run in lost]
+    there.raylets.cut()
+    for run in runs:
+        there.finishes(run)
+        assert_same_result(run, expected)
+        assert not events(run, Died)
+    assert all(events(run, Interrupted) for run in lost)
+    wait_until(lambda: not any(map(is_alive, beyond)), LONG)
+    there.raylets.join()
+    wait_until(lambda: there.raylets.nodes[FAR].poll() is not None, LONG, lambda: there.raylets.log(FAR))
+    there.raylets.start_node(FAR, 2)
 
 
 def test_steered_on_a_node(there: ClusterLab):
@@ -260,7 +280,7 @@ def seconds_of(pid: int) -> float:
                 ours=f"Ray 2.60.0 and Python {PYTHON.rpartition('.')[0]}.99",
             ),
         ),
-        ("", {"FMNIST_RAY_NODE": "127.0.0.9"}, NO_NODE.format(address=ADDRESS)),
+        ("", {"FMNIST_RAY_NODE": "10.9.0.9"}, NO_NODE.format(address=ADDRESS)),
     ],
     ids=["another token", "another Ray", "another Python", "no node"],
 )
@@ -293,7 +313,7 @@ def test_the_head_goes_away(there: ClusterLab, expected: RunFolder):
     )
     wait_until(lambda: "No Ray cluster answers" in (client.trouble() or ""), LONG, client.trouble)
     waiting = there.create(TRAINED)
-    for address in (WORKERS[1], OURS):
+    for address in (FAR, OURS):
         there.raylets.kill_node(address)
     there.raylets.start()
     for each in (run, waiting):
