@@ -271,9 +271,12 @@ def as_float16(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float16]:
 
 
 def _winners(logits: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
-    """Class and probability of each row's highest logit."""
-    shares = np.exp(logits - logits.max(axis=1, keepdims=True)).sum(axis=1)  # 1 / the winner's probability
-    return logits.argmax(axis=1).astype(np.uint8), (1 / shares).astype(np.float32)
+    """Class and probability of each row's highest logit; of equal ones the first."""
+    columns = np.ascontiguousarray(logits.T)  # (10, N): along rows of ten NumPy takes five times as long
+    largest = columns.max(axis=0)
+    classes = np.where(columns == largest, np.arange(10, dtype=np.uint8)[:, None], np.uint8(9)).min(axis=0)
+    shares = np.exp(columns - largest).sum(axis=0)  # 1 / the winner's probability
+    return classes, (1 / shares).astype(np.float32)
 
 
 def spread(first: int, last: int, count: int) -> list[int]:
