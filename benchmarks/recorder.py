@@ -2,8 +2,9 @@
 
 python -m benchmarks.recorder [--rounds 3]
 
-The same run is trained with and without snapshots, by turns, in one process; a share of the time is also timed directly, which
-other programs on the machine hardly disturb: everything that is done for snapshots only, against all of training.
+The same run is trained with and without snapshots, in one process, by turns that begin now with the one, now with the other; a share
+of the time is also timed directly, which other programs on the machine hardly disturb: all weights kept and predictions computed while it
+trains, against all of training. What is longer beside that is the compiled step, called for a few steps at a time.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from fmnist_core.runs.files.folder import RunFolder
 from fmnist_core.runs.files.record import Claimed, Finished
 from fmnist_core.runs.index import Index
 from fmnist_core.runs.service.keeping import Film
+from fmnist_core.runs.service.meanwhile import Meanwhile
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.training.events import Measured, Started
 
@@ -42,10 +44,10 @@ RUNS = {
 
 
 @contextmanager
-def timed(names: list[str]) -> Iterator[list[float]]:
-    """Seconds that calls of these methods of `Film` take, each added to the list."""
+def timed(methods: list[tuple[type, str]]) -> Iterator[list[float]]:
+    """Seconds that calls of these methods take, each added to the list."""
     spent: list[float] = []
-    originals = {name: getattr(Film, name) for name in names}
+    originals = [(owner, name, getattr(owner, name)) for owner, name in methods]
 
     def measured(original: Callable[..., None]) -> Callable[..., None]:
         def call(*arguments: object) -> None:
@@ -55,13 +57,13 @@ def timed(names: list[str]) -> Iterator[list[float]]:
 
         return call
 
-    for name, original in originals.items():
-        setattr(Film, name, measured(original))
+    for owner, name, original in originals:
+        setattr(owner, name, measured(original))
     try:
         yield spent
     finally:
-        for name, original in originals.items():
-            setattr(Film, name, original)
+        for owner, name, original in originals:
+            setattr(owner, name, original)
 
 
 def train(config: TrainingConfig, snapshots: int, data: object) -> tuple[RunFolder, float, float, float]:
@@ -74,7 +76,7 @@ def train(config: TrainingConfig, snapshots: int, data: object) -> tuple[RunFold
     writer = EventWriter(run.path)
     writer.write(claimed := Claimed(os.getpid()))
     recorder = Recorder(run, writer, run.run().apply(claimed))
-    with timed(["take", "write"]) as spent:
+    with timed([(Film, "take"), (Film, "write"), (Meanwhile, "look")]) as spent:
         began = time.perf_counter()
         recorder.train(data)  # type: ignore[arg-type]
         passed = time.perf_counter() - began
@@ -160,15 +162,17 @@ def main() -> None:
         for name, config in RUNS.items():
             train(replace(config, step_limit=100), 0, data)  # warm
             ratios, shares, times = [], [], []
-            for _round in turns.rounds(arguments.rounds):
-                _, without, _, _ = train(config, 0, data)
-                run, passed, training, spent = train(config, 100, data)
+            for round_ in turns.rounds(arguments.rounds):
+                taken = {wanted: train(config, wanted, data) for wanted in ((0, 100), (100, 0))[round_ % 2]}
+                (_, without, _, _), (run, passed, training, spent) = taken[0], taken[100]
                 ratios.append(passed / without - 1)
                 shares.append(spent / training)
                 times.append(training)
             key = "short" if config.batch_size > 20 else "tutorial"
             rows.append((f"{name}: training, s", f"{statistics.median(times):.2f}", ""))
-            rows.append((f"{name}: snapshots' share of it", f"{statistics.median(shares):.1%}", "10 % at most"))
+            rows.append(
+                (f"{name}: share of it for the time slider", f"{statistics.median(shares):.1%}", "10 % at most")
+            )
             rows.append((f"{name}: longer with snapshots", f"{statistics.median(ratios):+.1%}", "10 % at most"))
             found[f"{key}_s"] = round(statistics.median(times), 3)
             found[f"{key}_share"] = round(statistics.median(shares), 4)

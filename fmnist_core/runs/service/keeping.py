@@ -1,11 +1,12 @@
 """Which steps of a run are kept, and the keeping of them while it trains.
 
-While a run trains it keeps weights only, at about a hundred steps: copying `Net`'s takes 0.1 ms, and they are written many
-at a time. Predictions on 10,000 images would take 0.1 s for each; they are computed when training is over (`developer.py`).
+A run keeps weights at about a hundred steps: copying `Net`'s takes 0.1 ms, and they are written many at a time. Predictions
+on 10,000 images would take 0.1 s for each: some find a place while it trains (`meanwhile.py`), the others when that is over.
 """
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -67,18 +68,25 @@ class Film:
     """Whether somebody computes predictions while it trains: then what was written stays at hand until the next checkpoint."""
     waiting: dict[int, Weights] = field(default_factory=dict)
     written: dict[int, Weights] = field(default_factory=dict)
+    spent: float = 0.0
+    """Seconds that keeping has taken."""
 
     def take(self, step: int, net: nn.Module) -> None:
         """Keep the weights, if this is one of the steps; they are written later."""
         if step not in self.steps or step in self.waiting:
             return
-        self.waiting[step] = {name: tensor.detach().cpu().numpy().copy() for name, tensor in net.state_dict().items()}
-        if sum(array.nbytes for weights in self.waiting.values() for array in weights.values()) > WAITING_MOST:
+        began = time.perf_counter()
+        weights = {name: tensor.detach().cpu().numpy().copy() for name, tensor in net.state_dict().items()}
+        self.waiting[step] = weights
+        self.spent += time.perf_counter() - began
+        if len(self.waiting) * sum(array.nbytes for array in weights.values()) > WAITING_MOST:
             self.write()
 
     def write(self) -> None:
         """Write what waits: before each checkpoint, because steps before it are not trained again."""
+        began = time.perf_counter()
         self.folder.write_weights(self.waiting)
         if self.is_looked_at:
             self.written |= self.waiting
         self.waiting = {}
+        self.spent += time.perf_counter() - began

@@ -1,7 +1,7 @@
 """Predictions of the time slider's moments while the run still trains, where they are quick: in C.
 
-They take their turn between two training steps, and no more than a tenth of the training time. What does not fit is
-computed when training is over (`predictions.py`), as everything is where nothing is compiled.
+They take their turn between two training steps; with the keeping of weights (`keeping.py`), which comes first, no more than a
+tenth of the training time. What does not fit is computed when training is over (`predictions.py`), as everything is where nothing is compiled.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from fmnist_core.training.compiled.predict import predict
 from fmnist_core.training.state import TrainingData, TrainingState
 
 SHARE = 0.1
-"""Of the training time."""
+"""Of the training time, for all that the time slider needs."""
 WAITING_MOST = 16 << 20
 """Bytes of weights that wait in memory; what is over that waits until training is over."""
 
@@ -57,9 +57,9 @@ class Meanwhile:
         while self.waiting and sum(a.nbytes for w in self.waiting.values() for a in w.values()) > WAITING_MOST:
             self.waiting.pop(self._next())
 
-    def look(self, seconds: float) -> None:
-        """Compute one, if that leaves at least nine tenths of the `seconds` of training so far to training."""
-        if not self.waiting or self.spent + self.cost > SHARE * (seconds - self.began):
+    def look(self, seconds: float, keeping: float) -> None:
+        """Compute one, if with the seconds of `keeping` weights that is a tenth of the `seconds` of training so far at most."""
+        if not self.waiting or keeping + self.spent + self.cost > SHARE * (seconds - self.began):
             return
         began = time.perf_counter()
         step, config = self._next(), self.config

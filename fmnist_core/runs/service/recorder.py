@@ -105,7 +105,7 @@ class Recorder:
                 if isinstance(event, Losses | Reached):
                     self._change()
                 if isinstance(event, Losses) and self.meanwhile:
-                    self.meanwhile.look(state.seconds)
+                    self.meanwhile.look(state.seconds, self.film.spent)
                 is_due = time.monotonic() - self.checkpointed_at > CHECKPOINT_EVERY
                 if isinstance(event, Measured) or (isinstance(event, Losses) and is_due):
                     self.checkpoint()
