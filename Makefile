@@ -19,7 +19,7 @@ run: $(VENV)/run.installed ## Install what is missing, prepare the data, start t
 	@$(BIN)/python -c 'import socket, sys; s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(("127.0.0.1", int(sys.argv[1])))' $(PORT) 2>/dev/null \
 		|| { echo "Port $(PORT) is taken or not allowed: try another, such as make run PORT=$$(( $(PORT) + 1 ))"; exit 1; }
 	@echo "Fashion-MNIST Lab: http://127.0.0.1:$(PORT)   (Ctrl-C ends it; runs in training go on)"
-	@exec $(BIN)/python -m streamlit run app.py --server.port $(PORT)$(if $(HOSTS),$(foreach host,localhost 127.0.0.1 $(HOSTS), --server.allowedHosts $(host)))
+	@exec $(BIN)/python -m pages.parts.server.serve --server.port $(PORT)$(if $(HOSTS),$(foreach host,localhost 127.0.0.1 $(HOSTS), --server.allowedHosts $(host)))
 
 class: $(VENV)/run.installed ## Start the app for a class in this network, behind a word; LEARNERS=… TEACHERS=… PORT=8501
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-class.txt || true  # only draws a QR code

@@ -17,6 +17,7 @@ FLOORS = {
     "fmnist_core": 0,
     "fmnist_core.files": 0,
     "fmnist_core.once": 0,
+    "fmnist_core.numbers": 0,
     "fmnist_core.data": 0,
     "fmnist_core.settings": 1,
     "fmnist_core.networks": 1,
@@ -43,6 +44,7 @@ FLOORS = {
 
 SIDEWAYS = {
     ("fmnist_core.data", "fmnist_core.files"),
+    ("fmnist_core.data", "fmnist_core.numbers"),
     ("fmnist_core.networks", "fmnist_core.settings"),  # a network is built from settings
     ("fmnist_core.inside", "fmnist_core.training"),  # predictions in C
     ("fmnist_core.export", "fmnist_core.views"),  # the curve's windows

@@ -139,7 +139,7 @@ def test_a_taken_port_is_one_sentence(workshop: Workshop, taken_port: int):
     assert result.returncode != 0
     last = result.stdout.splitlines()[-1]
     assert re.fullmatch(rf"Port {taken_port} is taken .*: try another, such as make run PORT={taken_port + 1}", last)
-    assert not any("streamlit" in call for call in workshop.calls)
+    assert not any("serve" in call for call in workshop.calls)
     assert "Traceback" not in result.stdout + result.stderr
 
 
@@ -157,7 +157,7 @@ def test_make_run_sets_itself_up_once(workshop: Workshop):
         "-m venv --clear .venv",
         "install.py requirements.txt",
         "-m fmnist_core.data.dataset",
-        f"-m streamlit run app.py --server.port {port}",
+        f"-m pages.parts.server.serve --server.port {port}",
     ]
     places = [next(n for n, call in enumerate(calls) if step in call) for step in steps]
     assert places == sorted(places)
@@ -171,7 +171,7 @@ def test_an_installation_that_failed_is_taken_up_again(workshop: Workshop):
     """Without a network the first `make run` fails; the next one installs instead of starting a broken app."""
     workshop.python()
     assert workshop.make("run", NO_NETWORK="1").returncode != 0
-    assert not any("streamlit" in call for call in workshop.calls)
+    assert not any("serve" in call for call in workshop.calls)
     workshop.log.unlink()
     assert workshop.make("test").returncode == 0
     assert any("install.py" in call for call in workshop.calls)

@@ -66,7 +66,7 @@ def serve(port: int) -> None:
     except OSError as error:
         raise Refused(f"Port {port} is taken or not allowed: try another, such as --port {port + 1}.") from error
     os.chdir(REPOSITORY)
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
+    command = [sys.executable, "-m", "pages.parts.server.serve", "--server.port", str(port)]
     sys.stdout.flush()
     os.execv(sys.executable, command)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from fmnist_core.views.text import decimal
+from fmnist_core.numbers import decimal
 
 Kernel = npt.NDArray[np.float32]
 """(side, side)."""

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
+from fmnist_core.numbers import number
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.search import SCALES
 from fmnist_core.views.colours import AFTER, BETWEEN, LESS, MORE, REFERENCE, RIGHT
-from fmnist_core.views.text import number, shown
+from fmnist_core.views.text import shown
 
 ACCURACY = [[0, LESS], [0.5, BETWEEN], [1, MORE]]
 """From the worst run of a sweep to its best; white text can be read on all of it."""

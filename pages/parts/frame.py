@@ -107,7 +107,10 @@ ABOUT_RUNS = {"Train", "Test", "Inside", "Yours", "Compare"}
 # A T-shirt in 12 x 12 pixels. A ":material/…:" favicon would be fetched from fonts.gstatic.com.
 SHIRT = "M2 1h2v1h1v1h2v-1h1v-1h2v1h1v1h1v3h-2v-1h-1v7h-6v-7h-1v1h-2v-3h1v-1h1z"
 MARK = f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 12 12" shape-rendering="crispEdges"><path fill="#6b74e6" d="{SHIRT}"/></svg>"""
-STYLE = f"<style>{streamlit_inside.style(Path(__file__).with_name('style.css'))}</style>"
+STYLE = "".join(
+    f"<style>{streamlit_inside.style(Path(__file__).parent / name)}</style>"
+    for name in ("style.css", "components/scrolling.css")
+)
 
 
 # --- The frame -----------------------------------------------------------------------------------------------------

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from fmnist_core.numbers import decimal as decimal
+from fmnist_core.numbers import number as number
+from fmnist_core.numbers import signed as signed
 from fmnist_core.runs.text import one_line
-from fmnist_core.views.text import decimal as decimal
-from fmnist_core.views.text import number as number
-from fmnist_core.views.text import signed as signed
 
 
 def plain(text: str) -> str:

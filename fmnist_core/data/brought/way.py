@@ -14,6 +14,7 @@ from fmnist_core.data.brought import stages
 from fmnist_core.data.brought.files import Brought
 from fmnist_core.data.brought.likeness import Likeness
 from fmnist_core.data.brought.stages import Gray
+from fmnist_core.numbers import signed
 
 StageName = Literal[
     "as brought",
@@ -163,7 +164,7 @@ def prepare(brought: Brought, choices: Choices, likeness: Likeness) -> Way:
 
     angle, tried = (choices.angle, 0.0) if choices.angle is not None else straightest(amount, choices, likeness)
     amount = stages.turned(amount, angle)
-    by = f"{angle:+.1f}°".replace("-", "\u2212")
+    by = f"{signed(angle, 1)}°"
     if choices.angle is not None:
         said = f"Turned by {by}, as you chose."
     elif angle:

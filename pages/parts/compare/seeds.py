@@ -105,7 +105,7 @@ def _table(chosen: Sequence[SeedGroup], names: Sequence[str], spreads: Sequence[
             f"<small>{escape(settings_words(group.config))}</small></th>{cells}</tr>"
         )
     st.html(
-        '<div style="overflow-x:auto"><table class="figures"><thead><tr><th>Settings</th><th></th><th>Mean test accuracy'
+        '<div class="scroll"><table class="figures"><thead><tr><th>Settings</th><th></th><th>Mean test accuracy'
         f"</th><th>Std. dev.</th><th>95 % interval of the mean</th></tr></thead><tbody>{lines}</tbody></table></div>"
     )
     st.caption(

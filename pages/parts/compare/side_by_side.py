@@ -120,7 +120,7 @@ def settings(contenders: Sequence[Contender], reached: Sequence[Score | None]) -
         )
 
     st.html(
-        f'<div style="overflow-x:auto"><table class="figures"><thead><tr><th></th>{head}</tr></thead>'
+        f'<div class="scroll"><table class="figures"><thead><tr><th></th>{head}</tr></thead>'
         f'<tbody>{lines({NAMES[name]: words for name, words in rows.items()})}</tbody><tbody class="outcome">{lines(outcome)}</tbody></table></div>'
     )
     st.caption(

@@ -1,6 +1,6 @@
 """Browser components, a folder each: `name/__init__.py` is called by pages, `name.html`, `.css` and `.js` are the browser's.
 
-One loader for all of them. JavaScript that several need is here: `streamlit.js` goes before all others.
+One loader for all of them. JavaScript and style sheets that several need are here: `streamlit.js` goes before all others.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ from streamlit.components.v2.types import ComponentRenderer
 _HERE = Path(__file__).parent
 
 
-def load(name: str, *, scripts: Sequence[str] = (), isolate_styles: bool = True) -> ComponentRenderer:
-    """The component in the folder `name`. `scripts`: what goes before its own JavaScript, relative to this folder.
+def load(
+    name: str, *, scripts: Sequence[str] = (), styles: Sequence[str] = (), isolate_styles: bool = True
+) -> ComponentRenderer:
+    """The component in the folder `name`. `scripts`, `styles`: what goes before its own JavaScript and style
+    sheet, relative to this folder.
 
     `isolate_styles`: False for plotly.js, which puts its own style sheet into the document.
     """
@@ -26,7 +29,7 @@ def load(name: str, *, scripts: Sequence[str] = (), isolate_styles: bool = True)
     return st.components.v2.component(
         name,
         html=text(f"{name}/{name}.html"),
-        css=text(f"{name}/{name}.css"),
+        css="\n".join(map(text, (*styles, f"{name}/{name}.css"))),
         js="\n".join(map(text, ("streamlit.js", *scripts, f"{name}/{name}.js"))),
         isolate_styles=isolate_styles,
     )

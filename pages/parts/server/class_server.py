@@ -82,7 +82,7 @@ def main() -> int:  # noqa: RET503 - the last line never comes back
         "--browser.serverAddress",
         listens.rpartition(":")[0],
     ]
-    os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", "app.py", *where, "--server.allowedHosts", "*"])
+    os.execv(sys.executable, [sys.executable, "-m", "pages.parts.server.serve", *where, "--server.allowedHosts", "*"])
 
 
 if __name__ == "__main__":

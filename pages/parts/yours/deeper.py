@@ -19,7 +19,7 @@ from fmnist_core.views.pictures import signed_picture
 from fmnist_core.views.probabilities import probability_curves
 from pages.parts import address, controls, frame
 from pages.parts.components.image_grid import image_grid
-from pages.parts.text import decimal
+from pages.parts.text import decimal, number
 from pages.parts.yours.answering import Judge
 
 NEIGHBOURS = 8
@@ -95,7 +95,7 @@ def _turning_point(amounts: Sequence[float], classes: npt.NDArray[np.int64], neu
     for places in (range(at + 1, len(amounts)), range(at - 1, -1, -1)):
         other = next((place for place in places if classes[place] != classes[at]), None)
         if other is not None:
-            parts.append(f"at {amounts[other]:g} {unit} it becomes {CLASSES[classes[other]]}".replace("-", "−"))
+            parts.append(f"at {number(amounts[other])} {unit} it becomes {CLASSES[classes[other]]}")
     here = CLASSES[classes[at]]
     return f"{here} as it is; {', '.join(parts)}." if parts else f"{here} as it is, and all along this way."
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fmnist_core.data.dataset import CLASSES
+from fmnist_core.numbers import MINUS
 from fmnist_core.views.colours import LESS, MORE
 from pages.parts.components import load
 
@@ -73,6 +74,6 @@ def _texts(values: npt.NDArray[np.float64], digits: int, signed: bool) -> list[l
         if value == 0:
             return "·"
         word = f"{value:+,.{digits}f}" if signed and round(value, digits) else f"{abs(value):,.{digits}f}"
-        return word.replace("-", "\u2212").replace(",", "" if abs(value) < 10_000 else ",")
+        return word.replace("-", MINUS).replace(",", "" if abs(value) < 10_000 else ",")
 
     return [[text(value) for value in row] for row in values.tolist()]

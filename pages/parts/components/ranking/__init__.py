@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 from pages.parts.components import load
 
-_component = load("ranking")
+_component = load("ranking", styles=["scrolling.css"])
 
 
 @dataclass(frozen=True)
