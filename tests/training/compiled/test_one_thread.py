@@ -9,24 +9,27 @@ from fmnist_core.training.compiled import one_thread
 from fmnist_core.training.compiled.predict import LEVELS, with_numpy
 
 
+def threads() -> set[int]:
+    """That each library which multiplies matrices would use, of those that were there when it was first asked."""
+    return {library["num_threads"] for library in one_thread._libraries().info()}
+
+
 def test_one_thread_and_back():
     """Predictions without a compiler compute on one thread; afterwards as many as before are used, also after an error."""
-    if (found := one_thread._openblas()) is None:
-        pytest.skip("NumPy has no OpenBLAS of its own here")
-    get, set_to = found
-    usual = get()
-    set_to(2)
-    try:
+    with one_thread._libraries().limit(limits=2):
+        if threads() != {2}:
+            pytest.skip("nothing multiplies matrices here on as many threads as it is told to")
         context = one_thread.one_thread()
+        assert threads() == {2}
         context.__enter__()
-        assert get() == 1
+        assert threads() == {1}
         assert not context.__exit__(KeyError, KeyError(), None)
-        assert get() == 2
-        seen: list[int] = []
+        assert threads() == {2}
+        seen: list[set[int]] = []
 
         class Watched(dict[str, np.ndarray]):
             def __getitem__(self, name: str) -> np.ndarray:
-                seen.append(get())
+                seen.append(threads())
                 return super().__getitem__(name)
 
         shapes = {
@@ -35,14 +38,5 @@ def test_one_thread_and_back():
         }  # fmt: skip
         weights = Watched({name: np.zeros(shape, np.float32) for name, shape in shapes.items()})
         with_numpy(weights, np.zeros((1, 28, 28), np.uint8), LEVELS)
-        assert 1 in seen
-        assert get() == 2
-    finally:
-        set_to(usual)
-
-
-def test_without_openblas(monkeypatch: pytest.MonkeyPatch):
-    """Where NumPy has another library, nothing is set."""
-    monkeypatch.setattr(one_thread, "_openblas", lambda: None)
-    with one_thread.one_thread():
-        pass
+        assert {1} in seen
+        assert threads() == {2}
