@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -17,6 +18,7 @@ import torch
 from fmnist_core.runs.files.folder import RunFolder
 from fmnist_core.runs.files.numbering import next_sequence
 from fmnist_core.runs.files.record import Claimed, State
+from fmnist_core.runs.service import worker
 from fmnist_core.runs.service.reuse import Surroundings, fingerprint, flushes_denormals
 from fmnist_core.settings.config import TrainingConfig
 from fmnist_core.settings.jobs import Job, Race, RateTest
@@ -45,6 +47,16 @@ OTHERS = {
     "held back": replace(BRIEF, validation=200, schedule="cosine"),
 }
 JOBS: dict[str, Job] = {"race": Race(copies=3), "rate finder": RateTest()}
+
+
+def test_who_is_waited_for_gets_no_warmer(capsys: pytest.CaptureFixture[str]):
+    """A spare that is given a run before it is warm leaves out what the run does anyway; the data and its devices are there."""
+    looks: list[bool] = []
+    data = worker.get_warm(lambda: bool(looks.append(True) or True))
+    assert data is not None
+    assert len(data.labels) == 60_000
+    assert looks == [True], "before the first step"
+    assert "cpu" in json.loads(capsys.readouterr().out)["devices"]
 
 
 def start(lab: Lab, config: TrainingConfig, name: str, job: Job | None = None) -> RunFolder:

@@ -317,15 +317,18 @@ def test_many_who_ring_leave_the_dispatcher_most_of_its_time(runs: Path, monkeyp
 
 
 def test_a_suspended_spare_is_noticed(runs: Path, monkeypatch: pytest.MonkeyPatch):
-    """A spare that does not say that it has heard of its run is killed, and another worker takes the run."""
+    """A warm spare that does not say that it has heard of its run is killed, and another worker takes the run; one that is still
+    getting warm is waited for.
+    """
     monkeypatch.setattr("fmnist_core.runs.service.executor.ANSWERS_WITHIN", 0.3)
-    deaf = "import time; time.sleep(600)"
-    hears = f"import os, sys; line = sys.stdin.readline(); os.write(1, b'heard\\n'); {deaf}"
+    begins, sleeps, warm = "import os, sys, time", "time.sleep(600)", "os.write(1, b'{}\\n')"
+    deaf = f"{begins}; {warm}; {sleeps}"
+    slow = f"{begins}; line = sys.stdin.readline(); time.sleep(1); os.write(1, b'{{}}\\nheard\\n'); {sleeps}"
     executor, started = LocalExecutor(), []
 
     def popen(*arguments: str, gpu: str = "") -> subprocess.Popen[bytes]:
         started.append(arguments)
-        program = deaf if len(started) == 1 else hears
+        program = deaf if len(started) == 1 else slow
         process = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         os.set_blocking(process.stdout.fileno(), False)
         return process

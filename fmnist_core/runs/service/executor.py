@@ -20,7 +20,7 @@ RUN, DEVELOP = "run", "develop"
 HEARD, FREE = "heard", "free"
 """What a worker says: that it was given a run, and that nothing of the run is left, so that it can have the next one."""
 ANSWERS_WITHIN = 15.0
-"""Seconds in which a warm one says that it has heard, also on a busy machine."""
+"""Seconds in which a warm one says that it has heard, also on a busy machine. One that is getting warm imports torch first."""
 
 SPARE_AFTER = 3.0
 """Seconds after a start before the next spare is made, so that one that dies at once is not made again at once."""
@@ -74,6 +74,8 @@ class Worker:
     """The number of the one GPU that it sees; empty: it sees all, and computes on the first one."""
     given_at: float | None = None
     """When it was given a run that it has not heard of yet."""
+    warm_at: float | None = None
+    """When it was warm, or free again."""
     has_trained: bool = False
     _said: bytes = b""
 
@@ -190,7 +192,8 @@ class LocalExecutor:
         """One that does not say that it has heard is suspended, or has ended before it took the run: another one takes it."""
         has_ended = worker.process.poll() is not None
         is_free = self._hear(worker)
-        is_deaf = worker.given_at is not None and time.monotonic() - worker.given_at > ANSWERS_WITHIN
+        given, warm = worker.given_at, worker.warm_at
+        is_deaf = given and warm and time.monotonic() - max(given, warm) > ANSWERS_WITHIN
         if has_ended or is_deaf:
             self.kill(folder)
             if worker.given_at is not None:
@@ -208,8 +211,9 @@ class LocalExecutor:
                 case "heard":
                     worker.given_at = None
                 case "free":
-                    is_free = True
+                    is_free, worker.warm_at = True, time.monotonic()
                 case _:
+                    worker.warm_at = time.monotonic()
                     with contextlib.suppress(ValueError, KeyError, TypeError):
                         facts = json.loads(line)
                         self._devices, self._gpus = tuple(facts["devices"]), int(facts.get("gpus", 0))

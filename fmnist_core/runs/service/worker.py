@@ -15,10 +15,13 @@ import contextlib
 import json
 import logging
 import os
+import select
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from itertools import chain, islice
 from pathlib import Path
 from subprocess import DEVNULL
 from types import FrameType
@@ -129,8 +132,16 @@ def _say(answers: int, word: str) -> None:
         os.write(answers, f"{word}\n".encode())
 
 
-def get_warm() -> TrainingData | None:
-    """Do everything once that takes long the first time: import torch, load the data, take a step, evaluate."""
+def _is_told() -> bool:
+    """Whether standard input says something, or has ended."""
+    return bool(select.select([sys.stdin], [], [], 0)[0])
+
+
+def get_warm(is_wanted: Callable[[], bool] = lambda: False) -> TrainingData | None:
+    """Do everything once that takes long the first time: import torch, load the data, take a step, evaluate.
+
+    The last two not once it `is_wanted`: whoever waits for a run would wait for them twice.
+    """
     import torch
 
     from fmnist_core.training.devices import available_devices, find_device
@@ -141,12 +152,12 @@ def get_warm() -> TrainingData | None:
     try:
         data = TrainingData.load(find_device("auto"))
         little = TrainingData(data.images[:40], data.labels[:40], data.test_images[:40], data.test_labels[:40])
-        for config in (TrainingConfig(epochs=1), TrainingConfig(epochs=1, optimizer="adam")):
-            for _event in train(TrainingState.new(config), little):
-                pass
-        whole = train(TrainingState.new(TrainingConfig()), data)
-        next(whole)  # started
-        next(whole)  # measured: the first large evaluation allocates its memory
+        both = (TrainingConfig(epochs=1), TrainingConfig(epochs=1, optimizer="adam"))
+        steps = chain.from_iterable(train(TrainingState.new(config), little) for config in both)
+        whole = islice(train(TrainingState.new(TrainingConfig()), data), 2)  # started; measured: that allocates memory
+        for _event in chain(steps, whole):
+            if is_wanted():
+                break
         if library.is_wanted() and not library.find():  # nobody waits for it: the next run finds it
             subprocess.Popen(
                 ["nice", sys.executable, "-m", "fmnist_core.training.compiled"], stdin=DEVNULL, stdout=DEVNULL
@@ -165,7 +176,7 @@ def main(arguments: list[str]) -> int:
         case ["--develop", runs]:
             return Worker().develop(Path(runs))
         case ["--spare"]:
-            return Worker(get_warm()).serve(sys.stdin.readline())
+            return Worker(get_warm(_is_told)).serve(sys.stdin.readline())
         case ["--first", folder]:
             return Worker().serve(f"{RUN} {folder}")
         case [folder]:
