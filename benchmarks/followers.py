@@ -82,7 +82,10 @@ class Follower:
             while self.kind or not self.wanted:
                 self.wake.clear()
                 try:
-                    await asyncio.wait_for(self.wake.wait(), PATIENCE)
+                    async with asyncio.timeout(
+                        PATIENCE
+                    ):  # wait_for of Python 3.11 forgets, now and then, that it was told to end
+                        await self.wake.wait()
                 except TimeoutError:
                     if self.kind:
                         self.measured.faults[f"no answer within {PATIENCE:.0f} s"] += 1
@@ -203,9 +206,10 @@ class Connection:
         if self.reader is None or self.writer is None:
             self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
         self.writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n\r\n".encode())
-        head = await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), PATIENCE)
-        length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
-        body = await asyncio.wait_for(self.reader.readexactly(length), PATIENCE)
+        async with asyncio.timeout(PATIENCE):
+            head = await self.reader.readuntil(b"\r\n\r\n")
+            length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+            body = await self.reader.readexactly(length)
         if b" 200 " not in head[:16]:
             raise RuntimeError(head[:16].decode())
         return dict(json.loads(body))

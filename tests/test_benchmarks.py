@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import os
 import signal
@@ -15,6 +16,8 @@ from types import ModuleType
 import pytest
 
 from benchmarks import turns
+from benchmarks.followers import Connection
+from tests.coroutines import finished
 
 bench = importlib.import_module("benchmarks.__main__")
 README = (turns.ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
@@ -140,3 +143,34 @@ def test_fewer_rounds_where_time_is_short(monkeypatch: pytest.MonkeyPatch):
     assert taken(10, 5, 1.0) == 5
     assert taken(10, 50, 3.0) == 3
     assert taken(10, 50, 30.0) == 1
+
+
+def test_who_is_told_to_end_asks_no_more():
+    """At whatever moment, also while an answer is on its way: a follower that went on polling kept a benchmark from its end."""
+    answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
+
+    async def told(after: int) -> bool:
+        """Whether it has ended as it was told, `after` turns of the loop from when its answer is there."""
+        connection, stream = Connection(0), asyncio.StreamReader()
+        connection.reader, connection.writer = stream, Unread()  # type: ignore[assignment]
+        asking = asyncio.create_task(connection.get("/"))
+        await asyncio.sleep(0)  # it asks, and waits
+        stream.feed_data(answer)
+        for _turn in range(after):
+            await asyncio.sleep(0)
+        had_ended = asking.done()
+        asking.cancel()
+        await asyncio.wait([asking])
+        return had_ended or asking.cancelled()
+
+    assert [finished(told(after)) for after in range(8)] == [True] * 8
+
+
+class Unread:
+    """What is written, and nobody reads."""
+
+    def write(self, _data: bytes) -> None:
+        """Nothing happens."""
+
+    def close(self) -> None:
+        """Nothing happens."""

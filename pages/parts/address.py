@@ -93,9 +93,9 @@ def assume(values: Mapping[str, object]) -> None:
     _visit().assumed |= {name: value for name, value in read.items() if value is not None}
 
 
-def _usual(name: str, otherwise: object = None) -> object:
+def _usual(name: str, otherwise: object = None, visit: _Visit | None = None) -> object:
     """What `name` is where the address says nothing: as assumed, as the caller says, or as the table has it."""
-    visit = _visit()
+    visit = visit or _visit()
     table = parameters.named(name, visit.page).default if otherwise is None else otherwise
     return visit.assumed.get(name, table)
 
@@ -141,9 +141,9 @@ def _row(name: str) -> parameters.Parameter:
     return parameters.named(name, _visit().page)
 
 
-def _now() -> dict[str, str]:
+def _now(visit: _Visit | None = None) -> dict[str, str]:
     """The address as it is; of a repeated parameter the last one."""
-    visit = _visit()
+    visit = visit or _visit()
     _settle(visit)
     if (query := streamlit_inside.query()) != visit.read[0] or not query:
         visit.read = query, st.query_params.to_dict()
@@ -238,7 +238,8 @@ def has(name: str) -> bool:
 
 def settings() -> dict[str, Any]:
     """All settings of a run, as the address says them."""
-    return {name: _read(name, setting.range, None) for name, setting in SETTINGS.items()}
+    visit = _visit()
+    return {name: _read(name, row.range, None, visit) for name, row in SETTINGS.items()}
 
 
 def default(name: str) -> object:
@@ -267,9 +268,10 @@ def _narrowed(name: str, low: int | None, high: int | None) -> Whole:
     )
 
 
-def _read(name: str, range_: Range, usual: object) -> object:
-    raw = _now().get(name)
-    default = _usual(name, usual)
+def _read(name: str, range_: Range, usual: object, visit: _Visit | None = None) -> object:
+    visit = visit or _visit()
+    raw = _now(visit).get(name)
+    default = _usual(name, usual, visit)
     if raw is None:
         return default
     if (value := range_.read(raw)) is not None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
 
 from fmnist_core.data import dataset
 from pages.parts import address, show_the_code, streamlit_inside
@@ -151,15 +153,14 @@ def visited() -> set[str]:
 
 
 def _menu() -> None:
-    st.page_link(HOME.script, label=HOME.title, icon=HOME.icon, width="stretch")
+    page_link("home", HOME.title, icon=HOME.icon, width="stretch")
     for step in STEPS:
         step_link(step, f"{step.number} · {step.title}", width="stretch")
 
 
 def step_link(step: Page, label: str, *, width: Literal["content", "stretch"] = "content") -> None:
     """A link to a page; between those about runs it takes the run of the address along."""
-    run = st.query_params.get("run", "")
-    keeps = step.title in ABOUT_RUNS and re.fullmatch(r"[0-9a-f]{12}", run)
+    keeps = step.title in ABOUT_RUNS and re.fullmatch(r"[0-9a-f]{12}", run := st.query_params.get("run", ""))
     stood = st.session_state.get(LEFT, {}).get(step.title, {})
     page_link(step.title.lower(), label, icon=step.icon, width=width, **(stood | ({"run": run} if keeps else {})))
 
@@ -178,9 +179,15 @@ def page_link(
     **values: str | int,
 ) -> None:
     """A link to a page, named as in the address, with `values` as its parameters; within a page, too."""
-    script = next(one.script for one in PAGES if one.title.lower() == page)
     query = {name: str(value) for name, value in values.items()}
-    st.page_link(script, label=label, icon=icon, width=width, query_params=query or None)
+    st.page_link(_known(page), label=label, icon=icon, width=width, query_params=query or None)
+
+
+@cache
+def _known(page: str) -> StreamlitPage:
+    """Of a page by its name. Found once: with its path instead, Streamlit would ask the kernel thirty times for each link."""
+    script = next(one.script for one in PAGES if one.title.lower() == page)
+    return st.Page(ROOT / script, default=script == HOME.script)
 
 
 # --- Small things ---------------------------------------------------------------------------------------------------

@@ -7,16 +7,20 @@ half, events and states, is components/streamlit.js.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from copy import copy
 from functools import partial
 from pathlib import Path
 from string import Template
+from typing import Any, cast
 from urllib.parse import parse_qsl
 
 import streamlit as st
 from starlette.routing import Route
 from streamlit import dataframe_util, delta_generator
 from streamlit.components.v2.bidi_component import serialization
+from streamlit.navigation import page as page_of_menu
+from streamlit.navigation.page import Page
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.NewSession_pb2 import CustomThemeConfig
 from streamlit.runtime import Runtime, app_session
@@ -24,6 +28,7 @@ from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.scriptrunner import ScriptRunnerEvent
 from streamlit.runtime.scriptrunner_utils.script_run_context import get_script_run_ctx
 from streamlit.runtime.session_manager import SessionClientDisconnectedError
+from streamlit.runtime.state.safe_session_state import SafeSessionState
 
 NAMES = {
     "main": '[data-testid="stMainBlockContainer"]',
@@ -144,7 +149,53 @@ def _flush(session: AppSession) -> list[ForwardMsg]:
     return messages[sent:]
 
 
-# --- The request ---------------------------------------------------------------------------------------------------
+# --- Asked for again and again -------------------------------------------------------------------------------------
+
+_pages: dict[tuple[str, bool], Page] = {}
+_create_page = page_of_menu._create_page
+
+
+def keep_the_pages() -> None:
+    """From now on Streamlit looks for the file of each page once a process, not for each script run."""
+    page_of_menu._create_page = _page
+
+
+def _page(page: str | Path, *, default: bool = False) -> Page:
+    """In place of Streamlit's `_create_page`; each script run has pages of its own, because it marks the one that it shows."""
+    asked = str(page), default
+    if asked not in _pages:
+        _pages[asked] = _create_page(page, default=default)
+    return copy(_pages[asked])
+
+
+def look_up_one_value() -> None:
+    """From now on a widget that asks for its own value does not have those of all others put together first."""
+    SafeSessionState.filtered_state = property(_Values)  # type: ignore[assignment]
+
+
+_all_values = SafeSessionState.filtered_state
+
+
+class _Values(Mapping[str, Any]):
+    """In place of `SafeSessionState.filtered_state`, a dict of all values by key: the same, put together for whoever wants all of them."""
+
+    def __init__(self, state: SafeSessionState) -> None:
+        self._state = state
+
+    def __getitem__(self, key: str) -> Any:
+        return self._state[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def __repr__(self) -> str:
+        return repr(self._all())
+
+    def _all(self) -> dict[str, Any]:
+        return cast("dict[str, Any]", _all_values.__get__(self._state))
 
 
 _themes: dict[str, CustomThemeConfig] = {}
@@ -164,6 +215,9 @@ def _theme(message: CustomThemeConfig, section: str = "theme") -> None:
         _themes[section] = filled
     if _themes[section].ByteSize():  # else the section would be there, and empty
         message.MergeFrom(_themes[section])
+
+
+# --- The request ---------------------------------------------------------------------------------------------------
 
 
 def came_by_history() -> bool:

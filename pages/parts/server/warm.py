@@ -34,6 +34,8 @@ async def warm(_app: object) -> AsyncIterator[None]:
     streamlit_inside.ask_for_no_terminal()
     streamlit_inside.ask_for_no_tables()
     streamlit_inside.keep_the_theme()
+    streamlit_inside.keep_the_pages()
+    streamlit_inside.look_up_one_value()
     streamlit_inside.send_together()
     bell.hold()
     usual = sys.getswitchinterval()

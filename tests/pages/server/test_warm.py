@@ -19,13 +19,17 @@ from PIL import Image
 from starlette.types import Message, Receive, Scope, Send
 from streamlit import dataframe_util, delta_generator, env_util
 from streamlit.components.v2.bidi_component import serialization
+from streamlit.navigation import page as menu
 from streamlit.proto.BidiComponent_pb2 import BidiComponent
 from streamlit.runtime import app_session
 from streamlit.runtime.app_session import AppSession
+from streamlit.runtime.state.safe_session_state import SafeSessionState
+from streamlit.runtime.state.session_state import SessionState
+from streamlit.testing.v1 import AppTest
 
 from fmnist_core.runs import bell, client
 from fmnist_core.settings.config import TrainingConfig
-from pages.parts import streamlit_inside
+from pages.parts import frame, streamlit_inside
 from pages.parts.server import warm
 from tests.coroutines import finished
 
@@ -49,6 +53,8 @@ def test_begins_when_the_server_runs(monkeypatch: pytest.MonkeyPatch, imported: 
     monkeypatch.setattr(AppSession, "_on_scriptrunner_event", AppSession._on_scriptrunner_event)
     monkeypatch.setattr(AppSession, "flush_browser_queue", AppSession.flush_browser_queue)
     monkeypatch.setattr(app_session, "_populate_theme_msg", app_session._populate_theme_msg)
+    monkeypatch.setattr(menu, "_create_page", menu._create_page)
+    monkeypatch.setattr(SafeSessionState, "filtered_state", SafeSessionState.filtered_state)
 
     async def live() -> None:
         async with warm.warm(None):
@@ -180,3 +186,39 @@ def test_looks_for_no_terminal(monkeypatch: pytest.MonkeyPatch):
     looked.clear()
     delta_generator._maybe_print_use_warning()
     assert not looked
+
+
+def test_looks_for_each_page_once(monkeypatch: pytest.MonkeyPatch):
+    """However often scripts run; each run marks the page that it shows in pages of its own, and finds the same ones."""
+    looked: list[str] = []
+    look = streamlit_inside._create_page
+    monkeypatch.setattr(menu, "_create_page", menu._create_page)
+    monkeypatch.setattr(streamlit_inside, "_pages", {})
+    monkeypatch.setattr(
+        streamlit_inside, "_create_page", lambda page, **more: looked.append(str(page)) or look(page, **more)
+    )
+    streamlit_inside.keep_the_pages()
+    page = AppTest.from_file(str(frame.ROOT / "app.py"), default_timeout=60)
+    for step in (frame.STEPS[0], frame.HOME, frame.STEPS[0]):
+        page.switch_page(step.script).run()
+        assert not page.exception
+        assert page.title[0].value == ("Fashion-MNIST Lab" if step is frame.HOME else step.title)
+    assert sorted(looked) == sorted(str(frame.ROOT / step.script) for step in frame.PAGES)
+    assert not any(page._can_be_called for page in streamlit_inside._pages.values())
+
+
+def test_a_widget_looks_up_its_own_value(monkeypatch: pytest.MonkeyPatch):
+    """What it is given is what Streamlit's dict of all values has; a value that it does not ask for is not worked out."""
+    state = SafeSessionState(SessionState(), lambda: None)
+    state["name"], state["none"] = "Zoë", None
+    before = state.filtered_state
+    monkeypatch.setattr(SafeSessionState, "filtered_state", SafeSessionState.filtered_state)
+    streamlit_inside.look_up_one_value()
+    values = state.filtered_state
+    assert dict(values) == before == {"name": "Zoë", "none": None}
+    assert (len(values), repr(values)) == (2, repr(before))
+    assert values["none"] is None
+    assert "none" in values
+    assert "other" not in values
+    monkeypatch.setattr(SessionState, "_keys", lambda _session: pytest.fail("all of them"))
+    assert values["name"] == "Zoë"
