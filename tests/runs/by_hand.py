@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
-import pytest
-import torch
 
 from fmnist_core.runs import client
 from fmnist_core.runs.files.folder import RunFolder
@@ -17,7 +13,6 @@ from fmnist_core.runs.files.record import Claimed, State
 from fmnist_core.runs.files.writing import EventWriter
 from fmnist_core.runs.service.recorder import Recorder
 from fmnist_core.settings.config import TrainingConfig
-from fmnist_core.training import loop
 from fmnist_core.training.events import Changed, Losses, Reached
 from fmnist_core.training.loop import train
 from fmnist_core.training.state import TrainingData, TrainingState
@@ -124,23 +119,3 @@ def assert_is(run: RunFolder, losses: list[float], state: TrainingState) -> None
     assert checkpoint[0].keys() == expected.keys()
     for name, tensor in expected.items():
         assert checkpoint[0][name].equal(tensor), name
-
-
-@pytest.fixture(scope="module")
-def little() -> TrainingData:
-    """500 real images to train on, 200 to test on."""
-    data = TrainingData.load(torch.device("cpu"))
-    return TrainingData(data.images[:500], data.labels[:500], data.test_images[:200], data.test_labels[:200])
-
-
-@pytest.fixture(autouse=True)
-def one_thread_an_event_for_each_step(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """So that a test can stop anywhere; nobody looks after the runs but the test."""
-    monkeypatch.setattr(loop, "NEWS_EVERY", 0.0)
-    monkeypatch.setenv("FMNIST_RUNS", str(tmp_path))
-    monkeypatch.setenv("FMNIST_SNAPSHOTS", "12")
-    monkeypatch.setattr(client, "ensure_dispatcher", lambda: None)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)

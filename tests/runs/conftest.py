@@ -8,10 +8,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import torch
 
 from fmnist_core.runs import client
 from fmnist_core.runs.files.folder import RunFolder
 from fmnist_core.runs.files.record import State
+from fmnist_core.training import loop
+from fmnist_core.training.state import TrainingData
 from tests.runs.lab import LONGER, Lab, recorded, wait_until
 
 FINAL = [state for state in State if state.is_final]
@@ -61,6 +64,26 @@ def own_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     _enter(lab, monkeypatch)
     yield lab
     lab.close()
+
+
+@pytest.fixture(scope="session")
+def little() -> TrainingData:
+    """500 real images to train on, 200 to test on."""
+    data = TrainingData.load(torch.device("cpu"))
+    return TrainingData(data.images[:500], data.labels[:500], data.test_images[:200], data.test_labels[:200])
+
+
+@pytest.fixture
+def one_thread_an_event_for_each_step(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """So that a test can stop anywhere; nobody looks after the runs but the test."""
+    monkeypatch.setattr(loop, "NEWS_EVERY", 0.0)
+    monkeypatch.setenv("FMNIST_RUNS", str(tmp_path))
+    monkeypatch.setenv("FMNIST_SNAPSHOTS", "12")
+    monkeypatch.setattr(client, "ensure_dispatcher", lambda: None)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def _enter(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

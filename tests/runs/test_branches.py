@@ -17,8 +17,6 @@ from tests.runs.by_hand import (
     assert_is,
     create,
     die,
-    little,
-    one_thread_an_event_for_each_step,
     reference,
     rerun,
     resume,
@@ -26,7 +24,7 @@ from tests.runs.by_hand import (
 )
 from tests.runs.lab import events, recorded
 
-__all__ = ["little", "one_thread_an_event_for_each_step"]  # fixtures
+pytestmark = pytest.mark.usefixtures("one_thread_an_event_for_each_step")
 
 # --- Branches --------------------------------------------------------------------------------------------------------
 

@@ -11,10 +11,10 @@ from fmnist_core.runs.files.folder import RunFolder
 from fmnist_core.runs.files.opened import opened
 from fmnist_core.runs.files.record import State
 from fmnist_core.training.state import TrainingData
-from tests.runs.by_hand import create, little, one_thread_an_event_for_each_step, work
+from tests.runs.by_hand import create, work
 from tests.runs.lab import recorded
 
-__all__ = ["little", "one_thread_an_event_for_each_step"]  # fixtures
+pytestmark = pytest.mark.usefixtures("one_thread_an_event_for_each_step")
 
 EDITS = "mute:conv1:1;quantise:4"
 

@@ -30,8 +30,6 @@ from tests.runs.by_hand import (
     Killed,
     assert_is,
     create,
-    little,
-    one_thread_an_event_for_each_step,
     reference,
     resume,
     work,
@@ -39,7 +37,7 @@ from tests.runs.by_hand import (
 from tests.runs.executors import NobodyStarts
 from tests.runs.lab import events, recorded
 
-__all__ = ["little", "one_thread_an_event_for_each_step"]  # fixtures
+pytestmark = pytest.mark.usefixtures("one_thread_an_event_for_each_step")
 
 SHORT = replace(BRIEF, batch_size=100, epochs=2)
 """On 300 images: 3 steps an epoch, 6 in all."""

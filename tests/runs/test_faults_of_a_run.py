@@ -18,14 +18,12 @@ from tests.runs.by_hand import (
     Worker,
     create,
     die,
-    little,
-    one_thread_an_event_for_each_step,
     rerun,
     work,
 )
 from tests.runs.lab import events, recorded
 
-__all__ = ["little", "one_thread_an_event_for_each_step"]  # fixtures
+pytestmark = pytest.mark.usefixtures("one_thread_an_event_for_each_step")
 
 SENTENCE = "The device ran out of memory: start again with a smaller batch size."
 

@@ -15,9 +15,9 @@ from fmnist_core.runs.service.meanwhile import Meanwhile
 from fmnist_core.runs.service.predictions import develop_all
 from fmnist_core.training.compiled import engine, library
 from fmnist_core.training.state import TrainingData, TrainingState
-from tests.runs.by_hand import BRIEF, create, die, little, one_thread_an_event_for_each_step, rerun, work
+from tests.runs.by_hand import BRIEF, create, die, rerun, work
 
-__all__ = ["little", "one_thread_an_event_for_each_step"]  # fixtures
+pytestmark = pytest.mark.usefixtures("one_thread_an_event_for_each_step")
 
 
 @pytest.fixture(autouse=True)

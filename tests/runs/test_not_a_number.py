@@ -20,10 +20,10 @@ from fmnist_core.training.measuring import measure
 from fmnist_core.training.race import measure as measure_copies
 from fmnist_core.training.replicas import BatchedCopies
 from fmnist_core.training.state import TrainingData, TrainingState
-from tests.runs.by_hand import BRIEF, Worker, create, little, one_thread_an_event_for_each_step, work
+from tests.runs.by_hand import BRIEF, Worker, create, work
 from tests.runs.lab import events, recorded
 
-__all__ = ["little", "one_thread_an_event_for_each_step"]  # fixtures
+pytestmark = pytest.mark.usefixtures("one_thread_an_event_for_each_step")
 
 
 def assert_strict(run) -> None:

@@ -20,9 +20,9 @@ from fmnist_core.runs.service import predictions
 from fmnist_core.runs.service.keeping import branch_steps, film_steps
 from fmnist_core.runs.service.predictions import develop_all, is_waiting
 from fmnist_core.training.state import TrainingData
-from tests.runs.by_hand import BRIEF, Killed, create, die, little, one_thread_an_event_for_each_step, rerun, work
+from tests.runs.by_hand import BRIEF, Killed, create, die, rerun, work
 
-__all__ = ["little", "one_thread_an_event_for_each_step"]  # fixtures
+pytestmark = pytest.mark.usefixtures("one_thread_an_event_for_each_step")
 
 
 @pytest.fixture(autouse=True)

@@ -10,12 +10,10 @@ from tests.runs.by_hand import (
     BRIEF,
     Worker,
     create,
-    little,
-    one_thread_an_event_for_each_step,
     work,
 )
 
-__all__ = ["little", "one_thread_an_event_for_each_step"]  # fixtures
+pytestmark = pytest.mark.usefixtures("one_thread_an_event_for_each_step")
 
 # --- Names, notes, deletion ------------------------------------------------------------------------------------------
 

@@ -21,15 +21,13 @@ from tests.runs.by_hand import (
     assert_is,
     create,
     die,
-    little,
-    one_thread_an_event_for_each_step,
     reference,
     resume,
     work,
 )
 from tests.runs.lab import recorded
 
-__all__ = ["little", "one_thread_an_event_for_each_step"]  # fixtures
+pytestmark = pytest.mark.usefixtures("one_thread_an_event_for_each_step")
 
 # --- One step at a time ----------------------------------------------------------------------------------------------
 

@@ -20,8 +20,6 @@ from tests.runs.by_hand import (
     assert_is,
     create,
     die,
-    little,
-    one_thread_an_event_for_each_step,
     reference,
     rerun,
     resume,
@@ -29,7 +27,7 @@ from tests.runs.by_hand import (
 )
 from tests.runs.lab import SMALL, events, recorded
 
-__all__ = ["little", "one_thread_an_event_for_each_step"]  # fixtures
+pytestmark = pytest.mark.usefixtures("one_thread_an_event_for_each_step")
 
 # --- Pause, resume, kill ---------------------------------------------------------------------------------------------
 
