@@ -18,7 +18,8 @@ INLINE void pool_window(const float *in, int stride, int channels, const float *
     for (int y = 0; y < 3; y++) {
         const float *row = in + y * stride;
         for (int k = 0; k < 3 * channels; k++, weights += width) {
-            __asm__("" ::: "memory"); /* of nothing: all nine loads at once, as compilers would have it, need more registers */
+            if (!__builtin_constant_p(channels)) /* all nine loads at once, as compilers would have it, need more registers */
+                __asm__("" ::: "memory");        /* but where one channel's loops unroll */
             vec weight[3];
 #pragma GCC unroll 3
             for (int v = 0; v < count + tail; v++) weight[v] = LOAD(weights + v * LANES);
@@ -51,9 +52,20 @@ INLINE void pool_window(const float *in, int stride, int channels, const float *
     }
 }
 
-INLINE void pool_channels(const float *in, int stride, int channels, const float *weights, int outputs, const float *bias,
-                          float *out, int32_t *at, int place) {
-    const int tail = has_tail(outputs), width = PADDED(outputs, LANES), full = tail ? width - LANES : width;
+/* One window of the first convolution, whose 4x4 pixels are `patch`. */
+INLINE void forward_window1(Worker *me, const float *patch, float *out, int32_t *at, int place) {
+    const int width = me->team->shape.a;
+    const float *bias = me->team->small + me->team->shape.b1;
+    for (int v = 0; v < width; v += LANES)
+        pool_window(patch, 4, 1, me->forward1 + v, width, bias + v, out + v, at + v, place, 1, 0);
+}
+
+/* One window of the second convolution, whose first pixel begins at `place` of pooled1. A function of its own, which must
+   stay one: as part of a longer one its loop, a third of all time, loses registers. */
+static __attribute__((noinline)) void forward_window2(Worker *me, int place, float *out, int32_t *at) {
+    const int channels = me->team->job.channels1, stride = POOLED1 * channels, width = me->team->shape.b;
+    const int tail = has_tail(me->team->job.channels2), full = tail ? width - LANES : width;
+    const float *in = me->pooled1 + place, *weights = me->forward2, *bias = me->team->small + me->team->shape.b2;
     int v = 0;
     for (; full - v > 4 * LANES || (full - v == 3 * LANES && !tail); v += 3 * LANES)
         pool_window(in, stride, channels, weights + v, width, bias + v, out + v, at + v, place, 3, 0);
@@ -69,34 +81,24 @@ INLINE void pool_channels(const float *in, int stride, int channels, const float
         pool_window(in, stride, channels, weights + v, width, bias + v, out + v, at + v, place, 1, 0);
 }
 
-/* One window of the second convolution, whose first pixel begins at `place` of pooled1. A function of its own, which must
-   stay one: as part of a longer one its loop, a third of all time, loses registers. */
-static __attribute__((noinline)) void forward_window2(Worker *me, int place, float *features, int32_t *at) {
-    const int channels = me->team->job.channels1;
-    pool_channels(me->pooled1 + place, POOLED1 * channels, channels, me->forward2, me->team->job.channels2,
-                  me->team->small + me->team->shape.b2, features, at, place);
-}
-
 /* --- Weights in the order in which they are read ------------------------------------------------------------------ */
 
-/* Of one input: output channels side by side, and a last half vector of them twice. */
-INLINE void arrange_outputs(float *to, const float *from, int step, int outputs) {
-    for (int o = 0; o < outputs; o++) to[o] = from[o * step];
-    if (has_tail(outputs))
-        for (int o = outputs / LANES * LANES; o < outputs; o++) to[o + LANES / 2] = to[o];
-}
-
-/* And the second convolution's kernels with zeros on the right, and on the left: a row of one is what four neighbouring
-   pixels get of a gradient, whichever of a pooling window's two columns it belongs to. */
+/* Of each input the output channels side by side, the second convolution's last half vector of them twice. And its kernels
+   with zeros on the right, and on the left: a row of one is what four neighbouring pixels get of a gradient, whichever of a
+   pooling window's two columns it belongs to. */
 static void arrange_weights(Worker *me) {
     const Shape s = me->team->shape;
     const Job *job = &me->team->job;
     const float *w1 = me->team->small + s.w1, *w2 = me->team->small + s.w2;
-    const int channels = job->channels1;
-    for (int k = 0; k < 9; k++) arrange_outputs(me->forward1 + k * s.a, w1 + k / 3 * 4 + k % 3, PATCH, channels);
-    for (int y = 0; y < 3; y++)
-        for (int k = 0; k < 3 * channels; k++)
-            arrange_outputs(me->forward2 + (y * 3 * channels + k) * s.b, w2 + y * s.row + k, 3 * s.row, job->channels2);
+    const int channels = job->channels1, outputs = job->channels2;
+    for (int k = 0; k < 9; k++)
+        for (int o = 0; o < channels; o++) me->forward1[k * s.a + o] = w1[o * PATCH + k / 3 * 4 + k % 3];
+    for (int k = 0; k < 9 * channels; k++) {
+        float *to = me->forward2 + k * s.b;
+        for (int o = 0; o < outputs; o++) to[o] = w2[(o * 3 + k / (3 * channels)) * s.row + k % (3 * channels)];
+        if (has_tail(outputs))
+            for (int o = outputs / LANES * LANES; o < outputs; o++) to[o + LANES / 2] = to[o];
+    }
     for (int o = 0; o < job->channels2; o++)
         for (int y = 0; y < 3; y++) {
             float *kernel = me->backward2 + 2 * o * s.kernel + y * s.span;
@@ -104,7 +106,7 @@ static void arrange_weights(Worker *me) {
             memcpy(kernel + s.kernel + channels, w2 + (o * 3 + y) * s.row, 3 * channels * sizeof(float));
         }
     for (int k = 0; k < PATCH; k++) me->patches[k] = job->levels[0];
-    pool_channels(me->patches, 4, 1, me->forward1, channels, me->team->small + s.b1, me->blank, me->at1, 0);
+    forward_window1(me, me->patches, me->blank, me->at1, 0);
 }
 
 /* --- One image ---------------------------------------------------------------------------------------------------- */
@@ -113,7 +115,6 @@ static void arrange_weights(Worker *me) {
 static int forward_convolutions(Worker *me, const uint8_t *pixels, float *features, uint8_t *windows) {
     const Shape s = me->team->shape;
     const Job *job = &me->team->job;
-    const float *small = me->team->small;
     const int channels = job->channels1;
     float image[26 * SIDE];
     for (int y = 0; y < 26; y++)
@@ -132,8 +133,7 @@ static int forward_convolutions(Worker *me, const uint8_t *pixels, float *featur
             if (four) {
                 windows[filled++] = window;
                 for (int y = 0; y < 4; y++) memcpy(patch + 4 * y, image + (2 * i + y) * SIDE + 2 * j, 4 * sizeof(float));
-                pool_channels(patch, 4, 1, me->forward1, channels, small + s.b1, out, me->at1 + window * s.a,
-                              window * PATCH);
+                forward_window1(me, patch, out, me->at1 + window * s.a, window * PATCH);
             } else
                 for (int v = 0; v < s.a; v += LANES) STORE(out + v, LOAD(me->blank + v));
         }
