@@ -1,10 +1,14 @@
-"""Numbers as people read them: no exponents, and U+2212 for minus."""
+"""Numbers as people read them: no "1e-05", and U+2212 for minus."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
 MINUS = "\u2212"
+LARGE = 1e7
+"""From here on `decimal` writes a power of ten: what a network that has diverged computes has twenty digits."""
 
 
 def number(value: float) -> str:
@@ -18,11 +22,14 @@ def number(value: float) -> str:
 
 
 def decimal(value: float, digits: int) -> str:
-    """A number with so many digits; no sign where it rounds to zero.
+    """A number with so many digits; no sign where it rounds to zero; from ten millions on a power of ten.
 
-    >>> decimal(-0.25, 1), decimal(3.0, 2), decimal(-0.001, 2)
-    ('−0.2', '3.00', '0.00')
+    >>> decimal(-0.25, 1), decimal(3.0, 2), decimal(-0.001, 2), decimal(-1.2345e16, 2)
+    ('−0.2', '3.00', '0.00', '−1.23 × 10¹⁶')
     """
+    if LARGE <= abs(value) < math.inf:
+        digit, _, power = f"{value:.2e}".partition("e+")
+        return f"{digit} × 10{''.join('⁰¹²³⁴⁵⁶⁷⁸⁹'[int(d)] for d in str(int(power)))}".replace("-", MINUS)
     return f"{value if round(value, digits) else 0:.{digits}f}".replace("-", MINUS)
 
 

@@ -20,7 +20,7 @@ from pages.parts.runs.moment import moment
 from pages.parts.runs.run_picker import run_picker
 from pages.parts.runs.take_away import take_away
 from pages.parts.test import abstaining, classes, confusion, mistakes, reliability, robustness
-from pages.parts.text import change
+from pages.parts.text import change, epochs
 
 View = Literal["classes", "matrix", "mistakes", "calibration", "threshold", "robustness"]
 
@@ -109,15 +109,16 @@ def main() -> None:
 
 
 def _say_what_is_tested(run: Run, step: int) -> None:
-    epoch = step / run.config.steps_per_epoch
-    epochs = "epoch" if epoch == 1 else "epochs"
     if step == 0:
         st.info(
             "This is the network before its first step: its weights are random, so it is right about as often as chance.",
             icon=":material/info:",
         )
     elif run.is_active:
-        st.info(f"Still training. “After” shows it after {epoch:.3g} {epochs}.", icon=":material/trending_down:")
+        st.info(
+            f"Still training. “After” shows it after {epochs(step / run.config.steps_per_epoch)}.",
+            icon=":material/trending_down:",
+        )
     if run.is_active and run.latest:
         st.fragment(_wait_for_news, run_every=2.0, key="news")(run.id, run.latest.step)
 

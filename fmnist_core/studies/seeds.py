@@ -53,7 +53,7 @@ def by_seed(runs: Iterable[Run]) -> list[SeedGroup]:
     waiting: dict[TrainingConfig, int] = defaultdict(int)
     taken: dict[TrainingConfig, set[int]] = defaultdict(set)
     for run in sorted(runs, key=lambda run: run.sequence):
-        if not run.is_replicate:
+        if not run.is_replicate or (run.group and run.group.kind == "label check"):  # whose parts are one study already
             continue
         key = replace(run.config, seed=0)
         taken[key].add(run.config.seed)

@@ -164,6 +164,10 @@ def _text(x: float, y: float, words: str, *, weight: int = 400, faint: bool = Fa
     )
 
 
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}\u00a0%"
+
+
 def _bars(scores: Scores, x: float, y: float, width: float) -> str:
     """A row of name and bar per class; the bar's full length is a probability of 1."""
     parts = []
@@ -173,9 +177,9 @@ def _bars(scores: Scores, x: float, y: float, width: float) -> str:
         top = y + position * 17
         bar = f'<rect x="{x + names:.1f}" y="{top + 3:.1f}" height="9" rx="2" fill="rgb{INK}"'
         parts.append(
-            f"<g><title>{escape(label)}: {share:.1%}</title>{_text(x, top + 12, label)}"
+            f"<g><title>{escape(label)}: {_percent(share)}</title>{_text(x, top + 12, label)}"
             f'{bar} width="{room:.1f}" opacity="{FAINT}"/>{bar} width="{max(1.0, room * float(share)):.1f}"/>'
-            f"{_text(x + width, top + 12, f'{share:.1%}', anchor='end')}</g>"
+            f"{_text(x + width, top + 12, _percent(share), anchor='end')}</g>"
         )
     return "".join(parts)
 

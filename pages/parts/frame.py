@@ -232,7 +232,7 @@ def data_fault(error: dataset.DatasetError) -> None:
         bar = st.progress(0.0, "Downloading with torchvision, at most two minutes")
         try:
             for share in dataset.download():
-                bar.progress(share, f"Downloading with torchvision, at most two minutes: {share:.0%}")
+                bar.progress(share, f"Downloading with torchvision, at most two minutes: {percent(share, 0)}")
         except dataset.DatasetError as failure:
             bar.empty()
             st.error(plain(str(failure)), icon=":material/cloud_off:")

@@ -43,6 +43,7 @@ NAMES = {
     "segment": 'button[data-variant="segmented_control"]',
     "drawn": ':is([data-testid="stSlider"], [data-testid="stCheckbox"], [data-testid="stProgress"], [data-testid^="stBidiComponent"])',
     "slider_value": '[data-testid="stSliderThumbValue"]',
+    "plot": '[data-testid="stPlotlyChart"]',
     "menu_link": '[data-testid="stPageLink-NavLink"]',
 }
 """What the style sheet calls Streamlit's elements, and their selectors."""

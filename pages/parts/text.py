@@ -29,6 +29,15 @@ def plain(text: str) -> str:
     return re.sub(r"[!-/:-@\[-`{-~]", escaped, one_line(text))
 
 
+def epochs(number: float) -> str:
+    """So many epochs.
+
+    >>> epochs(1.0), epochs(0.8267), epochs(20)
+    ('1 epoch', '0.827 epochs', '20 epochs')
+    """
+    return f"{number:.3g} epoch{'s' * (number != 1)}"
+
+
 def change(difference: float, digits: int, unit: str = "", *, less_is_better: bool = False) -> dict[str, Any]:
     """For `st.metric`: a difference with its sign, green for better, red for worse, gray where it rounds to nothing.
 

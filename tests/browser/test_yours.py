@@ -97,7 +97,10 @@ def test_a_finger_on_a_phone(browser: Browser, app: str, finished: str):
     errors = listen(page)
     page.goto(f"/yours?run={finished}")
     settled(page)
-    page.locator(".pad canvas").evaluate("(canvas) => canvas.scrollIntoView({ block: 'center' })")
+    pad = page.locator(".pad canvas").bounding_box()
+    assert pad
+    assert pad["y"] + pad["height"] <= 844  # all of it is on the first screen
+    assert pad["width"] % 28 == pad["height"] % 28 == 0
     before = page.locator(".pad canvas").bounding_box()
     touch = context.new_cdp_session(page)
     for stroke in LEGS:

@@ -86,6 +86,7 @@ def test_bare_sweep_shows_what_was_asked_for(open_page: Open, empty: Path):
     assert page.segmented_control(key="chosen_sampler").value == "random"
     assert page.slider(key="chosen_count").value == 3
     assert page.number_input(key="chosen_sample_seed").value == 41
+    assert page.number_input(key="chosen_sample_seed").label == "Seed of the sample"
     assert page.slider(key="chosen_epochs").value == 2
     assert "sample 41" in words(page)
     assert {row["link"] for row in sweep_table(page)["rows"]} == {f"train?run={run.id}" for run in sweep.runs_of(name)}
@@ -98,6 +99,7 @@ def test_bare_sweep_shows_what_was_asked_for(open_page: Open, empty: Path):
     assert not page.exception
     assert page.multiselect(key="chosen_vary_settings").value == ["momentum", "dropout"]
     assert "by which seed, was not written down" in words(page)
+    assert page.number_input(key="chosen_sample_seed").label == "Seed of the next sample"
 
 
 def test_bare_race_shows_what_was_asked_for(open_page: Open, empty: Path):

@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 
 from fmnist_core.data import dataset
+from fmnist_core.runs import client
+from fmnist_core.settings.config import TrainingConfig
+from fmnist_core.settings.jobs import Race
+from pages.parts import frame
 from tests.pages.conftest import Open, Trained, words
 
 PAGE = "pages/3_network.py"
@@ -50,3 +54,14 @@ def test_a_trained_network_is_drawn_where_there_is_one(
     assert f"Test picture 3 ({label}) in a network with the weights of A" in words(page)
     assert "with fresh weights" in words(open_page(PAGE, weights="fresh"))
     assert "with fresh weights" in words(open_page(PAGE, conv1_channels="77"))
+
+
+def test_a_run_that_cannot_be_drawn_here_is_named_with_the_way_to_it(open_page: Open, empty: Path):
+    """Of another kind, of other widths, a race, or gone: nothing else is drawn in its name without a word."""
+    wide, linear = client.start(TrainingConfig(hidden_units=99)), client.start(TrainingConfig(architecture="linear"))
+    race = client.start(TrainingConfig(batch_size=500), job=Race(copies=2))
+    for run_id, why in ((wide, "of other widths"), (linear, "of another kind"), (race, "keeps no network")):
+        said = [note.value for note in open_page(PAGE, run=run_id).info]
+        assert any(why in sentence and frame.plain(client.get(run_id).title) in sentence for sentence in said), said
+    assert not open_page(PAGE, run=wide, hidden_units="99").info
+    assert any("No such run" in note.value for note in open_page(PAGE, run="0123456789ab").warning)

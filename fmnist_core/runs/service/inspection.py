@@ -28,6 +28,7 @@ from fmnist_core.inside import trust, units
 from fmnist_core.inside.network import Network
 from fmnist_core.runs.files.folder import RunFolder
 from fmnist_core.runs.files.opened import opened
+from fmnist_core.runs.files.snapshots import HIGHEST_FLOAT16
 from fmnist_core.runs.sealed import Pictures, SealedFolder, folder_as_seen, scored_on
 from fmnist_core.runs.service import background
 
@@ -77,7 +78,9 @@ def _units(network: Network, pictures: Pictures) -> Iterator[Arrays]:
     for count in (len(images),) if network.config.architecture in ("net", "perceptron") else (FIRST, len(images)):
         found: Arrays = {"whole": np.array(count == len(images)), "pictures": np.array(count)}
         for name, layer in units.excitement(network, images[:count]).items():
-            found[f"{name}/values"], found[f"{name}/places"] = layer.values.astype(np.float16), layer.places
+            is_large = np.abs(layer.values).max(initial=0) > HIGHEST_FLOAT16  # of a network that has diverged
+            found[f"{name}/values"] = layer.values if is_large else layer.values.astype(np.float16)
+            found[f"{name}/places"] = layer.places
         yield found
 
 

@@ -13,6 +13,7 @@ from fmnist_core.runs.files.record import Moment, Run, State
 from fmnist_core.views.colours import RUNS
 from pages.parts import address, controls
 from pages.parts.runs.run_picker import title
+from pages.parts.text import epochs
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Contender:
     @property
     def when(self) -> str:
         """The step in epochs, in words."""
-        return "before training" if self.at == 0 else f"after {self.at / self.run.config.steps_per_epoch:.3g} epochs"
+        return "before training" if self.at == 0 else f"after {epochs(self.at / self.run.config.steps_per_epoch)}"
 
 
 # --- The address ---------------------------------------------------------------------------------------------------

@@ -61,7 +61,7 @@ class Entry:
 
 def leaderboard(runs: Sequence[Run], mask: Mask) -> None:
     """The list, sorted by the column in `?sort=`."""
-    own = [Entry(run, None, scores.score(run, Contender(run).at, mask)) for run in runs]
+    own = [Entry(run, None, scores.score(run, at, mask) if (at := Contender(run).at) else None) for run in runs]
     with st.container(horizontal=True, vertical_alignment="center"):
         others = controls.switch("What others reached", "references")
     _flattery(own)

@@ -93,7 +93,7 @@ def _last(group: SeedGroup, mask: Mask) -> list[Score]:
 def _table(chosen: Sequence[SeedGroup], names: Sequence[str], spreads: Sequence[Spread | None]) -> None:
     lines = ""
     for group, name, colour, spread in zip(chosen, names, RUNS, spreads, strict=False):
-        figures = [_seeds(len(group.runs)), "", "", ""]
+        figures = [_seeds(len(group.runs)).replace(" ", "\N{NO-BREAK SPACE}"), "", "", ""]
         if spread:
             low, high = spread.interval
             figures[1] = frame.percent(spread.mean / 100)

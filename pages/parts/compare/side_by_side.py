@@ -29,6 +29,8 @@ NAMES = {name: setting.label for name, setting in SETTINGS.items()} | {"branched
 BRANCHED = "branched"
 STEERED = ("learning_rate", "momentum")
 """Settings that can be changed while a run trains."""
+NONE_AT_0 = ("step_limit", "shift", "erase", "validation")
+"""Settings whose 0 means that there is none."""
 TUTORIAL = "the tutorial's settings"
 PLOT = {"displaylogo": False, "modeBarButtons": [["zoom2d", "pan2d", "resetScale2d", "toImage"]]}
 
@@ -44,6 +46,8 @@ def word(name: str, config: TrainingConfig) -> str:
         return row.range.names[value].partition(":")[0]
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if name in NONE_AT_0 and not value:
+        return "none"
     return number(value) if isinstance(value, float) else f"{value:,}"
 
 
@@ -123,9 +127,13 @@ def settings(contenders: Sequence[Contender], reached: Sequence[Score | None]) -
         f'<div class="scroll"><table class="figures"><thead><tr><th></th>{head}</tr></thead>'
         f'<tbody>{lines({NAMES[name]: words for name, words in rows.items()})}</tbody><tbody class="outcome">{lines(outcome)}</tbody></table></div>'
     )
+    whose = "The same in all" if len(contenders) > 1 else "Its settings"
+    if same == TUTORIAL and rows:
+        told = "All other settings are the tutorial's."
+    else:
+        told = f"{whose}: {same}{'' if same == TUTORIAL else '; the rest as in the tutorial'}."
     st.caption(
-        ("The same in all" if len(contenders) > 1 else "Its settings")
-        + f": {same}{'' if same == TUTORIAL else '; the rest as in the tutorial'}. The interval (Wilson) says how sure the "
+        f"{told} The interval (Wilson) says how sure the "
         "accuracy is as a property of this one network; training again with another seed may give another accuracy."
     )
 

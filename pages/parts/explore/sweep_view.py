@@ -39,7 +39,7 @@ def show() -> None:
     with st.container(key="run_first" if runs else "form_first"):  # on a narrow screen
         settings, result = st.columns([1, 2], gap="large")
     with settings, st.container(border=True):
-        ranges, base = _form()
+        ranges, base = _form(is_seed_known=not runs or sweep.plan(name) is not None)
     with result:
         if runs:
             with st.container(key="run_head"):
@@ -52,7 +52,7 @@ def show() -> None:
 # --- What to vary --------------------------------------------------------------------------------------------------
 
 
-def _form() -> tuple[dict[str, tuple[float, float]], TrainingConfig]:
+def _form(*, is_seed_known: bool) -> tuple[dict[str, tuple[float, float]], TrainingConfig]:
     named = [word for word in address.items("vary_settings") if word in SCALES][:MOST_VARIED]
     controls.several(
         "Settings to vary",
@@ -84,7 +84,8 @@ def _form() -> tuple[dict[str, tuple[float, float]], TrainingConfig]:
         number, seed = controls.slider("Values of each setting", "points"), None
     else:
         number = controls.slider("Runs", "count")
-        seed = controls.whole_number("Seed of the sample", "sample_seed", help="Another seed, another sample.")
+        label = "Seed of the sample" if is_seed_known else "Seed of the next sample"
+        seed = controls.whole_number(label, "sample_seed", help="Another seed, another sample.")
     epochs = controls.slider("Epochs of each run", "epochs")
     base = TrainingConfig(epochs=epochs, validation=search.HELD_OUT)
     plan = sweep.Plan(ranges=ranges, number=number, seed=seed)
@@ -144,7 +145,10 @@ def _sample(name: str, runs: Sequence[Run]) -> str:
         return "" if plan.seed is None else f"Settings at random: sample {plan.seed}."
     if drawn.is_grid([run.config for run in runs]):
         return ""
-    return "The form shows what these runs tried. From which ranges, and by which seed, was not written down."
+    return (
+        "The form shows what these runs tried; from which ranges, and by which seed, was not written down. "
+        "The seed that stands there is for the next sample."
+    )
 
 
 def _charts(runs: Sequence[Run], best: Run) -> None:

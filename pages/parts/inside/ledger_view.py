@@ -14,9 +14,10 @@ from fmnist_core.inside.network import Network
 from fmnist_core.runs import client
 from fmnist_core.runs.files.opened import opened
 from fmnist_core.runs.service import inspection
-from pages.parts import address, controls
+from pages.parts import address, controls, frame
 from pages.parts.components.ledger import Comparison, ledger
 from pages.parts.inside.subject import Subject
+from pages.parts.text import decimal
 
 KEY = "ledger"
 LARGE_MAPS: tuple[Map, ...] = ("ledger", "occlusion", "gradient", "Grad-CAM")
@@ -134,7 +135,7 @@ def _read_trust(subject: Subject, step: int) -> dict[str, str]:
         return {}
     rows = zip(kept["kinds"], kept["agreement"], kept["error"], kept["left"], strict=True)
     return {
-        str(kind): f"agreement {agreement:.2f} ± {error:.2f}, left {100 * left:.0f} %"
+        str(kind): f"agreement {decimal(agreement, 2)} ± {error:.2f}, left {frame.percent(left, 0)}"
         for kind, agreement, error, left in rows
     }
 

@@ -53,7 +53,7 @@ def draw(subject: Subject) -> None:
             outcome(subject)
         else:
             st.info(
-                "Nothing has been changed yet. Mute a filter, put Sobel's kernel in its place, round all weights to 2 bits: "
+                "Nothing has been changed yet. Mute a filter, put Sobel’s kernel in its place, or round all weights to 2 bits: "
                 f"the network is then tested again on all {len(subject.pictures.indices):,} {subject.pictures.words}.",
                 icon=":material/healing:",
             )

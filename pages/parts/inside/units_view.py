@@ -26,7 +26,7 @@ SHOWN = 20
 FRAME = 150
 """Grey level around the window that did it."""
 ALIKE = 1e-3
-"""Values that differ by less, as they are kept in half precision, count as the same."""
+"""Values that differ by less, as they are mostly kept in half precision, count as the same."""
 
 
 def draw(subject: Subject) -> None:
@@ -152,6 +152,7 @@ def _classes(found: Excitement, unit: int, labels: np.ndarray) -> None:
         title="Mean of its largest value, class by class",
         title_font_size=14,
     )
+    figure.update_yaxes(exponentformat="power")
     st.plotly_chart(figure, config={"displayModeBar": False}, key="unit_classes")
 
 
@@ -196,6 +197,7 @@ def _one(stage: Stage, unit: int, kept: Arrays) -> None:
         title_font_size=14,
     )
     figure.update_yaxes(autorange="reversed")
+    figure.update_xaxes(exponentformat="power")
     st.plotly_chart(figure, config={"displayModeBar": False}, key="unit_scores")
     _surgery(stage, unit)
 
@@ -240,10 +242,12 @@ def _all(subject: Subject, kept: Arrays) -> None:
     st.plotly_chart(figure, config={"displayModeBar": False}, key="all_muted")
     worst = int(np.argmin(changes))
     part = "" if bool(kept["whole"]) else " More are being computed."
-    st.caption(
-        f"Measured on {int(kept['pictures']):,} {subject.pictures.words}, {len(names)} units. It matters most: {names[worst]}, "
-        f"{signed(changes[worst], 2)} points.{part}"
+    most = (
+        f"The one that matters most: {names[worst]}, {signed(changes[worst], 2)} points."
+        if round(changes[worst], 2) < 0
+        else "Without any one of them, the network is as accurate as with it."
     )
+    st.caption(f"Measured on {int(kept['pictures']):,} {subject.pictures.words}, {len(names)} units. {most}{part}")
 
 
 def _module(stage: Stage) -> str:

@@ -90,7 +90,7 @@ def _waits(run: Run) -> str:
 def title(run: Run) -> str:
     """Name, number, newest accuracy and day of a run: what tells it from others in a list. Plain text, not Markdown."""
     words = run.title if run.title == f"Run {run.sequence}" else f"{run.title} · run {run.sequence}"
-    score = run.latest and run.latest.test
+    score = run.latest and run.latest.step and run.latest.test  # before training it is no accuracy of this run
     return " · ".join(filter(None, [words, frame.percent(score.accuracy) if score else "", day(run)]))
 
 

@@ -19,6 +19,7 @@ from pages.parts.components.matrix import Cell, Face, matrix
 from pages.parts.components.picture_rows import Picture, Row, Strip, picture_rows
 from pages.parts.runs import run_picker
 from pages.parts.runs.gallery import behind, image_link
+from pages.parts.text import epochs
 
 Side = Literal["After", "Before", "Difference"]
 Numbers = Literal["counts", "rows", "columns"]
@@ -145,7 +146,7 @@ def _other(subject: Subject) -> Evaluation | None:
     def words(option: str) -> str:
         if option in runs:
             return run_picker.title(runs[option])
-        return "Before training" if option == "0" else f"After {steps[int(option)]:.3g} epochs"
+        return "Before training" if option == "0" else f"After {epochs(steps[int(option)])}"
 
     chosen = controls.select("Compared with", "against", options, words={o: words(o) for o in options}, width=420)
     if chosen == "0":

@@ -49,6 +49,7 @@ def _facts(run: Run) -> dict[str, object]:
         "name": run.title,
         "stepsPerEpoch": steps_per_epoch,
         "steps": run.config.total_steps,
+        "ended": run.step if run.state.is_final else None,
         "batchSize": run.config.batch_size,
         "imagesPerEpoch": 60_000 - run.config.validation,
         "split": "validation" if run.is_sealed else "test",

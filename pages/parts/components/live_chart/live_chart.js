@@ -25,7 +25,9 @@ class LiveChart {
   constructor(root, data) {
     Object.assign(this, { root, data, ended: false, axis: "epoch", drawnIn: 0, drawnAt: 0, zooms: 0 });
     this.curves = data.curves.map((facts) => new Curve(facts)); // the first is the run itself
-    this.window = WINDOWS.filter((w) => w <= Math.max(1, this.curves[0].stepsPerEpoch / 10)).pop();
+    const { stepsPerEpoch, ended, branchedAt } = data.curves[0];
+    const shortest = Math.min(stepsPerEpoch, (ended ?? Infinity) - (branchedAt ?? 0)); // a run that ended early has few losses
+    this.window = WINDOWS.filter((w) => w <= Math.max(1, shortest / 10)).pop();
     this.find = (name) => root.querySelector(`.live-${name}`);
     this.plots = () => ["loss", "accuracy"].map(this.find);
   }
@@ -48,6 +50,7 @@ class LiveChart {
     );
     this.choose(this.window);
     this.root.querySelector(".live-chart").onkeydown = (event) => event.stopPropagation(); // Streamlit listens to "r" and "c"
+    this.find("log-y").checked = this.data.now.state === "diverged"; // else all losses but the last lie on the axis
     for (const name of ["log-x", "log-y"]) this.find(name).onchange = () => this.draw();
     this.find("axis").onchange = (event) => {
       this.axis = event.target.value;
@@ -86,14 +89,16 @@ class LiveChart {
     const wanted = data.curves.map((facts) => facts.run);
     this.curves.forEach((curve, i) => wanted.includes(curve.run) || this.followers[i].end());
     const known = new Map(this.curves.map((curve, i) => [curve.run, [curve, this.followers[i]]]));
+    let hasEnded = false;
     const pairs = data.curves.map((facts, i) => {
       const [curve, follower] = known.get(facts.run) ?? [new Curve(facts), null];
-      curve.colour = facts.colour;
+      [curve.colour, hasEnded] = [facts.colour, hasEnded || curve.ended !== facts.ended];
+      curve.ended = facts.ended;
       return [curve, follower ?? this.follow(curve, i === 0)];
     });
     const isSame = pairs.length === this.curves.length && pairs.every(([curve], i) => curve === this.curves[i]);
     [this.curves, this.followers] = [pairs.map(([curve]) => curve), pairs.map(([, follower]) => follower)];
-    if (!isSame) this.draw();
+    if (!isSame || hasEnded) this.draw();
     this.tell(data.now);
   }
 
@@ -245,9 +250,17 @@ class LiveChart {
 
   secondAxis(type) {
     if (!this.hasTwoMeasures) return {};
-    const log = type === "log" ? { dtick: 1 } : {};
+    const log = type === "log" ? this.decades() : {};
     const yaxis2 = { title: { text: "Cross-entropy (nats per image)" }, type, tickmode: "auto", ...log, overlaying: "y", side: "right", showgrid: false, automargin: true };
     return { yaxis2 };
+  }
+
+  // A logarithmic axis: a line for each power of ten, or for every few where a run that diverged has passed many.
+  decades() {
+    let [low, high] = [Infinity, 0];
+    for (const { losses, first, count } of this.curves)
+      for (const loss of losses.subarray(Math.min(first, count), count)) if (loss > 0 && loss < Infinity) [low, high] = [Math.min(low, loss), Math.max(high, loss)];
+    return { dtick: Math.max(1, Math.ceil(Math.log10(high / low) / 6) || 1), exponentformat: "power" };
   }
 
   accuracyTraces(curve) {
@@ -324,11 +337,11 @@ class LiveChart {
 
   plot(name, traces, y, extras) {
     const isLog = this.find("log-x").checked;
-    const own = this.curves[0];
-    const whole = this.axis === "time" || isLog ? {} : { range: [0, own.at(own.steps, this.axis)], autorange: false };
+    const ends = this.curves.map((curve) => curve.at(curve.ended ?? curve.steps, this.axis)); // as planned, while it trains
+    const whole = this.axis === "time" || isLog ? {} : { range: [0, Math.max(...ends)], autorange: false };
     const hoverformat = this.axis === "epoch" ? ".2f" : ",.6~r";
     const xaxis = { title: { text: AXES[this.axis] }, type: isLog ? "log" : "linear", ...whole, hoverformat };
-    const yaxis = { ...y, title: { text: y.title }, ...(y.type === "log" ? { dtick: 1 } : {}) };
+    const yaxis = { ...y, title: { text: y.title }, ...(y.type === "log" ? this.decades() : {}) };
     const layout = { ...layoutOf(this.theme, xaxis, yaxis, `${this.axis}${isLog}${this.zooms}`), hovermode: "x unified", ...extras };
     const element = this.find(name);
     element.querySelector(".live-skeleton")?.remove();

@@ -2,16 +2,25 @@
 
 const DIGITS = 3;
 
+const LARGE = 1e7; // as fmnist_core/numbers.py: from here on a power of ten
+const power = (value) => {
+  const [digit, exponent] = value.toExponential(2).split("e+");
+  return `${digit} × 10${Array.from(exponent, (d) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[d]).join("")}`;
+};
 const shown = (value, digits = DIGITS) => {
-  const text = Math.abs(value).toFixed(digits);
+  const size = Math.abs(value), text = size >= LARGE && size < Infinity ? power(size) : size.toFixed(digits);
+  if (size >= LARGE) return `${value < 0 ? "−" : ""}${text}`;
   return `${value < 0 && Number(text) ? "−" : ""}${text}`;
 };
 const signed = (value) => `<span class="${value < 0 ? "down" : "up"}">${shown(value)}</span>`;
 const escape = (text) => String(text).replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
 
+const LARGEST = 2 ** 50;
+
 // Integers in units of the last digit. `target`: what they must add up to; by default their own rounded sum.
 function balanced(terms, target) {
   const scaled = terms.map((term) => term * 10 ** DIGITS), low = scaled.map(Math.floor);
+  if (!scaled.every((value) => Math.abs(value) < LARGEST)) return scaled; // no integers of floating point, nor digits that are shown
   let missing = (target ?? Math.round(scaled.reduce((a, b) => a + b, 0))) - low.reduce((a, b) => a + b, 0);
   const order = scaled.map((value, i) => [value - low[i], i]).sort((a, b) => b[0] - a[0]).map(([, i]) => i);
   for (let n = 0; missing > 0; n += 1, missing -= 1) low[order[n % order.length]] += 1;

@@ -232,7 +232,7 @@ class TimeSlider {
     if (logits) this.drawOne(logits[this.at]);
     else if (predicted) this.drawAll();
     this.drawFilters(step);
-    const share = correct === null || logits ? "" : `${((100 * correct) / (this.labels.length - this.data.leftOut.length)).toFixed(2)} % right`;
+    const share = correct === null || logits ? "" : `${((100 * correct) / (this.labels.length - this.data.leftOut.length)).toFixed(2)}\u00a0%\u00a0right`;
     this.find("where").innerHTML = `<b>${this.words(this.at)}</b>${share && ` · ${share}`}`;
     this.range.setAttribute("aria-valuetext", `${this.words(this.at)}. ${this.spoken ?? share}`);
     this.root.dataset.step = step;
