@@ -2,7 +2,6 @@
 
 const EVERY = 250; // milliseconds between two questions
 const LEAST = 16_384, MOST = 524_288; // bytes of events in an answer: as many as come in about a second
-const PATIENCE = 20_000; // milliseconds
 const FINAL = new Set(["finished", "stopped", "diverged", "failed"]);
 
 // plotly.js is 4 MB: asked for once a page, kept by the browser for ever
@@ -24,44 +23,38 @@ function loadPlotly(version) {
 // `tell(now)`, where it is wanted: what stands above a chart, once with every answer.
 class Follower {
   constructor(run, hear, say, tell = null) {
-    Object.assign(this, { run, hear, say, tell, offset: 0, most: 4 * LEAST, pause: EVERY, ended: false });
+    const asking = new Asking(say, "No answer from the server: the run goes on, asking again …");
+    Object.assign(this, { run, hear, say, tell, asking, offset: 0, most: 4 * LEAST, ended: false });
   }
 
   async ask() {
-    let wait = document.hidden ? 1000 : EVERY;
     const asked = performance.now();
-    try {
-      const now = this.tell ? "&now=1" : "";
-      const address = new URL(`api/runs/${this.run}/events?after=${this.offset}&most=${this.most}${now}`, base());
-      const answer = await fetch(address, { signal: AbortSignal.timeout(PATIENCE) });
-      if (this.ended) return;
-      if (answer.status === 404) return this.say("This run has been deleted.");
-      if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
-      const news = await answer.json();
-      if (this.ended) return;
-      this.pause = EVERY;
-      [this.answered, this.isOver] = [true, FINAL.has(news.state) && !news.more];
-      this.say("");
-      const took = performance.now() - asked;
-      if (news.more) this.most = took < 500 ? Math.min(2 * this.most, MOST) : took > 2000 ? Math.max(this.most / 2, LEAST) : this.most;
-      this.offset = news.next;
-      if (news.events.length) this.hear(news.events);
-      if (news.now) this.tell?.(news.now);
-      wait = Math.max(wait, news.again ?? 0); // the more follow, the later
-      if (news.more) wait = 0;
-      else if (FINAL.has(news.state)) return; // nothing will ever come
-      else if (news.state === "paused") wait = Math.max(wait, 1000);
-    } catch {
-      if (this.ended) return;
-      this.most = LEAST; // what has come is kept: the next question is about the rest
-      this.pause = wait = Math.min(2 * this.pause, 5000);
-      this.say("No answer from the server: the run goes on, asking again …");
+    const now = this.tell ? "&now=1" : "";
+    const news = await this.asking.get(new URL(`api/runs/${this.run}/events?after=${this.offset}&most=${this.most}${now}`, base()));
+    if (this.ended) return;
+    if (news === null) return this.say("This run has been deleted.");
+    if (!news) this.most = LEAST; // what has come is kept: the next question is about the rest
+    const wait = news ? this.after(news, performance.now() - asked) : this.asking.pause;
+    if (wait !== Infinity) this.timer = setTimeout(() => this.ask(), wait); // whatever comes of what is heard
+    if (news?.events.length) this.hear(news.events);
+    if (news?.now) this.tell?.(news.now);
+  }
+
+  // Milliseconds until the next question; Infinity where nothing will ever come. `took`: milliseconds that the answer has taken.
+  after(news, took) {
+    [this.answered, this.isOver] = [true, FINAL.has(news.state) && !news.more];
+    this.offset = news.next;
+    if (news.more) {
+      this.most = took < 500 ? Math.min(2 * this.most, MOST) : took > 2000 ? Math.max(this.most / 2, LEAST) : this.most;
+      return 0;
     }
-    this.timer = setTimeout(() => this.ask(), wait);
+    if (FINAL.has(news.state)) return Infinity;
+    const least = document.hidden || news.state === "paused" ? 1000 : EVERY;
+    return Math.max(least, news.again ?? 0); // the more follow, the later
   }
 
   end() {
-    this.ended = true;
+    this.ended = this.asking.ended = true;
     clearTimeout(this.timer);
   }
 }

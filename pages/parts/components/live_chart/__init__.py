@@ -12,7 +12,7 @@ from fmnist_core.views.colours import REFERENCE, RUNS, TEST, TRAIN
 from pages.parts.components import load
 from pages.parts.runs.now import now
 
-_component = load("live_chart", scripts=["following.js", "live_chart/curve.js"], isolate_styles=False)
+_component = load("live_chart", scripts=["asking.js", "following.js", "live_chart/curve.js"], isolate_styles=False)
 
 
 def live_chart(

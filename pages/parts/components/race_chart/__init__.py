@@ -9,7 +9,7 @@ from fmnist_core.settings.jobs import Race
 from fmnist_core.views.colours import REFERENCE, TEST, TRAIN, WRONG
 from pages.parts.components import load
 
-_component = load("race_chart", scripts=["following.js"], isolate_styles=False)
+_component = load("race_chart", scripts=["asking.js", "following.js"], isolate_styles=False)
 
 
 def race_chart(run: Run, job: Race) -> None:

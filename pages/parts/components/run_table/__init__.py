@@ -10,7 +10,7 @@ from fmnist_core.runs.people import Person
 from pages.parts.components import load
 from pages.parts.runs.rows import mark
 
-_component = load("run_table", styles=["scrolling.css"])
+_component = load("run_table", scripts=["asking.js"], styles=["scrolling.css"])
 
 RUN = "RUN"
 """Stands for a run's id in `links`."""

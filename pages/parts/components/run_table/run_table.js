@@ -25,7 +25,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   list.send = setTriggerValue;
   list.data = data;
   list.draw();
-  if (!list.timer && !list.asking) list.ask();
+  if (!list.timer && !list.isAsking) list.ask();
   return () => {
     list.end();
     lists.delete(parentElement);
@@ -34,35 +34,26 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
 class RunList {
   constructor(root) {
-    Object.assign(this, { root, rows: null, version: "", all: false, ended: false });
+    const asking = new Asking((text) => this.say(text), "No answer from the server, asking again …");
+    Object.assign(this, { root, asking, rows: null, version: "", all: false, ended: false });
     this.table = root.querySelector("table");
   }
 
   async ask() {
-    this.asking = true;
-    let wait = document.hidden ? 10_000 : this.rows?.some((row) => row.is_active) ? 1500 : 3000;
-    try {
-      const answer = await fetch(new URL(`api/runs?known=${this.version}`, base()), { signal: AbortSignal.timeout(20_000) });
-      if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
-      const news = await answer.json();
-      if (this.ended) return;
-      this.say("");
-      wait = Math.max(wait, news.again ?? 0); // the more follow, the later
-      if (news.rows) {
-        [this.rows, this.version] = [news.rows, news.version];
-        this.draw();
-      }
-    } catch {
-      if (this.ended) return;
-      wait = 5000;
-      this.say("No answer from the server, asking again …");
+    this.isAsking = true;
+    const news = await this.asking.get(new URL(`api/runs?known=${this.version}`, base()));
+    if (this.ended) return;
+    const least = document.hidden ? 10_000 : this.rows?.some((row) => row.is_active) ? 1500 : 3000;
+    this.isAsking = false;
+    this.timer = setTimeout(() => this.ask(), news ? Math.max(least, news.again ?? 0) : this.asking.pause); // the more follow, the later
+    if (news?.rows) {
+      [this.rows, this.version] = [news.rows, news.version];
+      this.draw();
     }
-    this.asking = false;
-    this.timer = setTimeout(() => this.ask(), wait);
   }
 
   end() {
-    this.ended = true;
+    this.ended = this.asking.ended = true;
     clearTimeout(this.timer);
   }
 
