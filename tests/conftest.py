@@ -32,8 +32,9 @@ FAMILIES = {
     "tests/pages": "pages",
     "tests/export": "workshop",
     "tests/terminal": "workshop",
+    "tests/inside": "inside",
 }
-"""Tests that share something dear: a server and its browser, trained runs."""
+"""Tests that share something dear: a server and its browser, trained runs, trained networks."""
 LONGEST = (*FAMILIES, "tests/runs", "tests/studies")
 """What begins first, so that nothing long is left for the end."""
 

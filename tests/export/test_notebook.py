@@ -117,7 +117,7 @@ def test_the_compiled_engine(workshop: Workshop, tmp_path: Path, monkeypatch: py
 )  # fmt: skip
 def test_other_settings(workshop: Workshop, tmp_path: Path, settings: dict[str, object]):
     """Optimizers, schedules, augmentation and the other networks: what ours did is what the notebook does."""
-    certified(workshop.train("-".join(map(str, settings.values())), **settings), tmp_path)
+    certified(workshop.train("-".join(map(str, settings.values())), tested_on=500, **settings), tmp_path)
 
 
 @pytest.mark.slow

@@ -18,6 +18,8 @@ from fmnist_core.runs.service.background import NO_WEIGHTS
 from fmnist_core.studies.robust import fallen, robustness
 from tests.pages.conftest import ROOT, Open, Trained, words
 
+pytestmark = pytest.mark.thorough  # every change to all test pictures is computed, which takes seconds
+
 PAGE = "pages/5_test.py"
 
 

@@ -94,7 +94,7 @@ def test_the_page_shows_the_moment_in_the_address(open_page: Open, trained: Trai
     assert slider(open_page(PAGE, run=trained.first))["shown"] == steps[-1]
 
 
-@pytest.mark.parametrize("step", [*HOSTILE, "999999999"])
+@pytest.mark.parametrize("step", ["999999999", *(pytest.param(step, marks=pytest.mark.thorough) for step in HOSTILE)])
 def test_nonsense_for_a_step_means_the_last(
     open_page: Open, trained: Trained, monkeypatch: pytest.MonkeyPatch, step: str
 ):

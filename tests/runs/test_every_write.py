@@ -87,6 +87,7 @@ def start_changing() -> RunFolder:
     return run
 
 
+@pytest.mark.thorough
 def test_every_write_fails_once(few: TrainingData):
     """Whichever write finds the disk full: the run pauses, nothing is lost or doubled, resumed it ends as it should."""
     expected = reference(SHORT, few, [Changed(0, 0.05, 0.9)])
@@ -158,6 +159,7 @@ def death_before(number: int, executor: TrainsAtOnce) -> Iterator[list[str]]:
         yield done
 
 
+@pytest.mark.thorough
 def test_dispatcher_dies_at_everything_it_does(few: TrainingData, tmp_path: Path):
     """Wherever a dispatcher dies, the next one goes on: nothing is started twice, paused twice or stuck."""
     expected = reference(SHORT, few, [])

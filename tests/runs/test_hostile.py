@@ -331,7 +331,7 @@ def test_fuzz(runs: Path):
 
 @pytest.mark.slow
 def test_fuzz_for_longer(runs: Path):
-    """A minute of it."""
+    """Half a minute of it, or as long as FUZZ_SECONDS says."""
     seed = int(os.environ.get("FUZZ_SEED", time.time_ns() % 10**9))
     print(f"FUZZ_SEED={seed}")
-    assert fuzz(runs, seed, 60) > 10
+    assert fuzz(runs, seed, float(os.environ.get("FUZZ_SECONDS", "30")))

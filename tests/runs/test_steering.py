@@ -29,10 +29,13 @@ from tests.runs.lab import SMALL, events, recorded
 
 pytestmark = pytest.mark.usefixtures("one_thread_an_event_for_each_step")
 
+STEPS = (14, 30, *(pytest.param(step, marks=pytest.mark.thorough) for step in (1, 10, 29)))
+"""Within an epoch, and at the end; at the beginning, at an epoch's end, just before the end."""
+
 # --- Pause, resume, kill ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("step", [1, 10, 14, 29, 30])
+@pytest.mark.parametrize("step", STEPS)
 def test_paused_and_resumed_equals_never_paused(little: TrainingData, step: int):
     """Wherever a run is paused, it goes on to the same losses, the same weights, the same generators."""
     run = create()
@@ -47,7 +50,7 @@ def test_paused_and_resumed_equals_never_paused(little: TrainingData, step: int)
     assert_is(run, *reference(BRIEF, little, []))
 
 
-@pytest.mark.parametrize("step", [1, 9, 10, 14, 30])
+@pytest.mark.parametrize("step", [*STEPS, pytest.param(9, marks=pytest.mark.thorough)])
 def test_killed_and_recovered_equals_undisturbed(little: TrainingData, step: int):
     """Killed after any step, a run goes on to the same end, and the film has the same weights at the same steps."""
     undisturbed, run = create(), create()

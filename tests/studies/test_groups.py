@@ -19,6 +19,7 @@ from tests.runs.lab import SMALL, Lab
 SHORT = replace(SMALL, architecture="linear", step_limit=40, learning_rate=0.02)
 
 
+@pytest.mark.thorough
 def test_cross_validation_judges_every_training_image_once(lab: Lab):
     """Two runs, each holding out half: logits for all 60,000, each from the run that did not train on the picture."""
     ids = cross_validation.start_label_check(replace(SHORT, seed=77), 2, client.list_runs())

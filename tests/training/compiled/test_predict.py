@@ -48,10 +48,14 @@ def wanted_logits(standardise: bool, flip: bool) -> np.ndarray:
 
 @pytest.mark.parametrize(("standardise", "flip"), [(False, False), (True, False), (False, True), (True, True)])
 def test_all_test_images_as_pytorch_sees_them(way, pictures, standardise, flip):
-    """Float32's rounding apart, the same logits; the same class wherever the two best are further apart than that."""
+    """Float32's rounding apart, the same logits; the same class wherever the two best are further apart than that.
+
+    In NumPy, which takes five times as long, 2,000 of them.
+    """
     _net, weights = net_of()
-    wanted = wanted_logits(standardise, flip)
-    logits = predict.predict(weights, pictures, standardise=standardise, flip=flip)
+    count = len(pictures) if way == "C" else 2000
+    wanted = wanted_logits(standardise, flip)[:count]
+    logits = predict.predict(weights, pictures[:count], standardise=standardise, flip=flip)
     difference = np.abs(logits - wanted).max()
     assert difference < 2e-6 * np.abs(wanted).max()
     ranked = np.sort(wanted, axis=1)
