@@ -182,26 +182,48 @@ typedef struct {
     uint64_t next, words[624];
 } Generator;
 
-static uint32_t draw(Generator *g) {
-    if (--g->left == 0) {
-        for (int k = 0; k < 624; k++) {
-            const uint32_t mixed = (g->words[k] & 0x80000000) | (g->words[(k + 1) % 624] & 0x7fffffff);
-            g->words[k] = g->words[(k + 397) % 624] ^ mixed >> 1 ^ (mixed & 1 ? 0x9908b0df : 0);
-        }
-        g->left = 624;
-        g->next = 0;
-    }
-    uint32_t word = g->words[g->next++];
+INLINE uint64_t next_word(uint64_t word, uint64_t after, uint64_t far) {
+    const uint64_t mixed = (word & 0x80000000) | (after & 0x7fffffff);
+    return far ^ mixed >> 1 ^ (-(mixed & 1) & 0x9908b0df);
+}
+
+/* All 624 anew. In two loops, so that compilers see how far each reads from what it writes, and take several at once. */
+static void refresh(Generator *g) {
+    uint64_t *w = g->words;
+    for (int k = 0; k < 227; k++) w[k] = next_word(w[k], w[k + 1], w[k + 397]);
+    for (int k = 227; k < 623; k++) w[k] = next_word(w[k], w[k + 1], w[k - 227]);
+    w[623] = next_word(w[623], w[0], w[396]);
+    g->left = 624;
+    g->next = 0;
+}
+
+INLINE uint64_t tempered(uint64_t word) {
     word ^= word >> 11;
     word ^= word << 7 & 0x9d2c5680;
     word ^= word << 15 & 0xefc60000;
     return word ^ word >> 18;
 }
 
-/* What `torch.empty(count).bernoulli_(keep)` draws: 1 where a number of 53 random bits in [0, 1) is below `keep`. */
+static uint64_t draw(Generator *g) {
+    if (--g->left == 0) refresh(g);
+    return tempered(g->words[g->next++]);
+}
+
+/* Whether a number of 53 random bits in [0, 1) is below what `limit` is 2^53 times of. */
+INLINE int is_below(uint64_t high, uint64_t low, uint64_t limit) { return ((high << 32 | low) & ((1ull << 53) - 1)) < limit; }
+
+/* What `torch.empty(count).bernoulli_(keep)` draws, 1 or 0: the words that are left go in one loop, which takes several at once. */
 void draw_kept(Generator *g, int64_t count, double keep, uint8_t *kept) {
-    for (int64_t n = 0; n < count; n++) {
-        const uint64_t high = draw(g), bits = (high << 32 | draw(g)) & ((1ull << 53) - 1);
-        kept[n] = bits * 0x1p-53 < keep;
+    const uint64_t limit = ceil(keep * 0x1p53);
+    for (int64_t n = 0; n < count;) {
+        const uint64_t high = draw(g), low = draw(g);
+        kept[n++] = is_below(high, low, limit);
+        const int64_t left = (g->left - 1) / 2, pairs = left < count - n ? left : count - n;
+        const uint64_t *words = g->words + g->next;
+        for (int64_t k = 0; k < pairs; k++)
+            kept[n + k] = is_below(tempered(words[2 * k]), tempered(words[2 * k + 1]), limit);
+        n += pairs;
+        g->next += 2 * pairs;
+        g->left -= 2 * pairs;
     }
 }

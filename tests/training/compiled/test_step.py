@@ -188,6 +188,20 @@ def test_dropout_where_torch_draws_otherwise(compiled, monkeypatch):
     assert compiled.draw_kept(50, 13, 0.3, 20).equal(wanted)
 
 
+@pytest.mark.parametrize("before", [0, 1, 622, 623, 624])
+@pytest.mark.parametrize("count", [1, 311, 1000])
+def test_dropout_wherever_the_generator_stands(compiled, before, count):
+    """However many of torch's 624 random words have been drawn before: the same units as `F.dropout` keeps, and the same state."""
+    torch.manual_seed(2)
+    torch.rand(before)
+    state = torch.get_rng_state()
+    wanted = torch.empty(count, 1, dtype=torch.uint8).copy_(torch.empty(count, 1).bernoulli_(0.6))
+    after = torch.get_rng_state()
+    torch.set_rng_state(state)
+    assert compiled.draw_kept(count, 1, 0.4, count).equal(wanted)
+    assert torch.get_rng_state().equal(after)
+
+
 def test_fields_are_those_of_the_source():
     """The structure that Python fills in has as many bytes as the one that C reads."""
     assert ctypes.sizeof(library.Job) == 8 * (6 + 6 + 8 + 8 + 1 + 4 + 1)
