@@ -38,7 +38,7 @@ def main() -> None:
     recipe_choice.recipe_in_address()
     frame.come_back_to("Train", address.kept("recipe", *SETTINGS))
     runs = client.list_runs()
-    run = run_in_address()
+    run = run_in_address(runs)
     if run:
         trouble.of_run(run)
     settings, result = st.columns([5, 11], gap="medium")

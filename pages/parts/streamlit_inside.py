@@ -136,7 +136,12 @@ def _handle(session: AppSession) -> None:
 
 
 def _flush(session: AppSession) -> list[ForwardMsg]:
-    """In place of `AppSession.flush_browser_queue`: what it gives is sent one by one; here the first are sent together."""
+    """In place of `AppSession.flush_browser_queue`: what it gives is sent one by one; here the first are sent together.
+
+    Each time somebody's script has said something, all open pages are asked what there is for them: hardly ever anything.
+    """
+    if session._browser_queue.is_empty():
+        return []
     messages = _flushed(session)
     runtime = Runtime.instance()
     here = runtime._session_mgr.get_active_session_info(session.id)

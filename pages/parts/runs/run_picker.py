@@ -13,10 +13,12 @@ from pages.parts import address, frame
 from pages.parts.runs import first_run, now
 
 
-def run_in_address() -> Run | None:
-    """The run that `?run=` names; a sentence where there is no such run."""
+def run_in_address(listed: Sequence[Run] = ()) -> Run | None:
+    """The run that `?run=` names; a sentence where there is no such run. `listed`: those that the page has read already."""
     if not (run_id := address.text("run")):
         return None
+    if run := next((run for run in listed if run.id == run_id), None):
+        return run
     try:
         run = client.get(run_id)
         if run.job is None:
@@ -36,8 +38,9 @@ def run_picker(*, sealed: bool = False) -> Run | None:
     """
     if first_run.is_waited_for():
         return None
-    named = run_in_address()
-    measured = [run for run in client.list_runs() if run.latest]
+    listed = client.list_runs()
+    named = run_in_address(listed)
+    measured = [run for run in listed if run.latest]
     runs, hidden = [run for run in measured if not run.is_sealed], [run for run in measured if run.is_sealed]
     if named and named.is_sealed and not (sealed and named.latest):
         left_out([named])

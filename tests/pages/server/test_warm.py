@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -21,8 +22,10 @@ from streamlit import dataframe_util, delta_generator, env_util
 from streamlit.components.v2.bidi_component import serialization
 from streamlit.navigation import page as menu
 from streamlit.proto.BidiComponent_pb2 import BidiComponent
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime import app_session
 from streamlit.runtime.app_session import AppSession
+from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 from streamlit.runtime.state.safe_session_state import SafeSessionState
 from streamlit.runtime.state.session_state import SessionState
 from streamlit.testing.v1 import AppTest
@@ -222,3 +225,20 @@ def test_a_widget_looks_up_its_own_value(monkeypatch: pytest.MonkeyPatch):
     assert "other" not in values
     monkeypatch.setattr(SessionState, "_keys", lambda _session: pytest.fail("all of them"))
     assert values["name"] == "Zoë"
+
+
+def test_asks_for_messages_only_where_there_are_some(monkeypatch: pytest.MonkeyPatch):
+    """For each handful that somebody's script has said, all open pages are asked; with a hundred open that was more than to send it."""
+    session = object.__new__(AppSession)
+    session.id, session._browser_queue = "a page", ForwardMsgQueue()
+    nobody = SimpleNamespace(get_active_session_info=lambda _id: None)
+    asked: list[int] = []
+    monkeypatch.setattr(
+        streamlit_inside.Runtime, "instance", lambda: asked.append(1) or SimpleNamespace(_session_mgr=nobody)
+    )
+    assert streamlit_inside._flush(session) == []
+    assert asked == []
+    session._browser_queue.enqueue(message := ForwardMsg())
+    assert streamlit_inside._flush(session) == [message]
+    assert asked == [1]
+    assert streamlit_inside._flush(session) == []
