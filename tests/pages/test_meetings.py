@@ -70,7 +70,7 @@ COUNTED: dict[str, tuple[Callable[[], set[str]], set[str]]] = {
     ),
     "replicates over seeds": (
         lambda: {run.id for group in seeds.by_seed(client.list_runs()) for run in group.runs},
-        WHOLE - MADE - {"steered"},
+        WHOLE - MADE - {"steered", "label check", "another part"},
     ),
     "seeds of the plain run": (
         lambda: ids(seeds.by_seed(client.list_runs())[0].runs),
