@@ -148,6 +148,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
+    turns.keep_memory()
     client.ensure_dispatcher = lambda: None  # nothing is trained but by this process
     rows: list[tuple[str, str, str]] = []
     found: dict[str, float | int] = {}
