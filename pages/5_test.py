@@ -20,7 +20,7 @@ from pages.parts.runs.moment import moment
 from pages.parts.runs.run_picker import run_picker
 from pages.parts.runs.take_away import take_away
 from pages.parts.test import abstaining, classes, confusion, mistakes, reliability, robustness
-from pages.parts.text import change, epochs
+from pages.parts.text import change, decimal, epochs
 
 View = Literal["classes", "matrix", "mistakes", "calibration", "threshold", "robustness"]
 
@@ -152,7 +152,7 @@ def _tiles(before: Score, after: Score) -> None:
         )
         st.metric(
             "Test loss",
-            f"{after.loss:.4f}",
+            decimal(after.loss, 4),
             **change(after.loss - before.loss, 4, less_is_better=True),
             help="Mean cross-entropy in nats per image: −ln of the probability given to the true class. A blind guess "
             "scores ln 10 = 2.303. Below: the change from before.",
@@ -160,7 +160,7 @@ def _tiles(before: Score, after: Score) -> None:
         st.metric(
             "Accuracy before",
             frame.percent(before.accuracy),
-            f"loss {before.loss:.4f}",
+            f"loss {decimal(before.loss, 4)}",
             delta_color="off",
             delta_arrow="off",
             help="With the initial weights. Chance is 10 %: ten classes of one size.",

@@ -9,10 +9,12 @@ from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
+from fmnist_core.runs import client
+from fmnist_core.settings.config import TrainingConfig
 from pages.parts.streamlit_inside import CONTENT, TRACEBACK
-from tests.browser.conftest import listen, settled
+from tests.browser.conftest import listen, settled, wait_for
 
 ADDRESSES = (
     "/",
@@ -125,3 +127,16 @@ def test_link_shows_the_same_in_another_browser(browser: Browser, app: str, fini
         context.close()
     assert len(shown[0]) == 20
     assert shown[0] == shown[1]
+
+
+def test_the_losses_of_a_run_that_diverged_are_seen(page: Page):
+    """A few losses over many powers of ten: each is drawn, on a logarithmic axis, along what was trained instead of all that was planned."""
+    run_id = client.start(TrainingConfig(batch_size=50, learning_rate=10.0, weight_decay=0.5, epochs=2), "Too large")
+    run = wait_for(run_id, "diverged")
+    page.goto(f"/train?run={run_id}")
+    settled(page)
+    expect(page.get_by_label("log loss")).to_be_checked()
+    expect(page.get_by_role("radio", name="1 batch")).to_have_attribute("aria-checked", "true")
+    page.wait_for_function("document.querySelector('.live-loss')?.data?.length")
+    ends = page.evaluate("document.querySelector('.live-loss').layout.xaxis.range[1]")
+    assert ends == pytest.approx(run.step / run.config.steps_per_epoch)

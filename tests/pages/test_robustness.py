@@ -67,7 +67,7 @@ def test_the_view(trained: Trained, step: int, open_page: Open):
     page = open_page(PAGE, run=trained.first, view="robustness", changed="turn", strength="3")
     assert not page.exception
     assert len(page.get("plotly_chart")) == sum(bool(change.strengths) for change in CHANGES.values())
-    assert "fell: right as they are, wrong when turned, 15 degrees" in words(page)
+    assert "fell: right as they are, wrong after this change: turned, 15 degrees" in words(page)
     assert any("Mean over all changes" in block.body for block in page.get("html"))
 
 

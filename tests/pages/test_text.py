@@ -45,6 +45,14 @@ def test_better_is_green_and_worse_is_red_with_a_real_minus(
     assert shown.MetricDirection.Name(shown.direction) == arrow
 
 
+def test_tables_scroll_within_themselves():
+    """A number may be longer than a telephone is wide: every table of figures stands in a box that scrolls and shows that it does."""
+    pages = {path: path.read_text(encoding="utf-8") for path in sorted((frame.ROOT / "pages").rglob("*.py"))}
+    assert sum('<table class="figures">' in text for text in pages.values()) >= 5
+    for path, text in pages.items():
+        assert text.count('<table class="figures">') == text.count('<div class="scroll"><table class="figures">'), path
+
+
 def test_whoever_shows_a_sign_shows_a_real_one():
     """Nothing has Python, Streamlit or Plotly write a sign, which write a hyphen for minus, or mends that by itself."""
     found = []

@@ -22,7 +22,7 @@ from fmnist_core.views import charts
 from pages.parts import controls, frame
 from pages.parts.compare.contenders import Contender
 from pages.parts.runs.run_list import duration, state_words
-from pages.parts.text import number
+from pages.parts.text import decimal, number
 from pages.parts.train.setting_groups import in_words
 
 NAMES = {name: setting.label for name, setting in SETTINGS.items()} | {"branched": "Branched off at step"}
@@ -105,7 +105,7 @@ def settings(contenders: Sequence[Contender], reached: Sequence[Score | None]) -
         "State": [state_words(run) for run in runs],
         "Epochs done": [f"{c.at / c.run.config.steps_per_epoch:.3g}" for c in contenders],
         "Training time": [duration(run.seconds) for run in runs],
-        "Test loss": [f"{score.loss:.4f}" if score else "" for score in reached],
+        "Test loss": [decimal(score.loss, 4) if score else "" for score in reached],
         "Test accuracy": [frame.percent(score.accuracy) if score else "" for score in reached],
         "95 % interval": [_interval(score) for score in reached],
     }

@@ -14,7 +14,7 @@ from fmnist_core.views import charts
 from fmnist_core.views.colours import AFTER, BEFORE
 from pages.parts import address, controls, frame
 from pages.parts.runs.gallery import gallery
-from pages.parts.text import signed
+from pages.parts.text import decimal, signed
 
 
 def draw(subject: Subject) -> None:
@@ -119,11 +119,12 @@ def _overall(before: Evaluation, after: Evaluation, drawn: Bootstrap) -> None:
     ]
     low, high = mean_interval(after.losses)
     lines.append(
-        f"<tr><th>Mean loss (nats)</th><td>{before.loss:.3f}</td><td>{after.loss:.4f}</td><td>{low:.3f} to {high:.3f}</td></tr>"
+        f"<tr><th>Mean loss (nats)</th><td>{decimal(before.loss, 3)}</td><td>{decimal(after.loss, 4)}</td>"
+        f"<td>{decimal(low, 3)} to {decimal(high, 3)}</td></tr>"
     )
     st.html(
-        '<table class="figures"><thead><tr><th>in %</th><th>before</th><th>after</th><th>95 % interval</th></tr></thead>'
-        f"<tbody>{''.join(lines)}</tbody></table>"
+        '<div class="scroll"><table class="figures"><thead><tr><th>in %</th><th>before</th><th>after</th><th>95 % interval</th></tr></thead>'
+        f"<tbody>{''.join(lines)}</tbody></table></div>"
     )
     st.caption(
         "Macro: every class counts the same. Weighted: by its pictures; with 1,000 of each, that is the same. Intervals: "

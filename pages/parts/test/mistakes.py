@@ -21,6 +21,7 @@ from pages.parts import address, controls, frame
 from pages.parts.components.picture_rows import Bar, Picture, Row, Strip, picture_rows
 from pages.parts.runs.gallery import image_link
 from pages.parts.test.confusion import cell_in_address
+from pages.parts.text import decimal
 
 Sort = Literal["confidence", "margin", "loss"]
 AT_ONCE = 6
@@ -133,7 +134,7 @@ def _row(
 
     return Row(
         title=f"{CLASSES[true]} taken for {CLASSES[guess]}",
-        note=f"Test picture {index} · loss {result.losses[place]:.2f} · margin {100 * result.margins[place]:.0f}\u00a0%",
+        note=f"Test picture {index} · loss {decimal(result.losses[place], 2)} · margin {100 * result.margins[place]:.0f}\u00a0%",
         lead=Picture(
             subject.images[index],
             hover=f"Test picture {index}: {CLASSES[true]} taken for {CLASSES[guess]}",

@@ -11,6 +11,7 @@ from fmnist_core.studies.subject import Subject, validation
 from fmnist_core.views.confidence import reliability_diagram
 from pages.parts import address, frame
 from pages.parts.runs.gallery import ranked
+from pages.parts.text import decimal
 
 COLDEST, WARMEST = 0.25, 4.0
 
@@ -111,16 +112,16 @@ def _figures(trained: Evaluation, now: Evaluation, words: str) -> None:
         "the same by chance alone": [frame.percent(each.error_by_chance()) for each in sorted_in],
         "Mean confidence": [frame.percent(float(result.confidences.mean())) for _, result in columns],
         "Accuracy": [frame.percent(result.accuracy) for _, result in columns],
-        "Test loss (nats per image)": [f"{result.loss:.4f}" for _, result in columns],
+        "Test loss (nats per image)": [decimal(result.loss, 4) for _, result in columns],
     }
     st.html(
-        '<table class="figures"><thead><tr><th></th>'
+        '<div class="scroll"><table class="figures"><thead><tr><th></th>'
         + "".join(f"<th>{name}</th>" for name, _ in columns)
         + "</tr></thead><tbody>"
         + "".join(
             f"<tr><th>{name}</th>{''.join(f'<td>{v}</td>' for v in values)}</tr>" for name, values in rows.items()
         )
-        + "</tbody></table>"
+        + "</tbody></table></div>"
     )
     st.caption(
         "Calibration error: how far confidence and accuracy lie apart, averaged over the bins, each weighted by its pictures "

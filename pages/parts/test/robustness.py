@@ -123,8 +123,8 @@ def _both_numbers(found: dict[str, Robustness]) -> None:
             f"<td>{CHANGES[hardest[0]].label} {hardest[1]:g}: {frame.percent(one.points[hardest].accuracy, 1)}</td></tr>"
         )
     st.html(
-        '<table class="figures"><thead><tr><th>Run</th><th>Test pictures</th><th>Mean over all changes</th><th>Hardest</th></tr>'
-        f"</thead><tbody>{''.join(rows)}</tbody></table>"
+        '<div class="scroll"><table class="figures"><thead><tr><th>Run</th><th>Test pictures</th><th>Mean over all changes</th><th>Hardest</th></tr>'
+        f"</thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
 
 
@@ -151,8 +151,10 @@ def _fallen(subject: Subject, computed: dict[str, tuple[Run, np.ndarray, Predict
     _, unchanged, predicted = computed[name]
     classes = predicted[kind, amount]
     lost = fallen(unchanged, classes, subject.test.labels, subject.kept)
+    change = CHANGES[kind]
+    unit = change.unit.removesuffix("s") if amount == 1 else change.unit
     st.subheader(
-        f"{len(lost):,} fell: right as they are, wrong when {CHANGES[kind].label.lower()}, {amount:g} {CHANGES[kind].unit}",
+        f"{len(lost):,} fell: right as they are, wrong after this change: {change.label.lower()}, {amount:g} {unit}",
         anchor=False,
     )
     if not len(lost):
