@@ -104,6 +104,8 @@ STEPS = (
 )
 PAGES = (HOME, *STEPS)
 LEFT = "pages_as_they_were_left"
+A_DAY = 86_400.0
+"""Seconds."""
 ABOUT_RUNS = {"Train", "Test", "Inside", "Yours", "Compare"}
 
 # A T-shirt in 12 x 12 pixels. A ":material/…:" favicon would be fetched from fonts.gstatic.com.
@@ -145,6 +147,13 @@ def page(title: str, lead: str, *, code: Sequence[object] = ()) -> None:
     st.markdown(lead)
     for sentence in refused:
         st.warning(sentence, icon=":material/link_off:")
+    st.fragment(_hears_again, run_every=A_DAY, key="hears_again")()
+
+
+def _hears_again() -> None:
+    """A page that runs again by itself, however seldom, also does so once its browser has found the server again: after a restart, or
+    on a phone that slept. Otherwise its session would be a new one, which knows none of its buttons, and the first click would do nothing.
+    """
 
 
 def visited() -> set[str]:

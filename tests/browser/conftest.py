@@ -93,11 +93,24 @@ def runs(tmp_path_factory: pytest.TempPathFactory, dispatchers: Dispatchers) -> 
 @pytest.fixture(scope="session")
 def app(browser: Browser, runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a fresh server."""
+    port, log = free_port(), tmp_path_factory.mktemp("server") / "log"
+    server = start_server(port, log)
+    yield f"http://127.0.0.1:{port}"
+    server.terminate()
+    server.wait(PATIENCE)
+    assert "Traceback" not in log.read_text(), log.read_text()
+
+
+def free_port() -> int:
+    """Of 127.0.0.1."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = tmp_path_factory.mktemp("server") / "log"
-    with open(log, "wb") as output:
+        return int(free.getsockname()[1])
+
+
+def start_server(port: int, log: Path) -> subprocess.Popen[bytes]:
+    """Returns once it answers."""
+    with open(log, "ab") as output:
         server = subprocess.Popen(
             [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)],
             cwd=ROOT,
@@ -105,20 +118,15 @@ def app(browser: Browser, runs: Path, tmp_path_factory: pytest.TempPathFactory) 
             stderr=output,
             stdin=subprocess.DEVNULL,
         )
-    address = f"http://127.0.0.1:{port}"
     deadline = time.monotonic() + PATIENCE
     while True:
         assert server.poll() is None, log.read_text()
         assert time.monotonic() < deadline, log.read_text()
         try:
-            urllib.request.urlopen(f"{address}/_stcore/health", timeout=1).close()
-            break
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1).close()
+            return server
         except OSError:
             time.sleep(0.2)
-    yield address
-    server.terminate()
-    server.wait(PATIENCE)
-    assert "Traceback" not in log.read_text(), log.read_text()
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from pages.parts.server.class_server import make_words
 from pages.parts.server.door import COOKIE
-from tests.browser.conftest import ROOT
+from tests.browser.conftest import ROOT, free_port
 from tests.coroutines import finished
 from tests.dispatchers import Dispatchers
 from tests.runs.lab import PATIENCE
@@ -60,12 +60,6 @@ def test_units_are_what_systemd_reads(tmp_path: Path):
     wrong = tmp_path / "fmnist-lab-runs.service"
     wrong.write_text(wrong.read_text().replace("KillMode=process", "KillMode=nobody"))
     assert "kill mode" in complaints()[0]
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 @contextmanager
