@@ -9,7 +9,7 @@ from fmnist_core.runs.files.record import Run, State
 from fmnist_core.settings.config import SETTINGS, TrainingConfig
 from pages.parts import address, frame, starting
 from pages.parts.person import person
-from pages.parts.runs.run_picker import run_in_address
+from pages.parts.runs.run_picker import newest, run_in_address
 from pages.parts.runs.take_away import bring
 from pages.parts.train import recipe_choice, train_form, trouble
 from pages.parts.train.all_runs import all_runs
@@ -54,15 +54,15 @@ def main() -> None:
 
 def _what_is_seen(run: Run | None, runs: list[Run], config: TrainingConfig) -> None:
     """The run in the address; else the newest that has finished; else what a run will look like."""
-    newest = next((other for other in runs if other.state is State.FINISHED), None)
+    finished = [other for other in runs if other.state is State.FINISHED]
     if run:
         run_view(run, runs)
-    elif newest:
+    elif finished:
         st.caption("The newest finished run. Yours will stand here as soon as you start it.")
-        run_view(newest, runs, is_example=True)
+        run_view(newest(finished), runs, is_example=True)
     else:
         run_to_come(config)
-    with st.expander("What are loss and optimizer?", icon=":material/school:", expanded=not (run or newest)):
+    with st.expander("What are loss and optimizer?", icon=":material/school:", expanded=not (run or finished)):
         train_form.explain(config)
 
 

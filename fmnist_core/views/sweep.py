@@ -111,11 +111,29 @@ def heat_map(tries: Sequence[Try], configs: Sequence[TrainingConfig], ink: str) 
     return figure
 
 
+def along(tries: Sequence[Try], best: str) -> go.Figure:
+    """Accuracy on the held-out images against the one setting that differs, whose values stand at even distances; the best run marked."""
+    configs = [one.config for one in tries]
+    (name,) = varied(configs)
+    label = SCALES[name].label
+    figure = _points(tries, [number(getattr(one.config, name)) for one in tries], best, f"{label.lower()} %{{x}}")
+    values = [number(value) for value in values_of(name, configs)]
+    figure.update_xaxes(title=label, type="category", categoryorder="array", categoryarray=values)
+    return figure
+
+
 def against_time(tries: Sequence[Try], best: str) -> go.Figure:
     """Accuracy on the held-out images against training time, the best run marked."""
+    figure = _points(tries, [one.seconds for one in tries], best, "in %{x:.1f} s")
+    figure.update_xaxes(title="Training time (s)", rangemode="tozero")
+    return figure
+
+
+def _points(tries: Sequence[Try], places: Sequence[float | str], best: str, words: str) -> go.Figure:
+    """A point for each run at its place, as high as its accuracy. `words`: what its place means, for Plotly."""
     figure = go.Figure()
     figure.add_scatter(
-        x=[one.seconds for one in tries],
+        x=places,
         y=[100 * one.accuracy for one in tries],
         text=[shown(one.title) for one in tries],
         mode="markers",
@@ -124,9 +142,8 @@ def against_time(tries: Sequence[Try], best: str) -> go.Figure:
             "color": [RIGHT if one.title == best else AFTER for one in tries],
             "line": {"width": 1, "color": REFERENCE},
         },
-        hovertemplate="%{text}<br>%{y:.2f} % in %{x:.1f} s<extra></extra>",
+        hovertemplate=f"%{{text}}<br>%{{y:.2f}} % {words}<extra></extra>",
     )
     figure.update_layout(height=300, margin={"l": 0, "r": 0, "t": 10, "b": 0}, showlegend=False)
-    figure.update_xaxes(title="Training time (s)", rangemode="tozero")
     figure.update_yaxes(title="Accuracy on held-out pictures (%)")
     return figure

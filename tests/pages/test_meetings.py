@@ -34,6 +34,7 @@ from fmnist_core.views import charts
 from pages.parts.compare.contenders import Contender
 from pages.parts.compare.side_by_side import TUTORIAL, run_words
 from pages.parts.components.drawing_pad import route as drawing_pad
+from pages.parts.runs.run_picker import newest
 from pages.parts.train.recipe_choice import is_the_tutorials
 from tests.pages.conftest import Open, words
 from tests.pages.meetings import CONFIG, Zoo, build, train
@@ -229,6 +230,14 @@ def test_a_diverged_run_is_shown_before_its_fall(open_page: Open, zoo: Zoo):
     inside = open_page("pages/6_inside.py", run=run_id)
     assert not inside.exception
     assert not inside.warning
+
+
+def test_where_no_run_is_named_one_of_ones_own_is_shown(zoo: Zoo):
+    """Parts of a sweep or a label check are newer: they are shown only where there is nothing else."""
+    runs = [run for run in client.list_runs() if run.group or run.id == zoo.ids["plain"]]
+    assert runs[0].id != zoo.ids["plain"]
+    assert newest(runs).id == zoo.ids["plain"]
+    assert newest([run for run in runs if run.group]).id == runs[0].id
 
 
 @pytest.mark.parametrize("script", ["pages/5_test.py", "pages/6_inside.py", "pages/7_yours.py"])

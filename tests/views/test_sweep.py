@@ -1,4 +1,4 @@
-"""A sweep as pictures: a grid of two settings is a map, everything else lines."""
+"""A sweep as pictures: one setting is an axis, a grid of two a map, everything else lines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 
 from fmnist_core.settings import search
 from fmnist_core.settings.config import TrainingConfig
-from fmnist_core.views.sweep import ACCURACY, Try, heat_map, is_grid, parallel, varied
+from fmnist_core.views.colours import RIGHT
+from fmnist_core.views.sweep import ACCURACY, Try, along, heat_map, is_grid, parallel, varied
 
 GRID = search.grid(TrainingConfig(), {"learning_rate": (0.001, 0.1), "weight_decay": (0.0, 0.0001)}, 3)
 
@@ -36,6 +37,16 @@ def test_each_accuracy_stands_at_its_combination():
         [56, 57, None],
     ]
     assert (outline.x0, outline.y0) == (0.5, 1.5)
+
+
+def test_one_setting_is_an_axis():
+    """Its values ascend at even distances, in whatever order the runs came; the best is marked."""
+    rates = [replace(GRID[0], learning_rate=rate) for rate in (0.1, 0.001, 0.01)]
+    figure = along([Try(f"Run {n}", config, 0.5 + n / 100, 1.0) for n, config in enumerate(rates)], "Run 2")
+    (points,) = figure.data
+    assert figure.layout.xaxis.categoryarray == ("0.001", "0.01", "0.1")
+    assert (points.x, points.y) == (("0.1", "0.001", "0.01"), (50, 51, 52))
+    assert [colour == RIGHT for colour in points.marker.color] == [False, False, True]
 
 
 def test_lines_go_from_settings_to_accuracy():

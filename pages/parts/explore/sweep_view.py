@@ -160,10 +160,14 @@ def _charts(runs: Sequence[Run], best: Run) -> None:
     ]
     config = {"displayModeBar": False}
     configs = [run.config for run in runs]
+    settings = len(drawn.varied([one.config for one in tries]))
     if len(drawn.varied(configs)) == 2 and drawn.is_grid(configs):
         st.plotly_chart(drawn.heat_map(tries, configs, frame.ink()), config=config, key="heat_map")
         st.caption("Accuracy on the held-out pictures; the best is outlined. Neighbours may change places by chance.")
-    elif len(tries) > 1 and drawn.varied([one.config for one in tries]):
+    elif settings == 1:
+        st.plotly_chart(drawn.along(tries, _title(best)), config=config, key="along")
+        st.caption("Each point is a run. Neighbours may change places by chance.")
+    elif settings:
         st.plotly_chart(drawn.parallel(tries, frame.ink()), config=config, theme=None, key="parallel")
         st.caption(
             "Each line is a run, from its settings to its accuracy on the held-out pictures. Drag along an axis to select."

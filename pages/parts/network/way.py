@@ -17,6 +17,7 @@ from fmnist_core.views import architecture
 from pages.parts import address, controls, frame
 from pages.parts.network.widths import WIDTHS
 from pages.parts.runs.drawing import drawing
+from pages.parts.runs.run_picker import newest
 
 
 def trained(config: TrainingConfig) -> list[Run]:
@@ -57,7 +58,8 @@ def network(config: TrainingConfig, run: Run | None) -> tuple[Network, Run | Non
 
     `run`: the one that is asked for; None: the newest that has finished.
     """
-    run = run or next(iter(trained(config)), None)
+    if run is None and (runs := trained(config)):
+        run = newest(runs)
     if run is None:
         return fresh.fresh(config), None
     weights = controls.one_of(

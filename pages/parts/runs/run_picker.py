@@ -30,6 +30,11 @@ def run_in_address(listed: Sequence[Run] = ()) -> Run | None:
         return None
 
 
+def newest(runs: Sequence[Run]) -> Run:
+    """What is shown where no run is named, of `runs`, the newest first: one that is no part of a study, as long as there is one."""
+    return min(runs, key=lambda run: run.group is not None)
+
+
 def run_picker(*, sealed: bool = False) -> Run | None:
     """A list of the runs with a measured network, at the one in the address, which follows it; None where there is none.
 
@@ -54,7 +59,7 @@ def run_picker(*, sealed: bool = False) -> Run | None:
         left_out(hidden) if hidden else first_run.offer()
         return None
     ids = [run.id for run in runs]
-    current = named.id if named and named.id in ids else ids[0]
+    current = named.id if named and named.id in ids else newest(runs).id
     if address.text("run") != current and (named is None or not named.is_active):
         address.put(run=current)
     names = dict(zip(ids, map(title, runs), strict=True))
