@@ -220,7 +220,10 @@ def die_at(number: int) -> None:
 
 
 def bear() -> None:
-    """A dispatcher for each runs folder whose name comes in; a name that comes again ends that one. Answers each line."""
+    """A dispatcher for each runs folder whose name comes in; a name that comes again ends that one, and the end of input all others.
+
+    Answers each line.
+    """
     global WARM
     WARM, children = worker.get_warm(), {}
     for line in sys.stdin:
@@ -236,6 +239,10 @@ def bear() -> None:
             os.dup2(log, 1)
             os.dup2(log, 2)
             os._exit(dispatcher.main([folder]))
+    for child in children.values():
+        os.kill(child, signal.SIGTERM)
+    for child in children.values():
+        os.waitpid(child, 0)
 
 
 if __name__ == "__main__":
