@@ -62,7 +62,7 @@ def test_killed_on_either_side(own_lab: Lab, undisturbed: RunFolder, scratch: Pa
     """The worker there is killed, then whoever follows it vanishes: each time the next one goes on, to the same result."""
     run = own_lab.create(LONGER)
     far = Far(run)
-    own_lab.wait_for_steps(run, 120)
+    own_lab.wait_for_steps(run, 20)
     os.kill(worker_of(run), signal.SIGKILL)
     assert far.wait() == 128 + signal.SIGKILL
     assert recorded(run).state is State.RUNNING, "whether that was a death is the dispatcher's to say"
@@ -71,7 +71,7 @@ def test_killed_on_either_side(own_lab: Lab, undisturbed: RunFolder, scratch: Pa
     program = "import sys; from pathlib import Path; from tests.runs.far import Far, RunFolder; Far(RunFolder(Path(sys.argv[1]))).wait()"
     process = own_lab.python("-c", program, str(run.path), TMPDIR=str(scratch))
     wait_until(lambda: len(events(run, Claimed)) == 2)
-    own_lab.wait_for_steps(run, 150)
+    own_lab.wait_for_steps(run, 110)
     worker = worker_of(run)
     process.kill()
     process.wait()
