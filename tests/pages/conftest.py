@@ -13,6 +13,7 @@ from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from fmnist_core.runs import client
+from fmnist_core.runs.files.folder import RunFolder
 from fmnist_core.settings.config import TrainingConfig
 from tests.conftest import NOBODYS_RUNS
 from tests.dispatchers import Dispatchers
@@ -67,12 +68,14 @@ Open = Callable[..., AppTest]
 
 @pytest.fixture
 def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dispatchers: Dispatchers) -> Iterator[Path]:
-    """No runs, and a dispatcher that ends with the test."""
+    """No runs, and a dispatcher that ends with the test, as do the runs that it has started: they would train beside the next ones."""
     folder = tmp_path / "runs"
     folder.mkdir()
     monkeypatch.setenv("FMNIST_RUNS", str(folder))
     dispatchers.start(folder)
     yield folder
+    for run in folder.glob("*/config.json"):
+        RunFolder(run.parent).ask("stop")
     dispatchers.end(folder)
 
 
