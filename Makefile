@@ -27,13 +27,13 @@ class: $(VENV)/run.installed ## Start the app for a class in this network, behin
 	@$(BIN)/python -m fmnist_core.training.compiled
 	@PORT=$(PORT) exec $(BIN)/python -m pages.parts.server.class_server
 
-test: $(VENV)/dev.installed ## Run the tests but those marked thorough or slow: every folder, every page, one walk in a browser (4 to 5 minutes)
+test: $(VENV)/dev.installed ## Run the tests but those marked thorough or slow: every folder, every page, one walk in a browser (5 to 6 minutes)
 	@$(TESTS) -m "not slow and not thorough"
 
-test-all: $(VENV)/dev.installed ## Run all tests, with every sweep: each write, each kill, all pages in a browser (about 20 minutes)
+test-all: $(VENV)/dev.installed ## Run all tests, with every sweep: each write, each kill, all pages in a browser (half an hour)
 	@$(TESTS)
 
-check: $(VENV)/dev.installed ## Everything that CI does: lint, format, types, all tests but the slow ones (10 minutes)
+check: $(VENV)/dev.installed ## Everything that CI does: lint, format, types, all tests but the slow ones (12 minutes)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
