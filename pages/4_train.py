@@ -58,7 +58,7 @@ def _what_is_seen(run: Run | None, runs: list[Run], config: TrainingConfig) -> N
     if run:
         run_view(run, runs)
     elif finished:
-        st.caption("The newest finished run. Yours will stand here as soon as you start it.")
+        st.caption("A finished run, as an example. Yours will stand here as soon as you start it.")
         run_view(newest(finished), runs, is_example=True)
     else:
         run_to_come(config)
