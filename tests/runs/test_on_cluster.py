@@ -161,13 +161,19 @@ def test_four_at_once_while_parts_are_killed(there: ClusterLab, expected: RunFol
     assert [len(events(run, Died)) for run in runs] == [1, 1, 1, 0]
 
 
-def test_a_node_is_lost(there: ClusterLab, expected: RunFolder):
-    """A raylet is killed with all that it started: its runs go on elsewhere, and nobody calls that their death."""
+def on_both_nodes(there: ClusterLab) -> tuple[list[RunFolder], list[RunFolder]]:
+    """Three runs that train; those of them that are on the far node."""
     runs = [there.create(TRAINED) for _number in range(3)]
     for run in runs:
         there.trains(run)
-    lost = [run for run in runs if (place := cluster.place(run.path)) and place.node == FAR]
-    assert lost
+    far = [run for run in runs if (place := cluster.place(run.path)) and place.node == FAR]
+    assert far
+    return runs, far
+
+
+def test_a_node_is_lost(there: ClusterLab, expected: RunFolder):
+    """A raylet is killed with all that it started: its runs go on elsewhere, and nobody calls that their death."""
+    runs, lost = on_both_nodes(there)
     there.raylets.kill_node(FAR)
     for run in runs:
         there.finishes(run)
@@ -179,11 +185,7 @@ def test_a_node_is_lost(there: ClusterLab, expected: RunFolder):
 
 def test_the_network_to_a_node_is_lost(there: ClusterLab, expected: RunFolder):
     """A cable is pulled: the runs beyond it go on elsewhere, nobody calls that their death, and what goes on there ends by itself."""
-    runs = [there.create(TRAINED) for _number in range(3)]
-    for run in runs:
-        there.trains(run)
-    lost = [run for run in runs if (place := cluster.place(run.path)) and place.node == FAR]
-    assert lost
+    runs, lost = on_both_nodes(there)
     beyond = [there.worker(run) for run in lost]
     there.raylets.cut()
     for run in runs:
